@@ -1,0 +1,131 @@
+"""The seam: Temporal's WorkflowService as an async Python protocol.
+
+Worker and client know only this. One side is the engine in this process, the other is gRPC to
+`tsuzuki server` or a Temporal cluster; neither worker nor client can tell which. Messages are the
+generated protobuf classes; in process they are handed over by reference and belong to whoever created
+them: a receiver never changes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
+
+
+class WorkflowService(Protocol):
+    """One method per RPC, in snake_case. Every failure is a `ServiceError`."""
+
+    @property
+    def local(self) -> bool:
+        """True when a call costs no network round trip.
+
+        A worker may then hold one open poll per slot, so that the engine knows each free slot and can
+        record the start of an activity in the same commit as its schedule.
+        """
+        ...
+
+    def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_cancel` (on the event loop) as soon as the activity attempt should stop.
+
+        Not an RPC: a remote implementation never calls it, and cancellation arrives with the answer to
+        a heartbeat. Returns a function that ends the watch.
+        """
+        ...
+
+    async def get_system_info(self, request: rpc.GetSystemInfoRequest) -> rpc.GetSystemInfoResponse: ...
+
+    async def describe_namespace(
+        self, request: rpc.DescribeNamespaceRequest
+    ) -> rpc.DescribeNamespaceResponse: ...
+
+    # ---- starting, stopping, looking -------------------------------------------------------------
+
+    async def start_workflow_execution(
+        self, request: rpc.StartWorkflowExecutionRequest
+    ) -> rpc.StartWorkflowExecutionResponse: ...
+
+    async def signal_workflow_execution(
+        self, request: rpc.SignalWorkflowExecutionRequest
+    ) -> rpc.SignalWorkflowExecutionResponse: ...
+
+    async def request_cancel_workflow_execution(
+        self, request: rpc.RequestCancelWorkflowExecutionRequest
+    ) -> rpc.RequestCancelWorkflowExecutionResponse: ...
+
+    async def terminate_workflow_execution(
+        self, request: rpc.TerminateWorkflowExecutionRequest
+    ) -> rpc.TerminateWorkflowExecutionResponse: ...
+
+    async def describe_workflow_execution(
+        self, request: rpc.DescribeWorkflowExecutionRequest
+    ) -> rpc.DescribeWorkflowExecutionResponse: ...
+
+    async def get_workflow_execution_history(
+        self, request: rpc.GetWorkflowExecutionHistoryRequest
+    ) -> rpc.GetWorkflowExecutionHistoryResponse: ...
+
+    async def list_workflow_executions(
+        self, request: rpc.ListWorkflowExecutionsRequest
+    ) -> rpc.ListWorkflowExecutionsResponse: ...
+
+    async def count_workflow_executions(
+        self, request: rpc.CountWorkflowExecutionsRequest
+    ) -> rpc.CountWorkflowExecutionsResponse: ...
+
+    # ---- workflow tasks ----------------------------------------------------------------------------
+
+    async def poll_workflow_task_queue(
+        self, request: rpc.PollWorkflowTaskQueueRequest
+    ) -> rpc.PollWorkflowTaskQueueResponse:
+        """Wait for a workflow task. An empty `task_token` means: nothing came, poll again."""
+        ...
+
+    async def respond_workflow_task_completed(
+        self, request: rpc.RespondWorkflowTaskCompletedRequest
+    ) -> rpc.RespondWorkflowTaskCompletedResponse: ...
+
+    async def respond_workflow_task_failed(
+        self, request: rpc.RespondWorkflowTaskFailedRequest
+    ) -> rpc.RespondWorkflowTaskFailedResponse: ...
+
+    # ---- activity tasks ----------------------------------------------------------------------------
+
+    async def poll_activity_task_queue(
+        self, request: rpc.PollActivityTaskQueueRequest
+    ) -> rpc.PollActivityTaskQueueResponse:
+        """Wait for an activity task. An empty `task_token` means: nothing came, poll again."""
+        ...
+
+    async def record_activity_task_heartbeat(
+        self, request: rpc.RecordActivityTaskHeartbeatRequest
+    ) -> rpc.RecordActivityTaskHeartbeatResponse: ...
+
+    async def record_activity_task_heartbeat_by_id(
+        self, request: rpc.RecordActivityTaskHeartbeatByIdRequest
+    ) -> rpc.RecordActivityTaskHeartbeatByIdResponse: ...
+
+    async def respond_activity_task_completed(
+        self, request: rpc.RespondActivityTaskCompletedRequest
+    ) -> rpc.RespondActivityTaskCompletedResponse: ...
+
+    async def respond_activity_task_completed_by_id(
+        self, request: rpc.RespondActivityTaskCompletedByIdRequest
+    ) -> rpc.RespondActivityTaskCompletedByIdResponse: ...
+
+    async def respond_activity_task_failed(
+        self, request: rpc.RespondActivityTaskFailedRequest
+    ) -> rpc.RespondActivityTaskFailedResponse: ...
+
+    async def respond_activity_task_failed_by_id(
+        self, request: rpc.RespondActivityTaskFailedByIdRequest
+    ) -> rpc.RespondActivityTaskFailedByIdResponse: ...
+
+    async def respond_activity_task_canceled(
+        self, request: rpc.RespondActivityTaskCanceledRequest
+    ) -> rpc.RespondActivityTaskCanceledResponse: ...
+
+    async def respond_activity_task_canceled_by_id(
+        self, request: rpc.RespondActivityTaskCanceledByIdRequest
+    ) -> rpc.RespondActivityTaskCanceledByIdResponse: ...

@@ -1,0 +1,261 @@
+"""What the engine asks of a store, and the rows that pass between them.
+
+A store keeps runs, their history and what stands beside history (attempts, request ids). It never decides:
+each `Batch` is the outcome of transitions already made, written in one transaction with one disk sync.
+
+Rows are named tuples so that a database driver can bind them as they are. Times are Unix nanoseconds.
+`run_key` is a small integer, chosen by the engine, unique in the store and growing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+DUE_NOW = 0
+"""`RunUpdate.due_ns` of a run that has work to hand out or work that runs in this process: a restart must
+look at it at once."""
+
+
+class NewRun(NamedTuple):
+    """The columns of a run that never change. Its first `RunUpdate` comes in the same batch."""
+
+    run_key: int
+    namespace: str
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    first_run_id: str
+    start_request_id: str
+    started_ns: int
+    parent_workflow_id: str
+    parent_run_id: str
+
+
+class RunUpdate(NamedTuple):
+    """The columns of a run that change. Named as in the table; `run_key` last, as UPDATE binds it."""
+
+    status: int
+    """`WorkflowExecutionStatus`."""
+    execution_ns: int
+    """When the first workflow task may run: the start, plus start delay or back-off."""
+    closed_ns: int | None
+    next_event_id: int
+    history_bytes: int
+    chain: int
+    """Chained checksum of the newest history batch; see `chain`."""
+    due_ns: int | None
+    """When somebody must look at this run again; `DUE_NOW`, a time, or None: only input wakes it."""
+    workflow_task_attempt: int
+    workflow_task_scheduled_ns: int | None
+    """Set while a workflow task is scheduled or started, also for attempts that history does not show."""
+    workflow_task_started_ns: int | None
+    workflow_task_incarnation: int | None
+    """The process incarnation that runs the started workflow task; None for a remote worker."""
+    sticky_queue: str | None
+    sticky_timeout_ns: int
+    buffered: bytes | None
+    """Events that wait for the started workflow task to end, as a serialized `History`."""
+    failure: bytes | None
+    """The last workflow task failure that history does not show, serialized `Failure`."""
+    memo: bytes
+    """Serialized `Memo`."""
+    search_attributes: bytes
+    """Serialized `SearchAttributes`."""
+    run_key: int
+
+
+class HistoryBatch(NamedTuple):
+    """Events `first_event_id..last_event_id` of one run, as the bytes of a `History` message."""
+
+    run_key: int
+    first_event_id: int
+    last_event_id: int
+    chain: int
+    events: bytes
+
+
+class ActivityRow(NamedTuple):
+    """What history does not say of a pending activity: written when it changes, gone when it closes."""
+
+    run_key: int
+    scheduled_event_id: int
+    attempt: int
+    scheduled_ns: int
+    """When this attempt may start at the earliest."""
+    started_ns: int | None
+    incarnation: int | None
+    """The process incarnation that runs the started attempt; None for a remote worker."""
+    worker_identity: str
+    request_id: str
+    heartbeat_ns: int | None
+    heartbeat_details: bytes | None
+    """Serialized `Payloads`."""
+    last_failure: bytes | None
+    """Serialized `Failure` of the attempt before."""
+    last_ended_ns: int | None
+
+
+class CurrentRun(NamedTuple):
+    """The newest run of a workflow id."""
+
+    namespace: str
+    workflow_id: str
+    run_key: int
+
+
+class RequestId(NamedTuple):
+    """A request that a run has already answered (signals, cancel requests); kept as long as the run."""
+
+    run_key: int
+    request_id: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that one commit writes."""
+
+    new_runs: list[NewRun] = field(default_factory=list)
+    run_updates: list[RunUpdate] = field(default_factory=list)
+    histories: list[HistoryBatch] = field(default_factory=list)
+    activities: list[ActivityRow] = field(default_factory=list)
+    """Inserted or replaced."""
+    activities_gone: list[tuple[int, int]] = field(default_factory=list)
+    """(run_key, scheduled_event_id); deleting a row that is not there is fine."""
+    currents: list[CurrentRun] = field(default_factory=list)
+    request_ids: list[RequestId] = field(default_factory=list)
+
+
+class StoredRun(NamedTuple):
+    """One run as the store has it."""
+
+    new: NewRun
+    update: RunUpdate
+
+
+class RunFilter(NamedTuple):
+    """One condition of a list: `column` is a name of `NewRun` or `RunUpdate`; conditions are and-ed."""
+
+    column: str
+    operator: str
+    """One of = != < <= > >=."""
+    value: str | int | None
+
+
+class Store(Protocol):
+    """One engine's durable memory.
+
+    `write` and the reads run on the engine's event loop; `commit` may run on one other thread, and
+    meanwhile only reads are called. Reads see what was committed, and only that.
+    """
+
+    @property
+    def name(self) -> str:
+        """For messages: the path, or `:memory:`."""
+        ...
+
+    @property
+    def incarnation(self) -> int:
+        """Grows by one with each opening; tells attempts of this process from those of dead ones."""
+        ...
+
+    @property
+    def last_run_key(self) -> int:
+        """The highest run key ever committed, 0 in a new store. Read once, at opening."""
+        ...
+
+    @property
+    def commits_in_memory(self) -> bool:
+        """True when `commit` never waits for a disk, so that no thread is worth its hop."""
+        ...
+
+    def write(self, batch: Batch) -> None:
+        """Put the batch into the open transaction (beginning it). Nothing is durable before `commit`."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything written durable.
+
+        Raises:
+            StoreFullError: Nothing was written, because there is no room.
+            StoreFailedError: The outcome is unknown; the store must be reopened.
+        """
+        ...
+
+    def reopen(self) -> None:
+        """After a failed write or commit: forget the transaction, open the file anew, same incarnation."""
+        ...
+
+    def close(self) -> None: ...
+
+    def run(self, run_key: int) -> StoredRun | None: ...
+
+    def find_run(self, namespace: str, workflow_id: str, run_id: str) -> StoredRun | None: ...
+
+    def current_run(self, namespace: str, workflow_id: str) -> StoredRun | None: ...
+
+    def history(
+        self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None
+    ) -> list[HistoryBatch]:
+        """The batches that hold any event from first to last, in order."""
+        ...
+
+    def activities(self, run_key: int) -> list[ActivityRow]: ...
+
+    def has_request_id(self, run_key: int, request_id: str) -> bool: ...
+
+    def due(self, until_ns: int, after: tuple[int, int] | None, limit: int) -> list[tuple[int, int]]:
+        """(due_ns, run_key) of runs due up to a time, in order, from after a position on."""
+        ...
+
+    def list_runs(
+        self, namespace: str, filters: Sequence[RunFilter], before: tuple[int, int] | None, limit: int
+    ) -> list[StoredRun]:
+        """Newest start first; `before` is the (started_ns, run_key) of the last one of the page before."""
+        ...
+
+    def count_runs(self, namespace: str, filters: Sequence[RunFilter]) -> int: ...
+
+
+def chain(previous: int, events: bytes) -> int:
+    """The checksum of a history batch, over its bytes and the checksum of the batch before (0 for none)."""
+    return zlib.crc32(events, previous)
+
+
+class StoreError(Exception):
+    """The store cannot be used as asked. The message says why and what to do."""
+
+
+class StoreInUseError(StoreError):
+    """Another process owns the store."""
+
+    def __init__(self, message: str, owner_pid: int | None) -> None:
+        super().__init__(message)
+        self.owner_pid = owner_pid
+
+
+class StoreNotADatabaseError(StoreError):
+    """The file is something else, or is damaged."""
+
+
+class StoreTooNewError(StoreError):
+    """A newer version of Tsuzuki wrote the store."""
+
+
+class StoreWentBackError(StoreError):
+    """The store holds less than was once committed to it."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The file or its folder cannot be written."""
+
+
+class StoreFullError(StoreError):
+    """No room on the disk: nothing of the batch was written."""
+
+
+class StoreFailedError(StoreError):
+    """A write or sync failed and its outcome is unknown."""
