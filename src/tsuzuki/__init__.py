@@ -1,3 +1,7 @@
 """Tsuzuki: durable execution for Python."""
 
-__version__ = "0.1.0"
+from typing import Final
+
+__all__ = ["__version__"]
+
+__version__: Final = "0.1.0"

@@ -1,0 +1,45 @@
+# Two commands are enough on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.set-up
+# An absolute path, so that commands run in other folders (the demo's database) still find it.
+TSUZUKI := $(abspath $(BIN))/tsuzuki
+
+.PHONY: help demo test check bench setup format public-names clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: setup ## Kill a research run half way with SIGKILL, resume it, print its report
+	@tools/demo.sh $(TSUZUKI)
+
+test: check ## Everything that CI runs: make check, then every test
+	@tools/strace.sh
+	@$(BIN)/python -m pytest
+
+check: setup ## Format, lint, strict types, import arrows, public names
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_public_names.py
+
+bench: setup ## Compare with the bare disk, the Temporal development server and DBOS, in one table
+	@$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
+	@$(BIN)/python -m benchmarks
+
+format: setup ## Format the code and fix what the linter can fix
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+public-names: setup ## Write the lists of public names anew; review the difference
+	@$(BIN)/python tests/unit/test_public_names.py
+
+setup: $(STAMP) ## Make .venv with everything in it; does nothing the second time
+
+$(STAMP): pyproject.toml constraints.txt tools/setup.sh
+	@tools/setup.sh $(VENV)
+	@touch $@
+
+clean: ## Remove the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
