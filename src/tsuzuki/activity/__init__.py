@@ -1,0 +1,45 @@
+"""What activity code may call, in the names and shapes of `temporalio.activity`.
+
+An activity is ordinary code that acts: it may block, use the network and fail. It is run again when an
+attempt is lost or fails, so it should be safe to repeat.
+"""
+
+from ._context import (
+    cancellation_details,
+    heartbeat,
+    in_activity,
+    info,
+    is_cancelled,
+    is_worker_shutdown,
+    payload_converter,
+    raise_complete_async,
+    shield_thread_cancel_exception,
+    wait_for_cancelled,
+    wait_for_cancelled_sync,
+    wait_for_worker_shutdown,
+    wait_for_worker_shutdown_sync,
+)
+from ._definition import defn
+from ._info import ActivityCancellationDetails, Info
+from ._logger import LoggerAdapter, logger
+
+__all__ = [
+    "ActivityCancellationDetails",
+    "Info",
+    "LoggerAdapter",
+    "cancellation_details",
+    "defn",
+    "heartbeat",
+    "in_activity",
+    "info",
+    "is_cancelled",
+    "is_worker_shutdown",
+    "logger",
+    "payload_converter",
+    "raise_complete_async",
+    "shield_thread_cancel_exception",
+    "wait_for_cancelled",
+    "wait_for_cancelled_sync",
+    "wait_for_worker_shutdown",
+    "wait_for_worker_shutdown_sync",
+]
