@@ -1,0 +1,16 @@
+"""Python values and exceptions to the payloads and failures of the protocol, and back."""
+
+from ._data_converter import DataConverter
+from ._errors import PayloadDecodeError, PayloadEncodeError
+from ._failure_converter import DefaultFailureConverter, FailureConverter
+from ._payload_converter import DefaultPayloadConverter, PayloadConverter
+
+__all__ = [
+    "DataConverter",
+    "DefaultFailureConverter",
+    "DefaultPayloadConverter",
+    "FailureConverter",
+    "PayloadConverter",
+    "PayloadDecodeError",
+    "PayloadEncodeError",
+]
