@@ -1,0 +1,119 @@
+"""The reading half of the SQLite store.
+
+Reads use a connection of their own in autocommit, so they see what was committed and never wait for the
+commit that is under way. Each read fetches to its end: a statement left half-way would keep the log from
+beginning again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tsuzuki.store import _statements as sql
+from tsuzuki.store._contract import (
+    ActivityRow,
+    HistoryBatch,
+    NewRun,
+    RunFilter,
+    RunUpdate,
+    StoredRun,
+    chain,
+)
+from tsuzuki.store._failures import damaged, read_failure
+
+_NEW_COLUMNS: Final = len(NewRun._fields)
+_LAST_EVENT: Final = 1 << 62
+_BEFORE_ALL: Final = (-1, -1)
+
+
+class SqliteReads:
+    """What a `Store` answers, over one connection."""
+
+    _reader: sqlite3.Connection
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def last_run_key(self) -> int:
+        run_key: int = self._rows(sql.LAST_RUN_KEY, ())[0][0]
+        return run_key
+
+    def run(self, run_key: int) -> StoredRun | None:
+        return _one_run(self._rows(sql.RUN, (run_key,)))
+
+    def find_run(self, namespace: str, workflow_id: str, run_id: str) -> StoredRun | None:
+        return _one_run(self._rows(sql.FIND_RUN, (namespace, workflow_id, run_id)))
+
+    def current_run(self, namespace: str, workflow_id: str) -> StoredRun | None:
+        return _one_run(self._rows(sql.CURRENT_RUN, (namespace, workflow_id)))
+
+    def history(
+        self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None
+    ) -> list[HistoryBatch]:
+        """The batches that hold any event from first to last, in order, their checksums verified.
+
+        Raises:
+            StoreNotADatabaseError: A batch does not match its checksum: the file is damaged.
+        """
+        last = _LAST_EVENT if last_event_id is None else last_event_id
+        rows = self._rows(sql.HISTORY, (run_key, last, run_key, first_event_id))
+        batches = [HistoryBatch._make(row) for row in rows]
+        if batches and batches[0].last_event_id < first_event_id:
+            del batches[0]
+        self._verify(batches)
+        return batches
+
+    def _verify(self, batches: list[HistoryBatch]) -> None:
+        previous = 0 if batches and batches[0].first_event_id == 1 else None
+        for batch in batches:
+            if previous is not None and chain(previous, batch.events) != batch.chain:
+                raise damaged(
+                    self.name,
+                    f"history events {batch.first_event_id} to {batch.last_event_id} of run key "
+                    f"{batch.run_key} do not match their checksum",
+                )
+            previous = batch.chain
+
+    def activities(self, run_key: int) -> list[ActivityRow]:
+        return [ActivityRow._make(row) for row in self._rows(sql.ACTIVITIES, (run_key,))]
+
+    def has_request_id(self, run_key: int, request_id: str) -> bool:
+        return bool(self._rows(sql.HAS_REQUEST, (run_key, request_id)))
+
+    def due(self, until_ns: int, after: tuple[int, int] | None, limit: int) -> list[tuple[int, int]]:
+        return self._rows(sql.DUE, (until_ns, *(after or _BEFORE_ALL), limit))
+
+    def list_runs(
+        self, namespace: str, filters: Sequence[RunFilter], before: tuple[int, int] | None, limit: int
+    ) -> list[StoredRun]:
+        """Newest start first; `before` is the (started_ns, run_key) of the last one of the page before.
+
+        Raises:
+            ValueError: A filter names an unknown column or operator.
+        """
+        values = [condition.value for condition in filters]
+        text = sql.list_runs(filters, paged=before is not None)
+        return [_stored(row) for row in self._rows(text, (namespace, *values, *(before or ()), limit))]
+
+    def count_runs(self, namespace: str, filters: Sequence[RunFilter]) -> int:
+        values = [condition.value for condition in filters]
+        count: int = self._rows(sql.count_runs(filters), (namespace, *values))[0][0]
+        return count
+
+    def _rows(self, text: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self._reader.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            raise read_failure(self.name, error) from error
+
+
+def _stored(row: tuple[Any, ...]) -> StoredRun:
+    return StoredRun(NewRun._make(row[:_NEW_COLUMNS]), RunUpdate._make(row[_NEW_COLUMNS:] + row[:1]))
+
+
+def _one_run(rows: list[tuple[Any, ...]]) -> StoredRun | None:
+    return _stored(rows[0]) if rows else None

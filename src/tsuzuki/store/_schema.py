@@ -1,0 +1,174 @@
+"""The tables, and the numbered steps that lead to them.
+
+Owns what the file looks like. `PRAGMA application_id` says that it is ours, `PRAGMA user_version` which
+step it has reached; both are in the header and change with the step, in one transaction. A step that was
+released is never edited: a change is a new step at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tsuzuki.store._contract import StoreNotADatabaseError, StoreTooNewError
+
+APPLICATION_ID: Final = 0x7473757A  # "tsuz"
+PAGE_SIZE: Final = 4096
+
+
+class Migration(NamedTuple):
+    """What leads from the version before to this one."""
+
+    version: int
+    statements: tuple[str, ...]
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration(
+        1,
+        (
+            """
+            CREATE TABLE meta (
+                id INTEGER PRIMARY KEY CHECK (id = 1),
+                store_id BLOB NOT NULL,
+                commits INTEGER NOT NULL,
+                incarnation INTEGER NOT NULL
+            )
+            """,
+            """
+            CREATE TABLE runs (
+                run_key INTEGER PRIMARY KEY,
+                namespace TEXT NOT NULL,
+                workflow_id TEXT NOT NULL,
+                run_id TEXT NOT NULL,
+                workflow_type TEXT NOT NULL,
+                task_queue TEXT NOT NULL,
+                first_run_id TEXT NOT NULL,
+                start_request_id TEXT NOT NULL,
+                started_ns INTEGER NOT NULL,
+                parent_workflow_id TEXT NOT NULL,
+                parent_run_id TEXT NOT NULL,
+                status INTEGER NOT NULL,
+                execution_ns INTEGER NOT NULL,
+                closed_ns INTEGER,
+                next_event_id INTEGER NOT NULL,
+                history_bytes INTEGER NOT NULL,
+                chain INTEGER NOT NULL,
+                due_ns INTEGER,
+                workflow_task_attempt INTEGER NOT NULL,
+                workflow_task_scheduled_ns INTEGER,
+                workflow_task_started_ns INTEGER,
+                workflow_task_incarnation INTEGER,
+                sticky_queue TEXT,
+                sticky_timeout_ns INTEGER NOT NULL,
+                buffered BLOB,
+                failure BLOB,
+                memo BLOB NOT NULL,
+                search_attributes BLOB NOT NULL
+            )
+            """,
+            "CREATE UNIQUE INDEX runs_by_id ON runs (namespace, workflow_id, run_id)",
+            "CREATE INDEX runs_by_start ON runs (namespace, started_ns)",
+            "CREATE INDEX runs_by_due ON runs (due_ns) WHERE due_ns IS NOT NULL",
+            """
+            CREATE TABLE history (
+                run_key INTEGER NOT NULL,
+                first_event_id INTEGER NOT NULL,
+                last_event_id INTEGER NOT NULL,
+                chain INTEGER NOT NULL,
+                events BLOB NOT NULL,
+                PRIMARY KEY (run_key, first_event_id)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE activities (
+                run_key INTEGER NOT NULL,
+                scheduled_event_id INTEGER NOT NULL,
+                attempt INTEGER NOT NULL,
+                scheduled_ns INTEGER NOT NULL,
+                started_ns INTEGER,
+                incarnation INTEGER,
+                worker_identity TEXT NOT NULL,
+                request_id TEXT NOT NULL,
+                heartbeat_ns INTEGER,
+                heartbeat_details BLOB,
+                last_failure BLOB,
+                last_ended_ns INTEGER,
+                PRIMARY KEY (run_key, scheduled_event_id)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE currents (
+                namespace TEXT NOT NULL,
+                workflow_id TEXT NOT NULL,
+                run_key INTEGER NOT NULL,
+                PRIMARY KEY (namespace, workflow_id)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE requests (
+                run_key INTEGER NOT NULL,
+                request_id TEXT NOT NULL,
+                PRIMARY KEY (run_key, request_id)
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
+)
+
+SCHEMA_VERSION: Final = MIGRATIONS[-1].version
+
+
+def stored_version(connection: sqlite3.Connection, name: str) -> int:
+    """The step that a file has reached; 0 for an empty file.
+
+    Raises:
+        StoreNotADatabaseError: The file is another application's database.
+        StoreTooNewError: The file has reached a step that this version does not know.
+    """
+    application_id = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    tables = _number(connection, "SELECT count(*) FROM sqlite_schema")
+    if application_id != APPLICATION_ID and (application_id or version or tables):
+        raise StoreNotADatabaseError(
+            f"{name} is an SQLite database of another application (application id {application_id:#x}, "
+            f"{tables} tables and indexes); a Tsuzuki store has {APPLICATION_ID:#x}. "
+            "Nothing was changed; give the path of a Tsuzuki store, or a path that does not exist yet."
+        )
+    if version > SCHEMA_VERSION:
+        raise StoreTooNewError(
+            f"store {name} has schema version {version}, written by a newer Tsuzuki; this one knows versions "
+            f"up to {SCHEMA_VERSION}. Nothing was changed; upgrade Tsuzuki, or restore the backup made before "
+            "the upgrade."
+        )
+    return version
+
+
+def migrate(
+    connection: sqlite3.Connection, version: int, migrations: Sequence[Migration] = MIGRATIONS
+) -> None:
+    """Take every step after `version`, each in its own transaction; a crash between steps is harmless."""
+    for step in migrations:
+        if step.version <= version:
+            continue
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in step.statements:
+                connection.execute(statement)
+            if version == 0 and step is migrations[0]:
+                connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0)", (os.urandom(16),))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {step.version}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _number(connection: sqlite3.Connection, sql: str) -> int:
+    [(value,)] = connection.execute(sql).fetchall()
+    assert isinstance(value, int)
+    return value

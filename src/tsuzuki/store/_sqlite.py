@@ -1,0 +1,280 @@
+"""The SQLite store: one file, one writing connection, one reading connection.
+
+Owns the file while it is open (see `_owner`) and what a transaction is. `write` runs the statements on
+the caller's thread, because a thread that runs many short statements fights for the interpreter lock with
+the loop it should relieve; only the COMMIT, which waits for the disk without the lock, is worth a thread.
+
+Invariant: the commit counter in `meta` grows by one in every transaction and by nothing else, so what a
+store holds can be compared with what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+
+from tsuzuki.store import _statements as sql
+from tsuzuki.store._contract import Batch, NewRun, RunUpdate, StoreFailedError
+from tsuzuki.store._failures import is_full, opening_failure, went_back, write_failure
+from tsuzuki.store._log import LogCopier, lay_out
+from tsuzuki.store._mirror import CommitMirror
+from tsuzuki.store._owner import OwnerLock
+from tsuzuki.store._place import check_place, connect, create_if_empty
+from tsuzuki.store._reads import SqliteReads
+from tsuzuki.store._schema import migrate, stored_version
+
+_MEMORY: Final = ":memory:"
+
+
+class SqliteStore(SqliteReads):
+    """A `Store` in an SQLite file, or in memory. Made by `open`."""
+
+    def __init__(self, path: str | None, owner: OwnerLock | None, mirror: CommitMirror | None) -> None:
+        self._path = path
+        self._owner = owner
+        self._mirror = mirror
+        self._copier = LogCopier(path) if path is not None else None
+        self._store_id = b""
+        self._commits = 0
+        self._incarnation = 0
+        self._writing = False
+        self._failed = False
+        self._pages = 0
+        self._closed = False
+        self._connect()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None) -> SqliteStore:
+        """Open or create a store and begin a new incarnation.
+
+        Args:
+            path: The database file, created when it does not exist; its folder must exist. None: a store
+                in memory, gone with `close`.
+
+        Raises:
+            StoreInUseError: Another process, or another object of this one, has it open.
+            StoreNotADatabaseError: The path is a folder or some other file, or the database is damaged.
+            StoreTooNewError: A newer version wrote it.
+            StoreWentBackError: It holds less than was once committed to it.
+            StoreReadOnlyError: The file or its folder cannot be written.
+            StoreFullError: There is no room on its disk.
+            StoreError: The folder does not exist.
+        """
+        if path is None:
+            store = cls(None, None, None)
+            store._begin_incarnation()
+            return store
+        database = os.path.realpath(path)
+        check_place(database)
+        owner = OwnerLock.acquire(database)
+        mirror: CommitMirror | None = None
+        store_: SqliteStore | None = None
+        try:
+            mirror = CommitMirror.open(database)
+            create_if_empty(database, mirror)
+            lay_out(database)
+            store_ = cls(database, owner, mirror)
+            store_._begin_incarnation()
+        except BaseException as error:
+            if store_ is not None:
+                store_._disconnect()
+            if mirror is not None:
+                mirror.close()
+            owner.release()
+            if isinstance(error, sqlite3.Error):
+                raise opening_failure(database, error) from error
+            raise
+        return store_
+
+    # -- what the store is
+
+    @property
+    def name(self) -> str:
+        return self._path or _MEMORY
+
+    @property
+    def incarnation(self) -> int:
+        return self._incarnation
+
+    @property
+    def commits_in_memory(self) -> bool:
+        return self._path is None
+
+    # -- writing
+
+    def write(self, batch: Batch) -> None:
+        """Put the batch into the open transaction, beginning it when there is none.
+
+        Raises:
+            StoreFullError: No room; the whole open transaction is undone, later ones may work.
+            StoreFailedError: The open transaction is lost and the store must be reopened.
+        """
+        try:
+            if not self._writing:
+                self._begin()
+            self._put(batch)
+        except sqlite3.Error as error:
+            self._undo()
+            self._failed = self._failed or not is_full(error)
+            raise write_failure(self.name, "a write", error) from error
+        except BaseException:  # a value that cannot be bound, or the fence: never half a batch
+            self._undo()
+            raise
+
+    def _begin(self) -> None:
+        if self._failed:
+            raise StoreFailedError(
+                f"store {self.name} failed before and takes no writes; reopen it to learn what is on disk."
+            )
+        execute = self._writer.execute
+        execute(sql.BEGIN)
+        self._writing = True
+        if execute(sql.COUNT_COMMIT, (self._commits + 1, self._commits, self._incarnation)).rowcount != 1:
+            self._failed = True
+            raise StoreFailedError(
+                f"store {self.name} was written by somebody else while this process owned it. "
+                "Nothing more is written; find the other writer (was the -owner file deleted?) and reopen."
+            )
+
+    def _put(self, batch: Batch) -> None:
+        many = self._writer.executemany
+        updates = batch.run_updates
+        if batch.new_runs:
+            updates = self._put_new_runs(batch.new_runs, updates)
+        if updates:
+            many(sql.UPDATE_RUN, updates)
+        pages = 2 * (len(updates) + len(batch.new_runs))
+        if histories := batch.histories:
+            many(sql.INSERT_HISTORY, histories)
+            pages += 2 * len(histories) + (sum([len(history.events) for history in histories]) >> 12)
+        if batch.activities:
+            many(sql.PUT_ACTIVITY, batch.activities)
+            pages += len(batch.activities)
+        if batch.activities_gone:
+            many(sql.DELETE_ACTIVITY, batch.activities_gone)
+            pages += len(batch.activities_gone)
+        if batch.currents:
+            many(sql.PUT_CURRENT, batch.currents)
+        if batch.request_ids:
+            many(sql.PUT_REQUEST, batch.request_ids)
+        self._pages += pages
+
+    def _put_new_runs(self, new_runs: list[NewRun], updates: list[RunUpdate]) -> list[RunUpdate]:
+        """Insert each new run with its first update as one row; returns the updates that are left."""
+        waiting = {new.run_key: new for new in new_runs}
+        rows, left = [], []
+        for update in updates:
+            new = waiting.pop(update.run_key, None)
+            if new is None:
+                left.append(update)
+            else:
+                rows.append((*new, *update[:-1]))
+        assert not waiting, f"new runs {sorted(waiting)} have no RunUpdate in their batch"
+        self._writer.executemany(sql.INSERT_RUN, rows)
+        return left
+
+    def commit(self) -> None:
+        if not self._writing:
+            return
+        writer = self._writer
+        try:
+            writer.execute(sql.COMMIT)
+        except sqlite3.Error as error:
+            self._undo()
+            self._failed = self._failed or not is_full(error)
+            raise write_failure(self.name, "a commit", error) from error
+        self._writing = False
+        self._commits += 1
+        if self._mirror is not None:
+            self._mirror.record(self._store_id, self._commits)
+        if self._copier is not None:
+            self._copier.logged(self._pages + 2, writer)
+        self._pages = 0
+
+    def _undo(self) -> None:
+        self._writing = False
+        self._pages = 0
+        try:
+            if self._writer.in_transaction:  # SQLite itself undoes it after most errors
+                self._writer.execute(sql.ROLLBACK)
+        except sqlite3.Error:
+            self._failed = True
+
+    # -- opening and closing
+
+    def _connect(self) -> None:
+        self._writer = connect(self._path)
+        self._reader = self._writer
+        if self._path is None:
+            migrate(self._writer, 0)
+            return
+        version = stored_version(self._writer, self.name)
+        self._check_counter()
+        migrate(self._writer, version)
+        self._reader = connect(self._path)
+        self._reader.execute("PRAGMA query_only = ON")
+
+    def _check_counter(self) -> None:
+        assert self._mirror is not None
+        [(store_id, commits, _)] = self._writer.execute(sql.META).fetchall()
+        mirrored = self._mirror.read()
+        if mirrored is not None and mirrored.store_id == store_id and commits < mirrored.commits:
+            raise went_back(self.name, self._mirror.path, commits, mirrored.commits)
+
+    def _begin_incarnation(self) -> None:
+        self._writer.execute(sql.BEGIN_INCARNATION)
+        [(self._store_id, self._commits, self._incarnation)] = self._writer.execute(sql.META).fetchall()
+        if self._mirror is not None:
+            self._mirror.record(self._store_id, self._commits)
+
+    def reopen(self) -> None:
+        """Forget the open transaction and look at the file anew, keeping ownership and incarnation.
+
+        After a failed sync the log may be readable from memory and missing on the disk, and a later sync
+        would not say so. So everything is first copied out of the log into the database and synced there.
+
+        Raises:
+            StoreWentBackError: A commit that was acknowledged is not there.
+            StoreError: The file still cannot be used, for any of the reasons of `open`.
+        """
+        self._undo()
+        self._failed = True
+        if self._path is None:
+            self._failed = False
+            return
+        acknowledged = self._commits
+        self._disconnect()
+        try:
+            self._connect()
+            [(busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            [(_, commits, incarnation)] = self._writer.execute(sql.META).fetchall()
+        except sqlite3.Error as error:
+            raise opening_failure(self.name, error) from error
+        assert self._mirror is not None
+        if commits < acknowledged:
+            raise went_back(self.name, self._mirror.path, commits, acknowledged)
+        if busy or incarnation != self._incarnation:
+            raise StoreFailedError(f"store {self.name} is being used by somebody else; it was not reopened.")
+        self._commits = commits
+        self._mirror.record(self._store_id, commits)
+        self._failed = False
+
+    def close(self) -> None:
+        """Undo an open transaction, copy the log into the database and give up ownership. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._undo()
+        self._disconnect()
+        if self._mirror is not None:
+            self._mirror.close()
+        if self._owner is not None:
+            self._owner.release()
+
+    def _disconnect(self) -> None:
+        if self._copier is not None:
+            self._copier.stop()
+        if self._reader is not self._writer:
+            self._reader.close()
+        self._writer.close()  # the last connection copies the log and deletes it
