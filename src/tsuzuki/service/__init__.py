@@ -2,5 +2,6 @@
 
 from ._errors import ServiceError, StatusCode
 from ._protocol import WorkflowService
+from ._remote import RemoteWorkflowService
 
-__all__ = ["ServiceError", "StatusCode", "WorkflowService"]
+__all__ = ["RemoteWorkflowService", "ServiceError", "StatusCode", "WorkflowService"]

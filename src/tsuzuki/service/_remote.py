@@ -1,0 +1,193 @@
+"""`WorkflowService` over gRPC: `tsuzuki server`, or a Temporal cluster.
+
+A thin wrapper of `temporalio.service`. Every RPC is one row of a table that says how long its answer may
+take and whether the gRPC client may repeat it; no RPC has code of its own. It must not interpret
+messages, and it keeps no state besides the connection.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+from temporalio.api.errordetails import v1 as _errordetails  # noqa: F401  (makes their types known)
+from temporalio.service import ConnectConfig, KeepAliveConfig, RPCError, ServiceClient, TLSConfig
+
+from ._errors import ServiceError, StatusCode
+from ._protocol import WorkflowService
+
+__all__ = ["RemoteWorkflowService", "TLSConfig"]
+
+LONG_POLL_TIMEOUT: Final = timedelta(seconds=70)
+"""Servers answer an empty long poll after 60 s at the latest; past this one it is lost."""
+CALL_TIMEOUT: Final = timedelta(seconds=10)
+
+_EMPTY_ANSWERS: Final = frozenset((StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED))
+
+
+@dataclass(frozen=True)
+class _Rpc:
+    """How one RPC is called.
+
+    Attributes:
+        retry: The gRPC client repeats it while the server is unavailable. Not where a caller must know
+            that an attempt was lost.
+        long_poll: Waits for something to happen; no answer in time is an empty answer.
+    """
+
+    retry: bool = True
+    long_poll: bool = False
+
+
+_POLL: Final = _Rpc(retry=False, long_poll=True)
+_CALL: Final = _Rpc()
+_RPCS: Final[Mapping[str, _Rpc]] = {
+    "poll_workflow_task_queue": _POLL,
+    "poll_activity_task_queue": _POLL,
+}
+
+
+def _is_long_poll(rpc: _Rpc, request: Message) -> bool:
+    return rpc.long_poll or bool(getattr(request, "wait_new_event", False))
+
+
+def _remote_method(name: str, rpc: _Rpc) -> Callable[[Any, Message], Awaitable[Message]]:
+    """Make the method of one RPC."""
+
+    async def call(self: RemoteWorkflowService, request: Message) -> Message:
+        long_poll = _is_long_poll(rpc, request)
+        method = getattr(self._client.workflow_service, name)
+        try:
+            answer = await method(
+                request,
+                retry=rpc.retry and not long_poll,
+                timeout=LONG_POLL_TIMEOUT if long_poll else CALL_TIMEOUT,
+            )
+        except RPCError as error:
+            refused = _service_error(name, error)
+            if long_poll and refused.status in _EMPTY_ANSWERS:
+                return _empty_answer(request)
+            raise refused from None
+        except RuntimeError as error:  # a lazy connection that could not be opened
+            raise ServiceError(StatusCode.UNAVAILABLE, f"{name}: {error}") from error
+        return cast("Message", answer)
+
+    call.__name__ = name
+    call.__qualname__ = f"RemoteWorkflowService.{name}"
+    return call
+
+
+def _empty_answer(request: Message) -> Message:
+    name = request.DESCRIPTOR.full_name.removesuffix("Request") + "Response"
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
+
+
+def _service_error(name: str, error: RPCError) -> ServiceError:
+    """Translate the gRPC client's error, with the first detail message whose type is known."""
+    detail = None
+    for packed in error.grpc_status.details:
+        try:
+            descriptor = descriptor_pool.Default().FindMessageTypeByName(packed.TypeName())
+        except KeyError:
+            continue
+        detail = message_factory.GetMessageClass(descriptor)()
+        packed.Unpack(detail)
+        break
+    return ServiceError(StatusCode(int(error.status)), error.message or f"{name} failed", detail)
+
+
+class _Connection:
+    """What is not an RPC: opening, closing, the two local questions."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(
+        cls,
+        target: str,
+        *,
+        namespace: str | None = None,
+        tls: bool | TLSConfig | None = None,
+        api_key: str | None = None,
+        identity: str = "",
+        metadata: Mapping[str, str] | None = None,
+        lazy: bool = False,
+    ) -> RemoteWorkflowService:
+        """Connect to a server.
+
+        Args:
+            target: `host:port`.
+            namespace: Sent as the `temporal-namespace` header, by which some proxies route.
+            tls: True, or a `TLSConfig` for own certificates. None means on exactly when there is a key.
+            api_key: Sent as a bearer token.
+            identity: Who calls, in histories; the default is `pid@host`.
+            metadata: Further headers of every call.
+            lazy: True to connect at the first call.
+
+        Raises:
+            ServiceError: UNAVAILABLE; the server cannot be reached or is no Temporal service.
+        """
+        headers = dict(metadata or {})
+        if namespace is not None:
+            headers.setdefault("temporal-namespace", namespace)
+        config = ConnectConfig(
+            target_host=target,
+            api_key=api_key,
+            tls=tls,
+            identity=identity,
+            rpc_metadata=headers,
+            keep_alive_config=KeepAliveConfig.default,
+            lazy=lazy,
+        )
+        try:
+            client = await ServiceClient.connect(config)
+        except (RuntimeError, ValueError) as error:
+            raise ServiceError(
+                StatusCode.UNAVAILABLE,
+                f"cannot connect to {target!r}: {error}. Is a server listening there? "
+                "`tsuzuki server start` starts one; a target in this process is written sqlite:///file.db",
+            ) from error
+        return RemoteWorkflowService(client)  # type: ignore[abstract]  # its methods come from the table
+
+    @property
+    def local(self) -> bool:
+        """False: a call is a network round trip."""
+        return False
+
+    def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
+        """Watch nothing: the answers to heartbeats bring cancellation."""
+        return _watch_nothing
+
+    async def close(self) -> None:
+        """Let go of the connection; the gRPC client ends it once nothing uses it."""
+
+
+def _watch_nothing() -> None:
+    pass
+
+
+if TYPE_CHECKING:
+
+    class RemoteWorkflowService(_Connection, WorkflowService):
+        """`WorkflowService` of a server elsewhere."""
+
+else:
+    RemoteWorkflowService = type(
+        "RemoteWorkflowService",
+        (_Connection,),
+        {
+            "__doc__": "`WorkflowService` of a server elsewhere; see `WorkflowService` for its methods.",
+            "__module__": __name__,
+            **{
+                name: _remote_method(name, _RPCS.get(name, _CALL))
+                for name, member in vars(WorkflowService).items()
+                if inspect.iscoroutinefunction(member)
+            },
+        },
+    )
