@@ -7,7 +7,10 @@ messages, and it keeps no state besides the connection.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +29,11 @@ __all__ = ["RemoteWorkflowService", "TLSConfig"]
 LONG_POLL_TIMEOUT: Final = timedelta(seconds=70)
 """Servers answer an empty long poll after 60 s at the latest; past this one it is lost."""
 CALL_TIMEOUT: Final = timedelta(seconds=10)
+
+EXIT_GRACE_S: Final = 0.02
+"""Pause at exit of a process that used gRPC. The client's own threads hand each answer over under the
+interpreter lock; one that still holds or awaits it when the interpreter is torn down crashes the process
+(seen with temporalio 1.35 in about one exit of five right after a call; in none with a pause of 1 ms)."""
 
 _EMPTY_ANSWERS: Final = frozenset((StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED))
 
@@ -146,6 +154,7 @@ class _Connection:
             lazy=lazy,
         )
         try:
+            _pause_at_exit()
             client = await ServiceClient.connect(config)
         except (RuntimeError, ValueError) as error:
             raise ServiceError(
@@ -166,6 +175,11 @@ class _Connection:
 
     async def close(self) -> None:
         """Let go of the connection; the gRPC client ends it once nothing uses it."""
+
+
+@functools.cache
+def _pause_at_exit() -> None:
+    atexit.register(time.sleep, EXIT_GRACE_S)
 
 
 def _watch_nothing() -> None:
