@@ -1,0 +1,152 @@
+"""Where the time goes: samples of our side running one measurement, by area, by function, by line.
+
+An interval timer interrupts the event loop about every millisecond of real time and notes the stacks of the
+loop and of the writer thread; that costs a few per cent. `--calls` counts calls with cProfile instead, of
+the loop alone, at about twice the run time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import pstats
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+
+from benchmarks import _replay
+from benchmarks._side_tsuzuki import open_side
+
+INTERVAL_S = 0.001
+SHOWN = 35
+WAITING = ("select", "epoll", "wait", "get", "acquire")
+
+
+class Sampler:
+    """Counts of (thread, area), (thread, function) by self and by inclusive time, and lines."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.areas: Counter[tuple[str, str]] = Counter()
+        self.own: Counter[tuple[str, str]] = Counter()
+        self.inclusive: Counter[tuple[str, str]] = Counter()
+        self.lines: Counter[tuple[str, str]] = Counter()
+        self._loop_thread = threading.get_ident()
+        self._names: dict[int, str] = {}
+
+    def __enter__(self) -> Sampler:
+        signal.signal(signal.SIGALRM, self._sample)
+        signal.setitimer(signal.ITIMER_REAL, INTERVAL_S, INTERVAL_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _sample(self, _: int, interrupted: FrameType | None) -> None:
+        self.samples += 1
+        if interrupted is not None:
+            self._note("loop", interrupted)
+        for ident, frame in sys._current_frames().items():
+            if ident != self._loop_thread:
+                self._note(self._name(ident), frame)
+
+    def _name(self, ident: int) -> str:
+        if ident not in self._names:
+            self._names.update({thread.ident or 0: thread.name for thread in threading.enumerate()})
+        return self._names.get(ident, "?")
+
+    def _note(self, thread: str, top: FrameType) -> None:
+        self.areas[thread, _area(top)] += 1
+        self.own[thread, _function(top)] += 1
+        self.lines[thread, f"{_short(top)}:{top.f_lineno}"] += 1
+        seen: set[str] = set()
+        frame: FrameType | None = top
+        while frame is not None:
+            name = _function(frame)
+            if name not in seen:
+                seen.add(name)
+                self.inclusive[thread, name] += 1
+            frame = frame.f_back
+
+    def report(self, seconds: float, work: str, count: int) -> None:
+        per = seconds / count * 1e6
+        print(f"{work}: {count:,} in {seconds:.2f} s = {per:,.0f} us each ({self.samples:,} samples)\n")
+        for title, counts in (
+            ("by area, own time", self.areas),
+            ("by function, own time", self.own),
+            ("by function, with what it calls", self.inclusive),
+            ("by line, own time", self.lines),
+        ):
+            print(f"{title}: share of real time, us per unit")
+            for (thread, name), hits in counts.most_common(SHOWN):
+                share = hits / self.samples
+                print(f"  {share:6.1%} {share * per:8.1f} us  [{thread}] {name}")
+            print()
+
+
+def run(letter: str, folder: Path, *, calls: bool) -> None:
+    """Print the profile of one of the measurements a to d."""
+    asyncio.run(_run(letter, folder, calls=calls))
+
+
+async def _run(letter: str, folder: Path, *, calls: bool) -> None:
+    if letter == "d":
+        task = await _replay.recorded_task(folder, _replay.STEPS)
+        count = len(task.history.events) * _replay.REPLAYS
+        await _measured("events replayed", count, lambda: _replay.replay(task, _replay.REPLAYS), calls)
+        return
+    side = await open_side(folder)
+    try:
+        await side.batch(300, 1, 50)
+        workflows, steps, concurrency, unit = {
+            "a": (1, 2000, 1, "sequential steps"),
+            "b": (3000, 1, 50, "workflows of one activity"),
+            "c": (200, 10, 50, "activities"),
+        }[letter]
+        await _measured(unit, workflows * steps, lambda: side.batch(workflows, steps, concurrency), calls)
+    finally:
+        await side.close()
+
+
+async def _measured(unit: str, count: int, work: Callable[[], Awaitable[float]], calls: bool) -> None:
+    if calls:
+        profile = cProfile.Profile()
+        profile.enable()
+        await work()
+        profile.disable()
+        statistics = pstats.Stats(profile)
+        statistics.sort_stats("tottime").print_stats(SHOWN)
+        statistics.sort_stats("cumulative").print_stats(SHOWN)
+        return
+    began, used = time.perf_counter(), time.process_time()
+    with Sampler() as sampler:
+        await work()
+    seconds = time.perf_counter() - began
+    sampler.report(seconds, unit, count)
+    print(f"processor time of this process: {(time.process_time() - used) / seconds:.2f} cores")
+
+
+def _area(frame: FrameType) -> str:
+    """The folder under tsuzuki, or the library; waiting for something to happen is its own area."""
+    if frame.f_code.co_name in WAITING:
+        return f"waiting ({frame.f_code.co_name})"
+    parts = Path(frame.f_code.co_filename).parts
+    for root, depth in (("tsuzuki", 2), ("site-packages", 1), ("python3.11", 1)):
+        if root in parts:
+            inside = parts[len(parts) - parts[::-1].index(root) :]
+            return "/".join(inside[:depth]) if root == "tsuzuki" else inside[0]
+    return parts[-1]
+
+
+def _short(frame: FrameType) -> str:
+    parts = Path(frame.f_code.co_filename).parts
+    return "/".join(parts[-2:])
+
+
+def _function(frame: FrameType) -> str:
+    return f"{_short(frame)} {frame.f_code.co_qualname}"
