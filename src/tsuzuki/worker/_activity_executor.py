@@ -1,0 +1,40 @@
+"""Synchronous activities in a thread pool: from an attempt to its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+
+from tsuzuki.activity._definition import ActivityDefinition
+
+from ._activity_attempt import Attempt
+from ._activity_outcome import Outcome, completed, decode_arguments
+from ._activity_thread import ThreadCall
+
+
+class ThreadActivities:
+    """Runs synchronous activities in threads; the activity's context goes with them."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self._executor = executor
+
+    async def run(self, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
+        """Run an attempt to its outcome, or raise what its code raised."""
+        converter = attempt.host.converter
+        args = decode_arguments(converter.payload_converter, definition, attempt.task)
+        call = ThreadCall(definition.fn, args, raise_on_cancel=not definition.no_thread_cancel_exception)
+        running = self._executor.submit(contextvars.copy_context().run, call.run)
+
+        def interrupt() -> None:
+            if not running.cancel():  # still in the pool's queue: then it never starts
+                call.cancel()
+
+        attempt.shield = call.shield
+        attempt.interrupt = interrupt
+        result = await asyncio.wrap_future(running)
+        attempt.finish()
+        return completed(attempt, converter.payload_converter.to_payloads((result,)))
+
+    async def close(self) -> None:
+        """Nothing of its own to close."""

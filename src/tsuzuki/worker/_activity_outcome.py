@@ -1,0 +1,147 @@
+"""How an attempt ended, as the request that tells the service.
+
+The rules for a cancellation are those of the official worker: what the engine asked for is reported as
+cancelled; what the worker did on its own account (shutdown, pause, reset) is a failure that is retried; and
+an attempt that the engine no longer knows is not reported at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueResponse,
+    RespondActivityTaskCanceledRequest,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskFailedRequest,
+)
+
+from tsuzuki.activity import ActivityCancellationDetails
+from tsuzuki.activity._definition import ActivityDefinition
+from tsuzuki.common import RawValue
+from tsuzuki.converter import PayloadConverter, PayloadDecodeError
+from tsuzuki.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+
+from ._activity_attempt import ActivityHost, Attempt
+
+Outcome: TypeAlias = (
+    RespondActivityTaskCompletedRequest | RespondActivityTaskFailedRequest | RespondActivityTaskCanceledRequest | None
+)
+"""The request to send; None when nothing is to be told."""
+
+
+def completed(attempt: Attempt, result: Sequence[Payload]) -> RespondActivityTaskCompletedRequest:
+    """Report a result."""
+    host = attempt.host
+    return RespondActivityTaskCompletedRequest(
+        task_token=attempt.task.task_token,
+        identity=host.identity,
+        namespace=host.namespace,
+        result=Payloads(payloads=result),
+    )
+
+
+def failed(attempt: Attempt, failure: Failure, last_heartbeat: Payloads | None) -> RespondActivityTaskFailedRequest:
+    """Report a failure, with heartbeat details that the service may not have yet."""
+    host = attempt.host
+    return RespondActivityTaskFailedRequest(
+        task_token=attempt.task.task_token,
+        identity=host.identity,
+        namespace=host.namespace,
+        failure=failure,
+        last_heartbeat_details=last_heartbeat,
+    )
+
+
+def canceled(attempt: Attempt, details: Sequence[Payload]) -> RespondActivityTaskCanceledRequest:
+    """Report that the attempt did what it was asked to: stop."""
+    host = attempt.host
+    return RespondActivityTaskCanceledRequest(
+        task_token=attempt.task.task_token,
+        identity=host.identity,
+        namespace=host.namespace,
+        details=Payloads(payloads=details) if details else None,
+    )
+
+
+def failure_of(host: ActivityHost, error: BaseException) -> Failure:
+    """Turn an exception into a failure; if even that fails, into a failure that says so."""
+    failure = Failure()
+    try:
+        host.converter.failure_converter.to_failure(error, host.converter.payload_converter, failure)
+    except Exception as second:
+        failure = Failure(message=f"{type(error).__name__}: {error} (could not be encoded: {second})")
+        failure.application_failure_info.type = type(error).__name__
+    return failure
+
+
+def error_of_cancellation(details: ActivityCancellationDetails) -> ApplicationError | None:
+    """Return what a cancellation that nobody asked the engine for is reported as; None for one it did."""
+    if details.paused:
+        return ApplicationError("the activity was paused and stopped", type="ActivityPause")
+    if details.reset:
+        return ApplicationError("the activity was reset and stopped", type="ActivityReset")
+    if details.worker_shutdown:
+        return ApplicationError(
+            "the worker is shutting down and this attempt did not end within its grace period",
+            type="WorkerShutdown",
+        )
+    return None
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether the activity's code ended by the exception that stops it."""
+    return isinstance(error, (asyncio.CancelledError, CancelledError))
+
+
+def is_benign(error: BaseException) -> bool:
+    """Tell whether the user declared this failure as expected."""
+    return isinstance(error, ApplicationError) and error.category is ApplicationErrorCategory.BENIGN
+
+
+def decode_arguments(
+    converter: PayloadConverter, definition: ActivityDefinition, task: PollActivityTaskQueueResponse
+) -> list[Any]:
+    """Decode the arguments by the activity's type hints.
+
+    Raises:
+        ApplicationError: Their number or one of their types does not fit.
+    """
+    signature = definition.signature
+    payloads = task.input.payloads
+    if definition.name is None:
+        return [[RawValue(payload) for payload in payloads]]
+    given = len(payloads)
+    if given < signature.required or (given > len(signature.parameters) and not signature.variadic):
+        raise _bad_arguments(definition, None, given)
+    try:
+        return converter.from_payloads(payloads, signature.arg_types)
+    except PayloadDecodeError as error:
+        raise _bad_arguments(definition, error, given) from error
+
+
+def _bad_arguments(definition: ActivityDefinition, cause: PayloadDecodeError | None, given: int) -> ApplicationError:
+    """Describe arguments that do not fit; retried, because a mended worker may take them."""
+    signature = definition.signature
+    if cause is None:
+        expected = str(signature.required)
+        if signature.variadic:
+            expected = f"at least {expected}"
+        elif len(signature.parameters) != signature.required:
+            expected = f"{expected} to {len(signature.parameters)}"
+        return ApplicationError(
+            f"activity {definition.label!r} takes {expected} argument(s) {signature}, but was scheduled with {given}",
+            type="TypeError",
+        )
+    name = (
+        signature.parameters[cause.position]
+        if cause.position < len(signature.parameters)
+        else f"number {cause.position + 1}"
+    )
+    return ApplicationError(
+        f"argument {name!r} of activity {definition.label!r} does not fit: {cause}", type=type(cause).__name__
+    )

@@ -1,0 +1,105 @@
+"""The activity half of a worker: its slots, its executor, and its way to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueMetadata
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, PollActivityTaskQueueResponse
+
+from tsuzuki.activity._definition import ActivityDefinition
+
+from ._activity_attempt import WORKER_SHUTDOWN, ActivityHost
+from ._activity_executor import ThreadActivities
+from ._activity_runner import ActivityRunner, SyncExecutor
+from ._pollers import Slots, TaskSource
+
+REMOTE_POLLS: Final = 5
+"""Polls at a time over the network."""
+
+
+class ActivityWorker:
+    """Polls for activities and runs them.
+
+    Args:
+        host: What all attempts share.
+        definitions: Activities by name; the dynamic one under None.
+        executor: For synchronous activities; None for threads of its own.
+        slots: Activities that run at a time.
+        tasks_per_second: Rate for the whole task queue; None for no bound.
+        on_fatal: Told of an error after which polling makes no sense.
+    """
+
+    def __init__(
+        self,
+        host: ActivityHost,
+        definitions: Mapping[str | None, ActivityDefinition],
+        *,
+        executor: Executor | None,
+        slots: int,
+        tasks_per_second: float | None,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._host = host
+        self._slot_count = slots
+        self._own_executor: Executor | None = None
+        has_sync = any(not definition.is_async for definition in definitions.values())
+        if has_sync and executor is None:
+            executor = self._own_executor = ThreadPoolExecutor(slots, thread_name_prefix="tsuzuki-activity")
+        self._sync = _sync_executor(executor) if has_sync and executor is not None else None
+        self._runner = ActivityRunner(host, definitions, self._sync, on_fatal)
+        metadata = None
+        if tasks_per_second is not None:
+            metadata = TaskQueueMetadata()
+            metadata.max_tasks_per_second.value = tasks_per_second
+        source: TaskSource[PollActivityTaskQueueRequest, PollActivityTaskQueueResponse] = TaskSource(
+            host.service.poll_activity_task_queue,
+            PollActivityTaskQueueRequest(
+                namespace=host.namespace,
+                task_queue=TaskQueue(name=host.task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+                identity=host.identity,
+                task_queue_metadata=metadata,
+            ),
+            polls_max=None if host.service.local else REMOTE_POLLS,
+            on_fatal=on_fatal,
+            pace=host.pace,
+            what=f"Polling task queue {host.task_queue!r} for activities",
+        )
+        self._slots = Slots(source, self._runner.run, renew=True, on_fatal=on_fatal)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._slots.open(self._slot_count)
+
+    async def stop(self, grace: timedelta) -> None:
+        """Stop polling, give running activities `grace`, cancel those left, and wait for all.
+
+        A synchronous activity that ignores its cancellation is waited for without bound: its thread cannot
+        be ended from outside.
+        """
+        self._host.shutdown.set()
+        closing = asyncio.ensure_future(self._slots.close())
+        await self._wait_at_most(closing, grace.total_seconds())
+        if not closing.done():
+            self._runner.stop_all(WORKER_SHUTDOWN)
+        await closing
+        if self._sync is not None:
+            await self._sync.close()
+        if self._own_executor is not None:
+            self._own_executor.shutdown(wait=False)
+
+    async def _wait_at_most(self, closing: asyncio.Future[None], grace_s: float) -> None:
+        patience = asyncio.ensure_future(self._host.pace.sleep(grace_s))
+        await asyncio.wait((closing, patience), return_when=asyncio.FIRST_COMPLETED)
+        patience.cancel()
+
+
+def _sync_executor(executor: Executor) -> SyncExecutor:
+    if isinstance(executor, ThreadPoolExecutor):
+        return ThreadActivities(executor)
+    raise NotImplementedError

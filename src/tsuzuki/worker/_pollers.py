@@ -1,0 +1,186 @@
+"""What every poller does: ask, wait out an outage, stop without losing a task that was already handed over.
+
+A slot is one asyncio task. It polls only when it has room to run what comes, so nothing is ever taken from
+a queue to wait here. With an engine in this process all slots poll at once, so that the engine knows each
+free one; over the network a few polls at a time are enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
+
+from tsuzuki.service import ServiceError
+
+from ._pace import Outage, Pace, is_transient
+
+_logger = logging.getLogger("tsuzuki.worker")
+
+
+class PolledTask(Protocol):
+    """An answer to a poll; without a token it is empty."""
+
+    @property
+    def task_token(self) -> bytes: ...
+
+
+Task = TypeVar("Task", bound=PolledTask)
+Request = TypeVar("Request")
+
+
+class TaskSource(Generic[Request, Task]):
+    """One queue to poll, shared by the slots that poll it.
+
+    Args:
+        poll: The RPC.
+        request: Its request, the same each time.
+        polls_max: Most polls at a time; None for as many as there are slots.
+        on_fatal: Told of a refusal that no later poll will escape.
+        pace: Time and chance.
+        what: Name of the poll in log lines.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[Request], Awaitable[Task]],
+        request: Request,
+        *,
+        polls_max: int | None,
+        on_fatal: Callable[[BaseException], None],
+        pace: Pace,
+        what: str,
+    ) -> None:
+        self._poll = poll
+        self._request = request
+        self._permits = None if polls_max is None else asyncio.Semaphore(polls_max)
+        self._on_fatal = on_fatal
+        self._outage = Outage(what, pace, _logger)
+        self._polling: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End every poll; those that have a task already keep it."""
+        if not self._closed:
+            self._closed = True
+            for slot in tuple(self._polling):
+                self._end_poll(slot)
+
+    async def take(self) -> Task | None:
+        """Return the next task; None once the source is closed."""
+        this = asyncio.current_task()
+        assert this is not None
+        failures = 0
+        self._polling.add(this)
+        try:
+            while not self._closed:
+                try:
+                    task = await self._poll_once()
+                except ServiceError as error:
+                    refused = error
+                else:
+                    if task is not None and task.task_token:
+                        self._outage.over()
+                        return task
+                    failures = 0
+                    await asyncio.sleep(0)  # a service that answers empty at once must not starve the loop
+                    continue
+                if not is_transient(refused):
+                    self._on_fatal(refused)
+                    return None
+                failures += 1
+                await self._outage.wait(refused, failures)
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            this.uncancel()
+        finally:
+            self._polling.discard(this)
+        return None
+
+    async def _poll_once(self) -> Task | None:
+        if self._permits is None:
+            return await self._poll(self._request)
+        async with self._permits:
+            return None if self._closed else await self._poll(self._request)
+
+    def _end_poll(self, slot: asyncio.Task[None]) -> None:
+        if slot not in self._polling or slot.done():
+            return
+        # Cancelling a task that is about to be resumed with an answer would throw that answer away. What it
+        # waits for tells: only a wait that is still open may be cancelled; otherwise look again a step later.
+        waiting_for = getattr(slot, "_fut_waiter", None)
+        if waiting_for is None or waiting_for.done():
+            asyncio.get_running_loop().call_soon(self._end_poll, slot)
+        else:
+            slot.cancel()
+
+
+class Slots(Generic[Request, Task]):
+    """A number of slots that take tasks from one source and run them.
+
+    Args:
+        source: Where tasks come from.
+        execute: Runs one task to its end.
+        renew: True for user code: a slot runs one task in its own asyncio task and then opens its
+            successor. So each attempt has the asyncio task that cancellation needs, without a hand-over, and
+            context variables that one attempt sets never reach the next.
+        on_fatal: Told of an error that `execute` let escape.
+    """
+
+    def __init__(
+        self,
+        source: TaskSource[Request, Task],
+        execute: Callable[[Task], Awaitable[None]],
+        *,
+        renew: bool,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._source = source
+        self._execute = execute
+        self._renew = renew
+        self._on_fatal = on_fatal
+        self._loop = asyncio.get_running_loop()
+        self._open: set[asyncio.Task[None]] = set()
+        self._all_closed = asyncio.Event()
+        self._closed = False
+        self._context = contextvars.copy_context()
+
+    def open(self, count: int) -> None:
+        """Open slots; they begin to poll at once."""
+        for _ in range(count):
+            self._open_one()
+
+    async def close(self) -> None:
+        """Stop polling and wait until every running task has ended."""
+        self._closed = True
+        self._source.close()
+        if self._open:
+            await self._all_closed.wait()
+
+    def _open_one(self) -> None:
+        self._open.add(self._loop.create_task(self._run(), context=self._context.copy()))
+
+    async def _run(self) -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        try:
+            while (task := await self._source.take()) is not None:
+                await self._execute(task)
+                if self._renew:
+                    return
+            self._closed = True
+        except asyncio.CancelledError:
+            self._closed = True  # the loop is being torn down
+            raise
+        except Exception as error:
+            _logger.exception("A worker slot failed")
+            self._on_fatal(error)
+        finally:
+            self._open.discard(this)
+            if not self._closed:
+                self._open_one()
+            elif not self._open:
+                self._all_closed.set()

@@ -1,0 +1,284 @@
+"""The worker: takes tasks from one task queue, runs workflow and activity code, tells how it ended.
+
+Owns start, shutdown and what to do about a fatal error. It knows the service only through `WorkflowService`
+and takes from a client nothing but its four public facts.
+
+Invariant: once `run` returns no task is being polled for, no activity of this worker is running, and every
+task that was handed over has been answered (or its engine could not be reached until its timeout).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from tsuzuki.converter import DataConverter
+from tsuzuki.service import WorkflowService
+
+from ._activity_attempt import ActivityHost, WorkerShutdown
+from ._activity_worker import ActivityWorker
+from ._definitions import activity_definitions, check_executor
+from ._pace import Pace
+from ._workflow_poller import Processor
+from ._workflow_worker import WorkflowWorker
+
+_logger = logging.getLogger("tsuzuki.worker")
+
+
+class WorkerClient(Protocol):
+    """What a worker takes from a client."""
+
+    @property
+    def service(self) -> WorkflowService: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def data_converter(self) -> DataConverter: ...
+    @property
+    def identity(self) -> str: ...
+
+
+class Worker:
+    """Runs workflows and activities of one task queue.
+
+    Args:
+        client: Gives service, namespace, data converter and identity.
+        task_queue: Queue to take tasks from, 1 to 1000 characters.
+        activities: Functions, bound methods or objects marked with `@activity.defn`.
+        workflows: Classes or functions marked with `@workflow.defn`.
+        activity_executor: Runs synchronous activities. The default is a thread pool of this worker with
+            `max_concurrent_activities` threads; a process pool needs activities that can be pickled.
+        max_concurrent_activities: Activities that run at a time; 1 or more.
+        max_concurrent_workflow_tasks: Workflow tasks in work at a time; 2 or more.
+        max_cached_workflows: Runs kept in memory between their tasks; 0 replays each task from history.
+        max_task_queue_activities_per_second: Rate for the whole task queue, kept by the service; the
+            default is no bound. With several workers the last poll wins.
+        nonsticky_to_sticky_poll_ratio: Share of the workflow slots that poll for new runs.
+        sticky_queue_schedule_to_start_timeout: How long a run waits for this worker before another may
+            take its next task.
+        max_heartbeat_throttle_interval: Longest time between two heartbeats that are sent.
+        default_heartbeat_throttle_interval: That time for activities without a heartbeat timeout.
+        graceful_shutdown_timeout: How long running activities have after `shutdown` before they are
+            cancelled.
+        identity: Name in histories; the default is the client's.
+        workflow_failure_exception_types: Exceptions that fail the workflow rather than the task.
+        debug_mode: True to allow workflow code that stops at a breakpoint.
+        on_fatal_error: Awaited with the error that ends the worker, before it shuts down.
+
+    Raises:
+        TypeError: Something given is not an activity or workflow, or cannot run in the executor.
+        ValueError: Nothing to run, a name used twice, or a number out of its bounds.
+    """
+
+    def __init__(
+        self,
+        client: WorkerClient,
+        *,
+        task_queue: str,
+        activities: Sequence[Callable[..., Any]] = (),
+        workflows: Sequence[Any] = (),
+        activity_executor: Executor | None = None,
+        max_concurrent_activities: int = 100,
+        max_concurrent_workflow_tasks: int = 100,
+        max_cached_workflows: int = 1000,
+        max_task_queue_activities_per_second: float | None = None,
+        nonsticky_to_sticky_poll_ratio: float = 0.2,
+        sticky_queue_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
+        max_heartbeat_throttle_interval: timedelta = timedelta(seconds=60),
+        default_heartbeat_throttle_interval: timedelta = timedelta(seconds=30),
+        graceful_shutdown_timeout: timedelta = timedelta(0),
+        identity: str | None = None,
+        workflow_failure_exception_types: Sequence[type[BaseException]] = (),
+        debug_mode: bool = False,
+        on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None,
+    ) -> None:
+        if not activities and not workflows:
+            raise ValueError("a worker needs at least one activity or workflow to run")
+        if not task_queue:
+            raise ValueError("task_queue is empty; give the name that workflows are started with")
+        _require_at_least(1, "max_concurrent_activities", max_concurrent_activities)
+        _require_at_least(2, "max_concurrent_workflow_tasks", max_concurrent_workflow_tasks)
+        _require_at_least(0, "max_cached_workflows", max_cached_workflows)
+        if not 0 < nonsticky_to_sticky_poll_ratio < 1:
+            raise ValueError(
+                f"nonsticky_to_sticky_poll_ratio is {nonsticky_to_sticky_poll_ratio}; it must lie between 0 and 1"
+            )
+        self._client: Final = client
+        self._service: Final = client.service
+        self._task_queue: Final = task_queue
+        self._identity: Final = identity or client.identity
+        self._definitions = activity_definitions(activities)
+        self._workflows = tuple(workflows)
+        self._activity_executor = activity_executor
+        self._sync_definitions = [it for it in self._definitions.values() if not it.is_async]
+        if activity_executor is not None and self._sync_definitions:
+            check_executor(self._sync_definitions, activity_executor, max_concurrent_activities)
+        self._max_concurrent_activities = max_concurrent_activities
+        self._max_concurrent_workflow_tasks = max_concurrent_workflow_tasks
+        self._max_cached_workflows = max_cached_workflows
+        self._max_task_queue_activities_per_second = max_task_queue_activities_per_second
+        self._nonsticky_ratio = nonsticky_to_sticky_poll_ratio
+        self._sticky_timeout = sticky_queue_schedule_to_start_timeout
+        self._max_heartbeat_throttle = max_heartbeat_throttle_interval
+        self._default_heartbeat_throttle = default_heartbeat_throttle_interval
+        self._graceful_shutdown_timeout = graceful_shutdown_timeout
+        self._workflow_failure_exception_types = tuple(workflow_failure_exception_types)
+        self._debug_mode = debug_mode
+        self._on_fatal_error = on_fatal_error
+        self._pace = Pace()
+        self._stop = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._started = False
+        self._fatal: BaseException | None = None
+        self._block: asyncio.Task[Any] | None = None
+        self._run_task: asyncio.Task[None] | None = None
+
+    @property
+    def task_queue(self) -> str:
+        """The task queue that this worker takes tasks from."""
+        return self._task_queue
+
+    @property
+    def is_running(self) -> bool:
+        """True between the start of `run` and its return."""
+        return self._started and not self._finished.is_set()
+
+    @property
+    def is_shutdown(self) -> bool:
+        """True once `run` has returned."""
+        return self._finished.is_set()
+
+    async def run(self) -> None:
+        """Take and run tasks until `shutdown`, a fatal error, or the cancellation of this call.
+
+        Returns once every task in work has ended. Cancelling the call shuts the worker down first.
+
+        Raises:
+            ServiceError: The service refuses to hand out tasks: no permission, no such namespace.
+            concurrent.futures.BrokenExecutor: The executor of synchronous activities died.
+            RuntimeError: It was run before; a worker runs once.
+        """
+        if self._started:
+            raise RuntimeError("this worker was run before; make a new Worker to run again")
+        self._started = True
+        try:
+            await self._run()
+        finally:
+            self._finished.set()
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def shutdown(self) -> None:
+        """Ask the worker to stop, and wait until it has; harmless when it has already.
+
+        Polling ends at once. Activities have `graceful_shutdown_timeout` before they are cancelled.
+        """
+        self._stop.set()
+        if self._started:
+            await self._finished.wait()
+
+    async def _run(self) -> None:
+        activities = self._activity_worker() if self._definitions else None
+        workflows, processor = self._workflow_worker() if self._workflows else (None, None)
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            if workflows is not None:
+                workflows.start()
+            if activities is not None:
+                activities.start()
+            await self._stop.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if self._fatal is not None and self._on_fatal_error is not None:
+            try:
+                await self._on_fatal_error(self._fatal)
+            except Exception:
+                _logger.exception("on_fatal_error failed")
+        stopping = []
+        if workflows is not None:
+            stopping.append(workflows.stop())
+        if activities is not None:
+            stopping.append(activities.stop(self._graceful_shutdown_timeout))
+        await asyncio.gather(*stopping)
+        if processor is not None:
+            closing = processor.close()
+            if isinstance(closing, Awaitable):
+                await closing
+        if cancelled is not None:
+            raise cancelled
+
+    def _on_fatal(self, error: BaseException) -> None:
+        if self._fatal is None:
+            self._fatal = error
+            _logger.error("Worker on task queue %r cannot go on: %s", self._task_queue, error)
+            self._stop.set()
+
+    def _activity_worker(self) -> ActivityWorker:
+        return ActivityWorker(
+            ActivityHost(
+                service=self._service,
+                namespace=self._client.namespace,
+                task_queue=self._task_queue,
+                identity=self._identity,
+                converter=self._client.data_converter,
+                pace=self._pace,
+                shutdown=WorkerShutdown(),
+                default_heartbeat_throttle=self._default_heartbeat_throttle,
+                max_heartbeat_throttle=self._max_heartbeat_throttle,
+            ),
+            self._definitions,
+            executor=self._activity_executor,
+            slots=self._max_concurrent_activities,
+            tasks_per_second=self._max_task_queue_activities_per_second,
+            on_fatal=self._on_fatal,
+        )
+
+    def _workflow_worker(self) -> tuple[WorkflowWorker, Processor]:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        """Run in the background for the length of the block.
+
+        A fatal error cancels the block, and is then raised in place of that cancellation.
+        """
+        self._block = asyncio.current_task()
+        assert self._block is not None, "async with runs inside an asyncio task"
+        self._run_task = asyncio.create_task(self.run(), name=f"worker on {self._task_queue}")
+        self._run_task.add_done_callback(self._end_block)
+        # So that `is_running` holds inside the block and a second start is refused at once.
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        """Shut down and wait.
+
+        Raises:
+            ServiceError: The fatal error that ended the worker; see `run`.
+        """
+        block, self._block = self._block, None
+        assert self._run_task is not None
+        await self.shutdown()
+        await asyncio.wait((self._run_task,))
+        if self._run_task.cancelled() or (fatal := self._run_task.exception()) is None:
+            return
+        if kind is None:
+            raise fatal
+        if kind is asyncio.CancelledError and block is not None:
+            block.uncancel()
+            raise fatal
+
+    def _end_block(self, run_task: asyncio.Task[None]) -> None:
+        if self._block is not None and (run_task.cancelled() or run_task.exception() is not None):
+            self._block.cancel()
+
+
+def _require_at_least(least: int, name: str, value: int) -> None:
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be {least} or more")

@@ -1,0 +1,133 @@
+"""Takes workflow tasks, lets the processor answer them and hands the answers in.
+
+Invariant: an answer that the service did not take leaves nothing behind: the run is evicted from the cache
+and replays from history the next time.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final, Protocol, TypeAlias
+
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse,
+    RespondWorkflowTaskFailedRequest,
+)
+
+from tsuzuki.converter import DataConverter
+from tsuzuki.service import ServiceError, StatusCode, WorkflowService
+
+from ._pace import Pace, send_until
+
+RESPOND_S_MAX: Final = 10.0
+"""For how long a response is sent again: the default timeout of a workflow task."""
+
+Response: TypeAlias = RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest
+
+_logger = logging.getLogger("tsuzuki.worker")
+
+
+class Processor(Protocol):
+    """Answers workflow tasks by running workflow code."""
+
+    async def process(self, task: PollWorkflowTaskQueueResponse) -> Response: ...
+
+    def evict(self, run_id: str) -> None: ...
+
+    def close(self) -> object: ...
+
+
+class WorkflowTaskHandler:
+    """Processes polled workflow tasks."""
+
+    def __init__(
+        self,
+        service: WorkflowService,
+        processor: Processor,
+        *,
+        namespace: str,
+        identity: str,
+        converter: DataConverter,
+        pace: Pace,
+    ) -> None:
+        self._service = service
+        self._processor = processor
+        self._namespace = namespace
+        self._identity = identity
+        self._converter = converter
+        self._pace = pace
+
+    async def execute(self, task: PollWorkflowTaskQueueResponse) -> None:
+        """Answer a workflow task, and those that come back with the response."""
+        following: PollWorkflowTaskQueueResponse | None = task
+        while following is not None:
+            following = await self._answer(following)
+
+    async def _answer(self, task: PollWorkflowTaskQueueResponse) -> PollWorkflowTaskQueueResponse | None:
+        try:
+            response = await self._processor.process(task)
+        except Exception as error:
+            _logger.exception("%s: the worker itself failed", _name(task))
+            response = self._failed(task, error)
+        run_id = task.workflow_execution.run_id
+        try:
+            if isinstance(response, RespondWorkflowTaskFailedRequest):
+                _log_failure(task, response)
+                await self._service.respond_workflow_task_failed(response)
+                return None
+            answer = await self._complete(response)
+        except ServiceError as error:
+            self._processor.evict(run_id)
+            level = logging.DEBUG if error.status is StatusCode.NOT_FOUND else logging.WARNING
+            _logger.log(
+                level,
+                "%s: its answer was not taken (%s: %s)",
+                _name(task),
+                error.status.name,
+                error.message,
+            )
+            return None
+        return answer.workflow_task if answer.workflow_task.task_token else None
+
+    async def _complete(self, response: RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse:
+        complete = self._service.respond_workflow_task_completed
+        try:
+            return await complete(response)
+        except ServiceError as error:
+            deadline_s = self._pace.now() + RESPOND_S_MAX
+            return await send_until(deadline_s, complete, response, self._pace, error)
+
+    def _failed(self, task: PollWorkflowTaskQueueResponse, error: Exception) -> RespondWorkflowTaskFailedRequest:
+        self._processor.evict(task.workflow_execution.run_id)
+        request = RespondWorkflowTaskFailedRequest(
+            task_token=task.task_token,
+            cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+            identity=self._identity,
+            namespace=self._namespace,
+        )
+        self._converter.failure_converter.to_failure(error, self._converter.payload_converter, request.failure)
+        return request
+
+
+def _log_failure(task: PollWorkflowTaskQueueResponse, response: RespondWorkflowTaskFailedRequest) -> None:
+    # A task that fails is tried again until the code is mended: attempts 1, 2, 4, 8, ... are warnings.
+    loud = task.attempt & (task.attempt - 1) == 0
+    failure = response.failure
+    _logger.log(
+        logging.WARNING if loud else logging.DEBUG,
+        "%s failed and is tried again (attempt %d, %s): %s: %s\n%s",
+        _name(task),
+        task.attempt,
+        WorkflowTaskFailedCause.Name(response.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_"),
+        failure.application_failure_info.type or "failure",
+        failure.message,
+        failure.stack_trace,
+    )
+
+
+def _name(task: PollWorkflowTaskQueueResponse) -> str:
+    execution = task.workflow_execution
+    return f"Workflow task of {task.workflow_type.name!r} (workflow {execution.workflow_id!r}, run {execution.run_id})"
