@@ -197,9 +197,7 @@ class Store(Protocol):
 
     def current_run(self, namespace: str, workflow_id: str) -> StoredRun | None: ...
 
-    def history(
-        self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None
-    ) -> list[HistoryBatch]:
+    def history(self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None) -> list[HistoryBatch]:
         """The batches that hold any event from first to last, in order."""
         ...
 

@@ -92,8 +92,8 @@ def read_only(name: str, what: str) -> StoreReadOnlyError:
 def went_back(name: str, mirror: str, commits: int, acknowledged: int) -> StoreWentBackError:
     return StoreWentBackError(
         f"store {name} went backwards: it holds {commits} commits, but {acknowledged} had been made, so "
-        f"the last {acknowledged - commits} are lost. Its -wal file was cut or removed, or an older copy was put "
-        "in its place. Bring back the newer files; or, to accept the loss and go on from the older state, "
+        f"the last {acknowledged - commits} are lost. Its -wal file was cut or removed, or an older copy was "
+        "put in its place. Bring back the newer files; or, to accept the loss and go on from here, "
         f"delete {mirror}."
     )
 

@@ -21,17 +21,18 @@ COPY_AFTER_PAGES: Final = 1024
 
 
 def lay_out(database: str) -> None:
-    """Fill a new log with zeros. Only when there is none, and best effort: without it, commits are slower."""
+    """Fill an empty log with zeros, before anything connects. Best effort: without it, commits are slower."""
     log = f"{database}-wal"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     try:
-        mode = os.stat(database).st_mode & 0o777
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        descriptor = os.open(log, flags, os.stat(database).st_mode & 0o777)
     except OSError:
         return
     try:
-        zeros = bytes(1 << 20)
-        for _ in range(LOG_BYTES // len(zeros)):
-            os.write(descriptor, zeros)
+        if os.fstat(descriptor).st_size == 0:  # else it was laid out before a crash and holds commits
+            zeros = bytes(1 << 20)
+            for _ in range(LOG_BYTES // len(zeros)):
+                os.write(descriptor, zeros)
     except OSError:  # no room: give back what we took
         with contextlib.suppress(OSError):
             os.truncate(log, 0)

@@ -51,9 +51,7 @@ class SqliteReads:
     def current_run(self, namespace: str, workflow_id: str) -> StoredRun | None:
         return _one_run(self._rows(sql.CURRENT_RUN, (namespace, workflow_id)))
 
-    def history(
-        self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None
-    ) -> list[HistoryBatch]:
+    def history(self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None) -> list[HistoryBatch]:
         """The batches that hold any event from first to last, in order, their checksums verified.
 
         Raises:

@@ -34,6 +34,8 @@ RUN_COLUMNS: Final = NewRun._fields + CHANGING
 
 INSERT_RUN: Final = _insert("runs", RUN_COLUMNS)
 UPDATE_RUN: Final = _update(CHANGING)
+UPDATE_RUN_SAME_DUE: Final = _update([column for column in CHANGING if column != "due_ns"])
+"""Leaves the index by due time alone: a page less to log. Binds a `RunUpdate` without `due_ns`."""
 INSERT_HISTORY: Final = _insert("history", HistoryBatch._fields)
 PUT_ACTIVITY: Final = _insert("activities", ActivityRow._fields, "REPLACE")
 DELETE_ACTIVITY: Final = "DELETE FROM activities WHERE run_key = ? AND scheduled_event_id = ?"
@@ -80,7 +82,9 @@ _FILTERED: Final = frozenset(RUN_COLUMNS) - {"buffered", "failure", "memo", "sea
 def list_runs(filters: Sequence[RunFilter], *, paged: bool) -> str:
     """Text that binds namespace, the filters' values, the position when paged, and the limit."""
     page = " AND (started_ns, run_key) < (?, ?)" if paged else ""
-    return f"{_SELECT_RUN} {_where(filters)}{page} ORDER BY started_ns DESC, run_key DESC LIMIT ?"
+    # SQLite would rather walk the starts in order; the runs of one workflow id are few.
+    index = " INDEXED BY runs_by_id" if any(f[:2] == ("workflow_id", "=") for f in filters) else ""
+    return f"{_SELECT_RUN}{index} {_where(filters)}{page} ORDER BY started_ns DESC, run_key DESC LIMIT ?"
 
 
 def count_runs(filters: Sequence[RunFilter]) -> str:
