@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tsuzuki.store._checker import Problem, check_store
 from tsuzuki.store._contract import (
     DUE_NOW,
     ActivityRow,
@@ -33,6 +34,7 @@ __all__ = [
     "CurrentRun",
     "HistoryBatch",
     "NewRun",
+    "Problem",
     "RequestId",
     "RunFilter",
     "RunUpdate",
@@ -48,4 +50,5 @@ __all__ = [
     "StoreWentBackError",
     "StoredRun",
     "chain",
+    "check_store",
 ]

@@ -30,6 +30,25 @@ class MirroredCount(NamedTuple):
     commits: int
 
 
+def mirror_path(database: str) -> str:
+    return f"{database}-commits"
+
+
+def read_mirror(path: str) -> MirroredCount | None:
+    """What a mirror file says, or None when it says nothing: absent, torn or foreign."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_SIZE + 1)
+    except OSError:
+        return None
+    if len(data) != _SIZE or data[: len(_MAGIC)] != _MAGIC:
+        return None
+    if _CHECKSUM.unpack_from(data, _LAYOUT.size)[0] != zlib.crc32(data[: _LAYOUT.size]):
+        return None
+    _, store_id, commits = _LAYOUT.unpack_from(data)
+    return MirroredCount(store_id, commits)
+
+
 class CommitMirror:
     """The mirror file of one database."""
 
@@ -44,22 +63,15 @@ class CommitMirror:
         Raises:
             StoreReadOnlyError: The file cannot be written.
         """
-        path = f"{database}-commits"
+        path = mirror_path(database)
         try:
             return cls(path, os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644))
         except OSError as error:
             raise read_only(database, f"{path}: {error.strerror}") from error
 
     def read(self) -> MirroredCount | None:
-        """What the mirror says, or None when it says nothing (new, torn or foreign)."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        data = os.read(self._descriptor, _SIZE + 1)
-        if len(data) != _SIZE or data[: len(_MAGIC)] != _MAGIC:
-            return None
-        if _CHECKSUM.unpack_from(data, _LAYOUT.size)[0] != zlib.crc32(data[: _LAYOUT.size]):
-            return None
-        _, store_id, commits = _LAYOUT.unpack_from(data)
-        return MirroredCount(store_id, commits)
+        """What the mirror says, or None when it says nothing."""
+        return read_mirror(self.path)
 
     def record(self, store_id: bytes, commits: int) -> None:
         """Note a commit that is already durable. A failure is ignored: the mirror may lag."""

@@ -1,0 +1,192 @@
+"""The offline checker: does a store keep what INVARIANTS.md promises?
+
+Owns the reading of a whole store with a connection of its own, and the comparison of what stands beside
+history with what history says (`_fold`). It never writes to the database and shares no code with the
+engine. For a store that nobody has open: closed, killed, or a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+from temporalio.api.history.v1 import History, HistoryEvent
+
+from tsuzuki.store import _statements as sql
+from tsuzuki.store._beside import activity_findings, row_findings, run_row_findings
+from tsuzuki.store._contract import ActivityRow, HistoryBatch, NewRun, RunUpdate, StoredRun, chain
+from tsuzuki.store._fold import Finding, Folded
+from tsuzuki.store._mirror import mirror_path, read_mirror
+from tsuzuki.store._schema import stored_version
+
+
+class Problem(NamedTuple):
+    """One broken promise."""
+
+    invariant: int
+    """Number in INVARIANTS.md; 0 when the file itself is broken."""
+    workflow_id: str
+    """Empty when it is not about one run, like `run_id`."""
+    run_id: str
+    event_id: int | None
+    what: str
+
+    def __str__(self) -> str:
+        run = f" workflow {self.workflow_id!r} run {self.run_id}" if self.run_id else ""
+        event = f" event {self.event_id}" if self.event_id is not None else ""
+        return f"invariant {self.invariant}:{run}{event}: {self.what}"
+
+
+def check_store(path: str | os.PathLike[str]) -> list[Problem]:
+    """Everything in a store that breaks a promise; empty when all is well.
+
+    Args:
+        path: The database file. Nobody may be writing to it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        StoreNotADatabaseError: It is another application's database.
+        StoreTooNewError: A newer version wrote it.
+    """
+    database = Path(path).resolve(strict=True)
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            stored_version(connection, str(database))
+            connection.execute("BEGIN")  # one view for the whole check
+            return list(_problems(connection, str(database)))
+        except sqlite3.DatabaseError as error:
+            return [Problem(0, "", "", None, f"the file cannot be read: {error}")]
+
+
+def _problems(connection: sqlite3.Connection, database: str) -> Iterator[Problem]:
+    for (message,) in connection.execute("PRAGMA integrity_check"):
+        if message != "ok":
+            yield Problem(0, "", "", None, f"SQLite: {message}")
+    yield from _counter_problems(connection, database)
+    yield from _relation_problems(connection)
+    run_keys = [run_key for (run_key,) in connection.execute("SELECT run_key FROM runs ORDER BY run_key")]
+    [(_, _, incarnation)] = connection.execute(sql.META)
+    for run_key in run_keys:
+        row = connection.execute(sql.RUN, (run_key,)).fetchone()
+        new = NewRun._make(row[: len(NewRun._fields)])
+        run = StoredRun(new, RunUpdate._make(row[len(NewRun._fields) :] + row[:1]))
+        for finding in _run_findings(connection, run, incarnation):
+            event_id = finding.event_id or None
+            yield Problem(finding.invariant, new.workflow_id, new.run_id, event_id, finding.what)
+
+
+def _counter_problems(connection: sqlite3.Connection, database: str) -> Iterator[Problem]:
+    metas = connection.execute(sql.META).fetchall()
+    if len(metas) != 1:
+        yield Problem(0, "", "", None, f"meta has {len(metas)} rows, expected 1")
+        return
+    [(store_id, commits, incarnation)] = metas
+    if commits < incarnation:
+        yield Problem(1, "", "", None, f"{commits} commits in {incarnation} incarnations, each of which is one")
+    mirrored = read_mirror(mirror_path(database))
+    if mirrored is not None and mirrored.store_id == store_id and mirrored.commits > commits:
+        what = f"the store went back: {commits} commits, {mirrored.commits} acknowledged"
+        yield Problem(1, "", "", None, what)
+
+
+# Each selects (workflow_id, run_id, text) of what is wrong.
+_RELATIONS: tuple[tuple[int, str], ...] = (
+    (
+        34,
+        """
+        SELECT workflow_id, max(run_id), count(*) || ' open runs of one workflow id' FROM runs
+        WHERE status = 1 GROUP BY namespace, workflow_id HAVING count(*) > 1
+        """,
+    ),
+    (
+        9,
+        """
+        SELECT workflow_id, run_id, 'the current run is ' || coalesce(current, 'nothing') || ', expected ' || newest
+        FROM (
+            SELECT workflow_id, run_id, max(run_key) AS newest,
+                (SELECT run_key FROM currents AS c
+                 WHERE c.namespace = r.namespace AND c.workflow_id = r.workflow_id) AS current
+            FROM runs AS r GROUP BY namespace, workflow_id
+        ) WHERE current IS NOT newest
+        """,
+    ),
+    (
+        9,
+        """
+        SELECT workflow_id, '', 'a current run ' || run_key || ' that does not exist' FROM currents
+        WHERE run_key NOT IN (SELECT run_key FROM runs)
+        """,
+    ),
+    *(
+        (
+            9,
+            f"SELECT DISTINCT '', '', '{table} of run key ' || run_key || ', which does not exist' FROM {table}"
+            " WHERE run_key NOT IN (SELECT run_key FROM runs)",
+        )
+        for table in ("history", "activities", "requests")
+    ),
+)
+
+
+def _relation_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
+    for invariant, text in _RELATIONS:
+        for workflow_id, run_id, what in connection.execute(text):
+            yield Problem(invariant, workflow_id, run_id, None, what)
+
+
+def _run_findings(connection: sqlite3.Connection, run: StoredRun, incarnation: int) -> Iterator[Finding]:
+    run_key = run.new.run_key
+    batches = [
+        HistoryBatch._make(row)
+        for row in connection.execute(
+            f"SELECT {', '.join(HistoryBatch._fields)} FROM history WHERE run_key = ? ORDER BY first_event_id",
+            (run_key,),
+        )
+    ]
+    folded = Folded()
+    for batch, events in zip(batches, map(_events, batches), strict=True):
+        if events is None:
+            yield Finding(batch.first_event_id, 5, "the batch is not a serialized History")
+            return  # nothing after it can be judged
+        yield from _batch_findings(batch, events, folded.last_event_id)
+        for event in events:
+            folded.apply(event)
+    yield from folded.findings
+    yield from _chain_findings(batches)
+    yield from run_row_findings(run, folded, batches)
+    activities = [ActivityRow._make(row) for row in connection.execute(sql.ACTIVITIES, (run_key,))]
+    yield from activity_findings(run, folded, activities, incarnation)
+    yield from row_findings(run, folded, activities, incarnation)
+    if folded.successor:
+        names = (run.new.namespace, run.new.workflow_id, folded.successor)
+        if not connection.execute(sql.FIND_RUN, names).fetchall():
+            yield Finding(folded.last_event_id, 36, f"it goes on as run {folded.successor}, which does not exist")
+
+
+def _events(batch: HistoryBatch) -> list[HistoryEvent] | None:
+    try:
+        return list(History.FromString(batch.events).events)
+    except DecodeError:
+        return None
+
+
+def _batch_findings(batch: HistoryBatch, events: list[HistoryEvent], last_event_id: int) -> Iterator[Finding]:
+    first, last = batch.first_event_id, batch.last_event_id
+    if first != last_event_id + 1:
+        yield Finding(first, 5, f"the batch of events {first} to {last} follows event {last_event_id}")
+    if not events or (events[0].event_id, events[-1].event_id) != (first, last):
+        ids = f"{events[0].event_id} to {events[-1].event_id}" if events else "none"
+        yield Finding(first, 5, f"the batch says events {first} to {last} and holds {ids}")
+
+
+def _chain_findings(batches: list[HistoryBatch]) -> Iterator[Finding]:
+    previous = 0
+    for batch in batches:
+        if chain(previous, batch.events) != batch.chain:
+            yield Finding(batch.first_event_id, 6, "the batch does not match its chained checksum")
+        previous = batch.chain
