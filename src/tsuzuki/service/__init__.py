@@ -2,6 +2,6 @@
 
 from ._errors import ServiceError, StatusCode
 from ._protocol import WorkflowService
-from ._remote import RemoteWorkflowService
+from ._remote import RemoteWorkflowService, TLSConfig
 
-__all__ = ["RemoteWorkflowService", "ServiceError", "StatusCode", "WorkflowService"]
+__all__ = ["RemoteWorkflowService", "ServiceError", "StatusCode", "TLSConfig", "WorkflowService"]

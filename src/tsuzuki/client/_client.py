@@ -1,0 +1,448 @@
+"""The client: where workflows are started, found and spoken to.
+
+It holds a `WorkflowService` and does not know which side answers. It knows nothing of workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeVar, Unpack, cast, overload
+
+from ..converter import DataConverter
+from ..service import TLSConfig, WorkflowService
+from ..workflow import name_and_result_type
+from ._async_activity import AsyncActivityHandle
+from ._calls import Calls
+from ._connect import open_embedded_service, open_remote_service
+from ._context import ClientContext
+from ._execution import WorkflowExecution
+from ._handle import WorkflowHandle
+from ._start import StartWorkflowOptions, send_start, start_request
+from ._target import EmbeddedTarget, parse_target
+from ._validation import UNSET, arguments, check_delay, check_name
+from ._visibility import WorkflowExecutionCount, count_executions, list_executions
+
+SelfType = TypeVar("SelfType")
+ParamType = TypeVar("ParamType")
+ReturnType = TypeVar("ReturnType")
+
+
+class Client:
+    """Starts workflows and speaks to them.
+
+    Made by `Client.connect`, or around a service that someone else opened and closes. As an async context
+    manager it closes what it opened.
+    """
+
+    def __init__(
+        self,
+        service: WorkflowService,
+        *,
+        namespace: str = "default",
+        data_converter: DataConverter = DataConverter.default,
+        identity: str | None = None,
+        calls: Calls | None = None,
+    ) -> None:
+        check_name("namespace", namespace)
+        self._context = ClientContext(
+            service=service,
+            calls=calls or Calls(),
+            namespace=namespace,
+            identity=identity or default_identity(),
+            data_converter=data_converter,
+        )
+        self._close: Callable[[], Awaitable[None]] | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        target: str,
+        *,
+        namespace: str = "default",
+        data_converter: DataConverter = DataConverter.default,
+        identity: str | None = None,
+        tls: bool | TLSConfig | None = None,
+        api_key: str | None = None,
+        wait: timedelta | float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Client:
+        """Open the engine that a target names.
+
+        Args:
+            target: `sqlite:///file.db` for an engine in this process on that file (a fourth slash makes
+                the path absolute), `sqlite://` for one in memory, `host:port` for a server.
+            namespace: Namespace of every request.
+            data_converter: The same as that of the workers.
+            identity: Who calls, in histories; the default is `pid@host`.
+            tls: For a server: True, or own certificates. The default is on exactly when there is a key.
+            api_key: For a server: sent as a bearer token.
+            wait: For a server: seconds (or a timedelta) to wait for it to come up; the default is not to.
+            clock: Monotonic time in seconds.
+            sleep: Waits for a number of seconds.
+
+        Raises:
+            InvalidArgumentError: The target is none of the forms.
+            ServiceUnavailableError: The server cannot be reached, or the database not be opened.
+        """
+        parsed = parse_target(target)
+        identity = identity or default_identity()
+        wait_s = wait.total_seconds() if isinstance(wait, timedelta) else float(wait or 0)
+        check_delay("wait", timedelta(seconds=wait_s))
+        service = (
+            await open_embedded_service(parsed, namespace)
+            if isinstance(parsed, EmbeddedTarget)
+            else await open_remote_service(
+                parsed,
+                namespace=namespace,
+                tls=tls,
+                api_key=api_key,
+                identity=identity,
+                wait_s=wait_s,
+                clock=clock,
+                sleep=sleep,
+            )
+        )
+        client = cls(
+            service,
+            namespace=namespace,
+            data_converter=data_converter,
+            identity=identity,
+            calls=Calls(clock=clock, sleep=sleep),
+        )
+        client._close = service.close
+        return client
+
+    @property
+    def service(self) -> WorkflowService:
+        """Where requests go."""
+        return self._context.service
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of every request."""
+        return self._context.namespace
+
+    @property
+    def identity(self) -> str:
+        """Who calls, in histories."""
+        return self._context.identity
+
+    @property
+    def data_converter(self) -> DataConverter:
+        """Values and failures to the wire and back."""
+        return self._context.data_converter
+
+    async def close(self) -> None:
+        """Close what `connect` opened: the connection, or the engine with its store. Safe to call twice."""
+        close, self._close = self._close, None
+        if close is not None:
+            await close()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # ---- workflows ---------------------------------------------------------------------------------
+
+    @overload
+    async def start_workflow(
+        self,
+        workflow: Callable[[SelfType], Awaitable[ReturnType]],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[SelfType, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: Callable[[SelfType, ParamType], Awaitable[ReturnType]],
+        arg: ParamType,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[SelfType, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: Callable[[], Awaitable[ReturnType]],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: Callable[[ParamType], Awaitable[ReturnType]],
+        arg: ParamType,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: Callable[..., Awaitable[ReturnType]],
+        *,
+        args: Sequence[Any],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: str | type[Any],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        result_type: type[ReturnType],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, ReturnType]: ...
+    @overload
+    async def start_workflow(
+        self,
+        workflow: str | type[Any],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, Any]: ...
+    async def start_workflow(
+        self,
+        workflow: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        result_type: Any = None,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a workflow and return once the start is durable.
+
+        Args:
+            workflow: The workflow class, its `@workflow.run` method, a plain workflow function, or a name.
+            arg: Its argument, if it takes one.
+            args: Its arguments, if it takes several; together at most 2 MiB once encoded.
+            result_type: Expected type of the result; the default is the workflow's type hint, and plain
+                values for a name.
+            options: `id` and `task_queue` are required; see `StartWorkflowOptions` for all of them.
+
+        Raises:
+            WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
+            InvalidArgumentError: An id, timeout or policy is out of its bounds.
+            PayloadEncodeError: An argument has no payload form.
+            ServiceUnavailableError: No answer. The run may exist; starting again with the same
+                `request_id` is safe.
+
+        Source: `StartWorkflowExecution`.
+        """
+        workflow_type, hint = name_and_result_type(workflow)
+        context = self._context
+        request = start_request(context, workflow_type, arguments(arg, args), options)
+        answer = await send_start(context, request)
+        return WorkflowHandle(
+            context,
+            request.workflow_id,
+            result_run_id=answer.run_id,
+            first_execution_run_id=answer.first_execution_run_id or answer.run_id,
+            result_type=hint if result_type is None else result_type,
+        )
+
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: Callable[[SelfType], Awaitable[ReturnType]],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: Callable[[SelfType, ParamType], Awaitable[ReturnType]],
+        arg: ParamType,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: Callable[[], Awaitable[ReturnType]],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: Callable[[ParamType], Awaitable[ReturnType]],
+        arg: ParamType,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: Callable[..., Awaitable[ReturnType]],
+        *,
+        args: Sequence[Any],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: str | type[Any],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        result_type: type[ReturnType],
+        **options: Unpack[StartWorkflowOptions],
+    ) -> ReturnType: ...
+    @overload
+    async def execute_workflow(
+        self,
+        workflow: str | type[Any],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> Any: ...
+    async def execute_workflow(
+        self,
+        workflow: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        result_type: Any = None,
+        **options: Unpack[StartWorkflowOptions],
+    ) -> Any:
+        """Start a workflow and wait for its result; `start_workflow` and `WorkflowHandle.result` in one.
+
+        Args:
+            workflow: See `start_workflow`.
+            arg: See `start_workflow`.
+            args: See `start_workflow`.
+            result_type: See `start_workflow`.
+            options: See `StartWorkflowOptions`.
+
+        Raises:
+            WorkflowFailureError: The workflow closed without a result.
+            WorkflowAlreadyStartedError: And the other errors of `start_workflow`.
+        """
+        start = cast("Callable[..., Awaitable[WorkflowHandle[Any, Any]]]", self.start_workflow)
+        handle = await start(workflow, arg, args=args, result_type=result_type, **options)
+        return await handle.result()
+
+    def get_workflow_handle(
+        self,
+        workflow_id: str,
+        *,
+        run_id: str | None = None,
+        first_execution_run_id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowHandle[Any, Any]:
+        """Make a handle for a workflow by its id. No call is made; the workflow need not exist.
+
+        Args:
+            workflow_id: Which workflow.
+            run_id: Which of its runs; the default is the one that is open, else the latest.
+            first_execution_run_id: Cancel and terminate only find runs of the chain that began with it.
+            result_type: Expected type of the result; the default is plain values.
+
+        Raises:
+            InvalidArgumentError: The id is empty, too long or contains NUL.
+        """
+        check_name("the workflow id", workflow_id)
+        return WorkflowHandle(
+            self._context,
+            workflow_id,
+            run_id=run_id,
+            result_run_id=run_id,
+            first_execution_run_id=first_execution_run_id,
+            result_type=result_type,
+        )
+
+    def get_workflow_handle_for(
+        self,
+        workflow: Callable[..., Awaitable[ReturnType]] | type[Any],
+        workflow_id: str,
+        *,
+        run_id: str | None = None,
+        first_execution_run_id: str | None = None,
+    ) -> WorkflowHandle[Any, ReturnType]:
+        """Make a handle for a workflow whose result type its definition says.
+
+        Args:
+            workflow: The workflow class, its `@workflow.run` method, or a plain workflow function.
+            workflow_id: Which workflow.
+            run_id: See `get_workflow_handle`.
+            first_execution_run_id: See `get_workflow_handle`.
+        """
+        _, hint = name_and_result_type(workflow)
+        return self.get_workflow_handle(
+            workflow_id, run_id=run_id, first_execution_run_id=first_execution_run_id, result_type=hint
+        )
+
+    def list_workflows(
+        self, query: str | None = None, *, page_size: int = 1000, limit: int | None = None
+    ) -> AsyncIterator[WorkflowExecution]:
+        """Iterate over runs, newest first.
+
+        Args:
+            query: List filter, such as `WorkflowType = 'Research' AND ExecutionStatus = 'Running'`; the
+                default is all runs of the namespace.
+            page_size: Most runs of one call.
+            limit: Most runs in all.
+
+        Raises:
+            InvalidArgumentError: The query cannot be read, or a number is out of its bounds.
+
+        Source: `ListWorkflowExecutions`.
+        """
+        return list_executions(self._context, query, page_size, limit)
+
+    async def count_workflows(self, query: str | None = None) -> WorkflowExecutionCount:
+        """Count runs.
+
+        Args:
+            query: List filter, also with GROUP BY; the default is all runs of the namespace.
+
+        Raises:
+            InvalidArgumentError: The query cannot be read.
+
+        Source: `CountWorkflowExecutions`.
+        """
+        return await count_executions(self._context, query)
+
+    # ---- activities --------------------------------------------------------------------------------
+
+    def get_async_activity_handle(
+        self,
+        *,
+        task_token: bytes | None = None,
+        workflow_id: str | None = None,
+        run_id: str | None = None,
+        activity_id: str | None = None,
+    ) -> AsyncActivityHandle:
+        """Make a handle for an activity that is finished from outside. No call is made.
+
+        Args:
+            task_token: Of the attempt, from `activity.info().task_token`.
+            workflow_id: Instead: of the workflow that waits for it.
+            run_id: And which of its runs; the default is the open one.
+            activity_id: And of the activity within it.
+
+        Raises:
+            InvalidArgumentError: Neither, or both ways were given.
+        """
+        return AsyncActivityHandle(
+            self._context,
+            task_token=task_token,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            activity_id=activity_id,
+        )
+
+
+@functools.cache
+def default_identity() -> str:
+    """Name this process: `pid@host`."""
+    return f"{os.getpid()}@{socket.gethostname()}"

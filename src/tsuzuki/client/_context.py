@@ -1,0 +1,40 @@
+"""What every handle of one client shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.api.failure.v1 import Failure
+
+from ..converter import DataConverter, PayloadConverter
+from ..exceptions import FailureError
+from ..service import WorkflowService
+from ._calls import Calls
+
+
+@dataclass(frozen=True)
+class ClientContext:
+    """A client's connection and settings, without its methods.
+
+    Attributes:
+        service: Where requests go.
+        calls: How they are sent.
+        namespace: Namespace of every request.
+        identity: Who calls, in histories.
+        data_converter: Values and failures to the wire and back.
+    """
+
+    service: WorkflowService
+    calls: Calls
+    namespace: str
+    identity: str
+    data_converter: DataConverter
+
+    @property
+    def payloads(self) -> PayloadConverter:
+        """Converter of values."""
+        return self.data_converter.payload_converter
+
+    def exception_from(self, failure: Failure) -> FailureError:
+        """Make the exception that a recorded failure describes."""
+        return self.data_converter.failure_converter.from_failure(failure, self.payloads)

@@ -1,0 +1,280 @@
+"""A handle: one workflow as a client sees it. It holds ids, no state of the workflow.
+
+Two run ids matter. `run_id` pins every request to exactly that run; it is unset on the handle of a start,
+so that a cancel reaches the run that is open then. `first_execution_run_id` keeps such a request within the
+chain that was started, so that it never hits an unrelated workflow under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Generic, TypeVar, cast
+from uuid import uuid4
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import WorkflowExecution as ExecutionIds
+from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+
+from ..exceptions import FailureError
+from ._context import ClientContext
+from ._execution import WorkflowExecutionDescription
+from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
+from ._result import wait_for_result
+from ._validation import UNSET, arguments, check_name
+
+SelfType = TypeVar("SelfType")
+ReturnType = TypeVar("ReturnType")
+
+
+class WorkflowHandle(Generic[SelfType, ReturnType]):
+    """One workflow, by its id. Made by a client; costs no call.
+
+    Attributes:
+        id: Workflow id.
+        run_id: The run that every request is meant for; None for the one that is open (else the latest).
+        result_run_id: The run that `result` begins with; None for the latest.
+        first_execution_run_id: First run of the chain that cancel and terminate must find; None for any.
+    """
+
+    def __init__(
+        self,
+        context: ClientContext,
+        id: str,
+        *,
+        run_id: str | None = None,
+        result_run_id: str | None = None,
+        first_execution_run_id: str | None = None,
+        result_type: Any = None,
+    ) -> None:
+        self._context = context
+        self.id = id
+        self.run_id = run_id
+        self.result_run_id = result_run_id
+        self.first_execution_run_id = first_execution_run_id
+        self._result_type = result_type
+
+    def __repr__(self) -> str:
+        run_id = self.run_id or self.result_run_id
+        return f"<WorkflowHandle {self.id!r}{f' run {run_id}' if run_id else ''}>"
+
+    async def result(self, *, follow_runs: bool = True) -> ReturnType:
+        """Wait until the workflow closes, however long that takes, and give its result.
+
+        Args:
+            follow_runs: True to wait on when another run takes over: continue-as-new, a retry of the
+                workflow, the next run of a cron schedule (whose result is that of the last one).
+
+        Raises:
+            WorkflowFailureError: It closed without a result; `cause` says why.
+            WorkflowContinuedAsNewError: It continued as new and `follow_runs` is false.
+            WorkflowNotFoundError: No such run, or past its retention.
+            PayloadDecodeError: The result does not fit the expected type.
+            ServiceUnavailableError: No answer for 10 s. Waiting again is safe.
+
+        Source: `GetWorkflowExecutionHistory`, waiting for the close event.
+        """
+        result = await wait_for_result(
+            self._context,
+            self.id,
+            self.result_run_id,
+            follow_runs=follow_runs,
+            result_type=self._result_type,
+        )
+        return cast("ReturnType", result)
+
+    async def describe(self) -> WorkflowExecutionDescription:
+        """Ask for the state of the run: status, times, memo, everything that it waits for.
+
+        When its workflow task fails again and again, the reason is looked up in its history.
+
+        Raises:
+            WorkflowNotFoundError: No such run, or past its retention.
+            ServiceUnavailableError: No answer; asking again is safe.
+
+        Source: `DescribeWorkflowExecution`.
+        """
+        raw = await self._context.calls.send(
+            self._context.service.describe_workflow_execution,
+            DescribeWorkflowExecutionRequest(namespace=self._context.namespace, execution=self._execution()),
+        )
+        failure = None
+        if raw.pending_workflow_task.attempt > 1:
+            failure = await self._last_task_failure(raw.workflow_execution_info.execution.run_id)
+        return WorkflowExecutionDescription(raw, self._context, failure)
+
+    async def _last_task_failure(self, run_id: str) -> FailureError | None:
+        last = None
+        async for event in self._events(run_id):
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                last = event.workflow_task_failed_event_attributes.failure
+            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                last = None
+        return None if last is None else self._context.exception_from(last)
+
+    async def fetch_history(
+        self,
+        *,
+        event_filter_type: WorkflowHistoryEventFilterType = WorkflowHistoryEventFilterType.ALL_EVENT,
+    ) -> WorkflowHistory:
+        """Fetch the events recorded so far.
+
+        Args:
+            event_filter_type: All events, or only the close event (for an open run, its last one so far).
+
+        Raises:
+            WorkflowNotFoundError: No such run, or past its retention.
+            ServiceUnavailableError: No answer; asking again is safe.
+
+        Source: `GetWorkflowExecutionHistory`.
+        """
+        events = [event async for event in self.fetch_history_events(event_filter_type=event_filter_type)]
+        return WorkflowHistory(self.id, events)
+
+    async def fetch_history_events(
+        self,
+        *,
+        page_size: int | None = None,
+        wait_new_event: bool = False,
+        event_filter_type: WorkflowHistoryEventFilterType = WorkflowHistoryEventFilterType.ALL_EVENT,
+    ) -> AsyncIterator[HistoryEvent]:
+        """Yield the events recorded so far, and on request those to come.
+
+        Args:
+            page_size: Most events of one answer; the default is the engine's.
+            wait_new_event: True to go on with each new event until the run closes.
+            event_filter_type: All events, or only the close event.
+
+        Raises:
+            WorkflowNotFoundError: No such run, or past its retention.
+            ServiceUnavailableError: No answer; asking again is safe.
+
+        Source: `GetWorkflowExecutionHistory`.
+        """
+        async for event in self._events(
+            self.run_id or self.result_run_id or "", page_size or 0, wait_new_event, event_filter_type
+        ):
+            yield event
+
+    async def _events(
+        self,
+        run_id: str,
+        page_size: int = 0,
+        wait_new_event: bool = False,
+        event_filter_type: WorkflowHistoryEventFilterType = WorkflowHistoryEventFilterType.ALL_EVENT,
+    ) -> AsyncIterator[HistoryEvent]:
+        token = b""
+        while True:
+            page = await self._context.calls.send(
+                self._context.service.get_workflow_execution_history,
+                GetWorkflowExecutionHistoryRequest(
+                    namespace=self._context.namespace,
+                    execution=ExecutionIds(workflow_id=self.id, run_id=run_id),
+                    maximum_page_size=page_size,
+                    next_page_token=token,
+                    wait_new_event=wait_new_event,
+                    history_event_filter_type=HistoryEventFilterType.ValueType(event_filter_type),
+                    skip_archival=wait_new_event,
+                ),
+            )
+            for event in page.history.events:
+                yield event
+            unanswered = wait_new_event and not page.history.events and not page.next_page_token
+            token = page.next_page_token or (token if unanswered else b"")
+            if not token and not unanswered:
+                return
+
+    async def cancel(self, *, reason: str = "") -> None:
+        """Ask the workflow to stop: its code is cancelled, may clean up, and decides how it ends.
+
+        No effect on a workflow that was asked before or has closed.
+
+        Args:
+            reason: Recorded with the request.
+
+        Raises:
+            WorkflowNotFoundError: No such run, or past its retention.
+            ServiceUnavailableError: No answer. The request may be recorded; asking again is safe.
+
+        Source: `RequestCancelWorkflowExecution`.
+        """
+        await self._context.calls.send(
+            self._context.service.request_cancel_workflow_execution,
+            RequestCancelWorkflowExecutionRequest(
+                namespace=self._context.namespace,
+                workflow_execution=self._execution(),
+                identity=self._context.identity,
+                request_id=str(uuid4()),
+                first_execution_run_id=self.first_execution_run_id or "",
+                reason=reason,
+            ),
+        )
+
+    async def terminate(self, *args: Any, reason: str | None = None) -> None:
+        """End the workflow at once; its code is not told and does not clean up.
+
+        Args:
+            args: Details for the reader of the failure.
+            reason: Recorded with the event.
+
+        Raises:
+            WorkflowNotFoundError: No such run, or it has closed.
+            ServiceUnavailableError: No answer. It may be terminated; a second call then finds it closed.
+
+        Source: `TerminateWorkflowExecution`.
+        """
+        await self._context.calls.send_once(
+            self._context.service.terminate_workflow_execution,
+            TerminateWorkflowExecutionRequest(
+                namespace=self._context.namespace,
+                workflow_execution=self._execution(),
+                reason=reason or "",
+                details=self._payloads(args),
+                identity=self._context.identity,
+                first_execution_run_id=self.first_execution_run_id or "",
+            ),
+        )
+
+    async def signal(
+        self, signal: str, arg: Any = UNSET, *, args: Sequence[Any] = (), request_id: str | None = None
+    ) -> None:
+        """Append a signal to the open run's history; its handler may run later.
+
+        Args:
+            signal: Name of the signal, at most 1000 characters.
+            arg: The handler's argument, if it takes one.
+            args: The handler's arguments, if it takes several; together at most 2 MiB once encoded.
+            request_id: The same id is recorded once in a run; the default is a new random one.
+
+        Raises:
+            WorkflowNotFoundError: No open run matches; closed runs take no signals.
+            ServiceUnavailableError: No answer. The signal may be recorded; sending it again with the same
+                request id is safe.
+
+        Source: `SignalWorkflowExecution`.
+        """
+        check_name("the signal name", signal)
+        await self._context.calls.send(
+            self._context.service.signal_workflow_execution,
+            SignalWorkflowExecutionRequest(
+                namespace=self._context.namespace,
+                workflow_execution=self._execution(),
+                signal_name=signal,
+                input=self._payloads(arguments(arg, args)),
+                identity=self._context.identity,
+                request_id=request_id or str(uuid4()),
+            ),
+        )
+
+    def _execution(self) -> ExecutionIds:
+        return ExecutionIds(workflow_id=self.id, run_id=self.run_id or "")
+
+    def _payloads(self, values: Sequence[Any]) -> Payloads | None:
+        return self._context.payloads.to_payloads_wrapper(values) if values else None
