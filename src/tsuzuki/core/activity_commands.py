@@ -1,0 +1,161 @@
+"""What a workflow task may ask about activities: schedule one, request the cancellation of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
+from temporalio.api.common.v1 import RetryPolicy
+from temporalio.api.enums.v1 import CommandType, TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
+
+from . import retry
+from .activity import CANCEL_REQUESTED, SCHEDULED, ActivityState, report_cancelled, watch_deadline
+from .commands import Plan, carries_out
+from .limits import check_id, too_large
+from .refusal import BadCommand, InvalidInput
+from .times import duration_ns, in_words, set_duration
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .moment import Moment
+
+_BAD_SCHEDULE: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+_DEFAULT_POLICY: Final = RetryPolicy()
+retry.normalize(RetryPolicy(), _DEFAULT_POLICY)
+
+
+def _check_schedule(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
+    asked, limits = command.schedule_activity_task_command_attributes, moment.limits
+    what = f"activity '{asked.activity_type.name}' (id '{asked.activity_id}')"
+    try:
+        check_id("the activity id", asked.activity_id, limits)
+        check_id("the activity type", asked.activity_type.name, limits)
+    except InvalidInput as error:
+        raise BadCommand(_BAD_SCHEDULE, str(error)) from None
+    size = asked.input.ByteSize()
+    if size > limits.payload_bytes_max:
+        raise BadCommand(
+            _BAD_SCHEDULE, too_large(f"the input of {what}", size, limits.payload_bytes_max), ends_run=True
+        )
+    if asked.activity_id in run.activity_ids or asked.activity_id in plan.activity_ids:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID,
+            f"{what}: an activity of that id is already pending in this run; use another id.",
+        )
+    pending = len(run.activities) + len(plan.activity_ids)
+    if pending >= limits.pending_activities_max:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
+            f"{what} would be pending activity {pending + 1} of this run, the limit is "
+            f"{limits.pending_activities_max}. Wait for some to finish before scheduling more, or spread the work "
+            "over child workflows.",
+        )
+    for name in _TIMEOUTS:
+        value = duration_ns(getattr(asked, name))
+        if value < 0:
+            raise BadCommand(_BAD_SCHEDULE, f"{what}: {name} is {in_words(value)}; expected 0 or more.")
+    if not duration_ns(asked.start_to_close_timeout) and not duration_ns(asked.schedule_to_close_timeout):
+        raise BadCommand(
+            _BAD_SCHEDULE,
+            f"{what} has neither start_to_close_timeout nor schedule_to_close_timeout; set at least one, so that a "
+            "lost attempt is noticed.",
+        )
+    if asked.HasField("retry_policy"):
+        try:
+            retry.normalize(asked.retry_policy, RetryPolicy())
+        except InvalidInput as error:
+            raise BadCommand(_BAD_SCHEDULE, f"{what}: {error}") from None
+    plan.activity_ids.add(asked.activity_id)
+
+
+_TIMEOUTS: Final = (
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "start_to_close_timeout",
+    "heartbeat_timeout",
+)
+
+
+@carries_out(CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK, _check_schedule)
+def schedule_command(run: Execution, command: Command, completed_event_id: int, moment: Moment) -> None:
+    asked = command.schedule_activity_task_command_attributes
+    event = run.event(SCHEDULED, moment.now_ns)
+    attributes = event.activity_task_scheduled_event_attributes
+    attributes.activity_id = asked.activity_id
+    attributes.activity_type.name = asked.activity_type.name
+    attributes.task_queue.name = asked.task_queue.name or run.task_queue
+    attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    attributes.workflow_task_completed_event_id = completed_event_id
+    if asked.HasField("input"):
+        attributes.input.CopyFrom(asked.input)
+    if asked.header.fields:
+        attributes.header.CopyFrom(asked.header)
+    if asked.HasField("priority"):
+        attributes.priority.CopyFrom(asked.priority)
+    if asked.use_workflow_build_id:
+        attributes.use_workflow_build_id = True
+    _set_timeouts(run, asked, attributes)
+    if asked.HasField("retry_policy"):
+        retry.normalize(asked.retry_policy, attributes.retry_policy)
+    else:
+        attributes.retry_policy.CopyFrom(_DEFAULT_POLICY)
+    if command.HasField("user_metadata"):
+        event.user_metadata.CopyFrom(command.user_metadata)
+    event_id = run.record(event)
+    watch_deadline(run, run.activities[event_id])
+    run.ready_activities.append(event_id)
+
+
+def _set_timeouts(
+    run: Execution,
+    asked: ScheduleActivityTaskCommandAttributes,
+    attributes: ActivityTaskScheduledEventAttributes,
+) -> None:
+    """Fill in what was left out and bound each timeout by those around it, as the real server does."""
+    run_ns = duration_ns(run.started.workflow_run_timeout)
+    whole_ns = duration_ns(asked.schedule_to_close_timeout)
+    wait_ns = duration_ns(asked.schedule_to_start_timeout)
+    attempt_ns = duration_ns(asked.start_to_close_timeout)
+    heartbeat_ns = duration_ns(asked.heartbeat_timeout)
+    if whole_ns:
+        wait_ns = min(wait_ns or whole_ns, whole_ns)
+        attempt_ns = min(attempt_ns or whole_ns, whole_ns)
+    else:
+        whole_ns = run_ns
+        wait_ns = wait_ns or run_ns
+    if run_ns:
+        whole_ns, wait_ns, attempt_ns = min(whole_ns, run_ns), min(wait_ns, run_ns), min(attempt_ns, run_ns)
+    set_duration(attributes.start_to_close_timeout, attempt_ns)
+    set_duration(attributes.schedule_to_close_timeout, whole_ns)
+    set_duration(attributes.schedule_to_start_timeout, wait_ns)
+    set_duration(attributes.heartbeat_timeout, min(heartbeat_ns, attempt_ns))
+
+
+def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
+    scheduled_event_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
+    if not 0 < scheduled_event_id < run.next_event_id:
+        raise BadCommand(
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES,
+            f"RequestCancelActivityTask names scheduled event {scheduled_event_id}, which is not in this history.",
+        )
+
+
+@carries_out(CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK, _check_cancel)
+def request_cancel_command(run: Execution, command: Command, completed_event_id: int, moment: Moment) -> None:
+    """An attempt that has not started is cancelled at once."""
+    scheduled_event_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
+    activity = run.activities.get(scheduled_event_id)
+    if activity is not None and activity.cancel_requested_event_id:
+        return
+    event = run.event(CANCEL_REQUESTED, moment.now_ns)
+    attributes = event.activity_task_cancel_requested_event_attributes
+    attributes.scheduled_event_id = scheduled_event_id
+    attributes.workflow_task_completed_event_id = completed_event_id
+    run.record(event)
+    if activity is None:  # it finished while the task ran; its outcome waits behind this task
+        return
+    if activity.state == ActivityState.STARTED:
+        run.cancelled_activities.append((scheduled_event_id, activity.attempt))
+    else:
+        report_cancelled(run, activity, None, "", moment.now_ns)

@@ -1,0 +1,93 @@
+"""The end of a workflow task: its commands are carried out in order, in one transition.
+
+Invariant: all of them or none. So all are checked first, against the state and against what the commands before
+them will have done to it (the `Plan`); carrying out cannot fail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+
+from . import activity_commands, timer  # noqa: F401  (they fill rows of the command table)
+from .close import end_run_for
+from .commands import COMMANDS, Plan
+from .refusal import BadCommand
+from .times import duration_ns
+from .workflow_task import complete, fail, schedule_if_needed
+
+if TYPE_CHECKING:
+    from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+    from .execution import Execution
+    from .moment import Moment
+
+
+def complete_workflow_task(
+    run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment
+) -> BadCommand | None:
+    """Carry out what the started workflow task asks for.
+
+    Returns:
+        None, or why the task failed instead. Either way the transition is done.
+    """
+    try:
+        _check(run, request, moment)
+    except BadCommand as bad:
+        _refuse(run, bad, request.identity, moment)
+        return bad
+    _leave_or_keep_sticky(run, request)
+    completed_event_id = complete(run, request, moment.now_ns)
+    run.completing, run.has_news = True, False
+    for command in request.commands:
+        COMMANDS[command.command_type].carry_out(run, command, completed_event_id, moment)
+    run.completing = False
+    if run.is_open and (run.flush_buffered() or run.has_news or request.force_create_new_workflow_task):
+        schedule_if_needed(run, moment.now_ns)
+    return None
+
+
+def _check(run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment) -> None:
+    plan = Plan()
+    for position, command in enumerate(request.commands):
+        kind = COMMANDS.get(command.command_type)
+        name = CommandType.Name(command.command_type)
+        if kind is None:
+            raise BadCommand(
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
+                f"command {position + 1} is {name}, which this engine does not offer yet.",
+            )
+        if plan.closed_by:
+            raise BadCommand(
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED,
+                f"command {position + 1} is {name}, after {plan.closed_by} which ends the run; nothing may follow it.",
+            )
+        kind.check(run, command, plan, moment)
+        if kind.closes:
+            plan.closed_by = name
+            if run.buffered:
+                raise BadCommand(
+                    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+                    f"{name} would end the run past {len(run.buffered)} events that it has not seen.",
+                )
+
+
+def _refuse(run: Execution, bad: BadCommand, identity: str, moment: Moment) -> None:
+    failure = Failure(message=str(bad), source="Server")
+    failure.server_failure_info.SetInParent()
+    if bad.ends_run:
+        failure.server_failure_info.non_retryable = True
+        end_run_for(run, bad, failure, identity, moment)
+        return
+    fail(run, moment.now_ns, cause=bad.cause, failure=failure, identity=identity, limits=moment.limits)
+
+
+def _leave_or_keep_sticky(run: Execution, request: RespondWorkflowTaskCompletedRequest) -> None:
+    sticky = request.sticky_attributes
+    if sticky.worker_task_queue.name:
+        run.sticky_queue = sticky.worker_task_queue.name
+        run.sticky_timeout_ns = duration_ns(sticky.schedule_to_start_timeout)
+    else:
+        run.sticky_queue = None

@@ -1,0 +1,252 @@
+"""The state of one workflow execution (one run), folded from its history.
+
+Owns: the state, and the one way to add an event. Never waits, reads a clock or does I/O.
+Invariant: `apply` (in `core.apply`) alone moves what history implies; what history does not say (attempts,
+back-offs, sticky queues) is moved by the functions of the file that names the concept.
+
+Changes pile up here until the shell takes them: serialized events in `fresh`, activities to write in
+`touched_activities`, work to hand out in the `ready_*` fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from temporalio.api.common.v1 import Memo, SearchAttributes
+from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+
+from .activity import Activity, link_started_event
+from .apply import APPLY
+from .commands import Successor
+from .framing import frame
+from .timer import Timer
+from .times import set_time, time_ns
+from .wake import WakeKey, WakeKind
+from .workflow_task import WorkflowTask, WorkflowTaskState
+
+RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+
+class Execution:
+    """One run. Created by `core.start` or by loading; moved only by the functions of `core`."""
+
+    __slots__ = (
+        "activities",
+        "activity_ids",
+        "buffered",
+        "buffered_bytes",
+        "cancel_requested",
+        "cancelled_activities",
+        "chain",
+        "close_event_type",
+        "closed_ns",
+        "completing",
+        "dirty",
+        "durable_event_id",
+        "execution_ns",
+        "first_workflow_task_pending",
+        "forgotten_activities",
+        "fresh",
+        "fresh_first_event_id",
+        "has_news",
+        "history_bytes",
+        "is_new",
+        "key",
+        "last_event_ns",
+        "memo",
+        "namespace",
+        "new_request_ids",
+        "new_wakes",
+        "next_event_id",
+        "parent_run_id",
+        "parent_workflow_id",
+        "previous_started_event_id",
+        "ready_activities",
+        "ready_workflow_task",
+        "request_ids",
+        "run_id",
+        "search_attributes",
+        "signal_count",
+        "start_request_id",
+        "started",
+        "started_ns",
+        "status",
+        "sticky_queue",
+        "sticky_timeout_ns",
+        "successor",
+        "tail",
+        "tail_first_event_id",
+        "task_queue",
+        "timers",
+        "touched_activities",
+        "waiters",
+        "wakes",
+        "workflow_id",
+        "workflow_task",
+        "workflow_task_failure",
+        "workflow_task_timeout_ns",
+        "workflow_type",
+    )
+
+    def __init__(self, key: int, namespace: str, workflow_id: str, run_id: str, start_request_id: str) -> None:
+        self.key = key
+        self.namespace = namespace
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.start_request_id = start_request_id
+
+        # From WorkflowExecutionStarted.
+        self.started: WorkflowExecutionStartedEventAttributes
+        self.workflow_type = ""
+        self.task_queue = ""
+        self.parent_workflow_id = ""
+        self.parent_run_id = ""
+        self.workflow_task_timeout_ns = 0
+        self.started_ns = 0
+        self.execution_ns = 0
+        self.memo = Memo()
+        self.search_attributes = SearchAttributes()
+
+        # Folded from history.
+        self.status: WorkflowExecutionStatus.ValueType = RUNNING
+        self.close_event_type: int = 0
+        self.closed_ns: int | None = None
+        self.cancel_requested = False
+        self.next_event_id = 1
+        self.last_event_ns = 0
+        self.signal_count = 0
+        self.previous_started_event_id = 0
+        self.first_workflow_task_pending = False
+        self.workflow_task: WorkflowTask = WorkflowTask()
+        self.activities: dict[int, Activity] = {}
+        self.activity_ids: dict[str, int] = {}
+        self.timers: dict[str, Timer] = {}
+
+        # During a workflow task's completion.
+        self.completing = False
+        self.has_news = False
+        """The completion itself brought something that the workflow has yet to see."""
+
+        # Not in history.
+        self.history_bytes = 0
+        self.chain = 0
+        self.buffered: list[HistoryEvent] = []
+        self.buffered_bytes = 0
+        self.sticky_queue: str | None = None
+        self.sticky_timeout_ns = 0
+        self.workflow_task_failure: bytes | None = None
+        self.request_ids: set[str] = set()
+        """Request ids of this run not yet durable; durable ones are in the store."""
+        self.wakes: dict[WakeKey, int] = {}
+
+        # What the shell takes.
+        self.is_new = False
+        self.dirty = False
+        self.fresh: list[bytes] = []
+        """Frames of the events recorded since the last flush."""
+        self.fresh_first_event_id = 1
+        self.tail: list[bytes] = []
+        """Frames of the newest events, `tail_first_event_id` on: at least those not yet durable and those that
+        a sticky worker has not seen."""
+        self.tail_first_event_id = 1
+        self.durable_event_id = 0
+        self.touched_activities: set[int] = set()
+        self.forgotten_activities: set[int] = set()
+        self.new_request_ids: list[str] = []
+        self.new_wakes: list[tuple[int, WakeKey]] = []
+        self.ready_activities: list[int] = []
+        self.ready_workflow_task = False
+        self.cancelled_activities: list[tuple[int, int]] = []
+        """(scheduled event id, attempt) of running attempts that should stop."""
+        self.successor: Successor | None = None
+        """The run that continues this one, made by the same transition."""
+        self.waiters: list[Callable[[], None]] = []
+        """Called once when new events of this run are durable."""
+
+    # ---- events ------------------------------------------------------------------------------------
+
+    def event(self, event_type: EventType.ValueType, now_ns: int) -> HistoryEvent:
+        """A new event, to be filled by the caller and then recorded. Its time never precedes the last one's."""
+        if now_ns < self.last_event_ns:
+            now_ns = self.last_event_ns
+        event = HistoryEvent(event_type=event_type)
+        set_time(event.event_time, now_ns)
+        return event
+
+    def record(self, event: HistoryEvent) -> int:
+        """Append an event to history and apply it. Returns its id."""
+        assert self.status == RUNNING, f"event {event.event_type} after the close event of {self.run_id}"
+        event_id = self.next_event_id
+        event.event_id = event_id
+        apply = APPLY.get(event.event_type)
+        if apply is not None:
+            apply(self, event)
+        self._append(event)
+        return event_id
+
+    def _append(self, event: HistoryEvent) -> None:
+        framed = frame(event.SerializeToString())
+        self.fresh.append(framed)
+        self.tail.append(framed)
+        self.history_bytes += len(framed)
+        self.next_event_id += 1
+        event_ns = time_ns(event.event_time)
+        if event_ns > self.last_event_ns:
+            self.last_event_ns = event_ns
+        self.dirty = True
+
+    def record_or_buffer(self, event: HistoryEvent) -> None:
+        """Record an event from outside; while a workflow task is started it waits for that task's end.
+
+        State moves at once either way (a finished activity cannot finish again); only the place in history is
+        decided later.
+        """
+        if self.workflow_task.state != WorkflowTaskState.STARTED:
+            self.record(event)
+            return
+        apply = APPLY.get(event.event_type)
+        if apply is not None:
+            apply(self, event)
+        self.buffered.append(event)
+        self.buffered_bytes += event.ByteSize()
+        self.dirty = True
+
+    def flush_buffered(self) -> bool:
+        """Give the waiting events their place in history. True if there were any."""
+        if not self.buffered:
+            return False
+        started_ids: dict[int, int] = {}
+        for event in self.buffered:
+            event.event_id = self.next_event_id
+            link_started_event(event, started_ids)
+            self._append(event)
+        self.buffered.clear()
+        self.buffered_bytes = 0
+        return True
+
+    def fold(self, event: HistoryEvent) -> None:
+        """Apply an event that history holds already: how a run is loaded."""
+        assert event.event_id == self.next_event_id, f"event {event.event_id} where {self.next_event_id} belongs"
+        apply = APPLY.get(event.event_type)
+        if apply is not None:
+            apply(self, event)
+        self.next_event_id += 1
+        self.last_event_ns = max(self.last_event_ns, time_ns(event.event_time))
+
+    # ---- wake-ups ----------------------------------------------------------------------------------
+
+    def wake_at(self, kind: WakeKind, due_ns: int, subject: int = 0) -> None:
+        key = (kind, subject)
+        self.wakes[key] = due_ns
+        self.new_wakes.append((due_ns, key))
+
+    def wake_no_more(self, kind: WakeKind, subject: int = 0) -> None:
+        self.wakes.pop((kind, subject), None)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == RUNNING
+
+    def __repr__(self) -> str:
+        return f"<run {self.workflow_id}/{self.run_id} {WorkflowExecutionStatus.Name(self.status)}>"

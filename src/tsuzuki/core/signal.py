@@ -1,0 +1,97 @@
+"""What clients tell a run from outside: signals and the request to cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+)
+
+from .apply import applies
+from .limits import check_id, too_large
+from .refusal import InvalidInput, NotFound, TooMuch
+from .workflow_task import WorkflowTaskState, schedule_if_needed
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .limits import Limits
+
+SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+CANCEL_REQUESTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+
+
+@applies(SIGNALED)
+def apply_signaled(run: Execution, event: HistoryEvent) -> None:
+    run.signal_count += 1
+
+
+@applies(CANCEL_REQUESTED)
+def apply_cancel_requested(run: Execution, event: HistoryEvent) -> None:
+    run.cancel_requested = True
+
+
+def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
+    """Append a signal. The caller has found its request id to be new."""
+    check_id("the signal name", request.signal_name, limits)
+    size = request.input.ByteSize()
+    if size > limits.payload_bytes_max:
+        what = f"the input of signal '{request.signal_name}'"
+        raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
+    if not run.is_open:
+        raise NotFound(closed_message(run))
+    if run.signal_count >= limits.signals_max:
+        raise InvalidInput(
+            f"run {run.run_id} of workflow '{run.workflow_id}' has {run.signal_count} signals, which is the limit; "
+            "continue as new to take more."
+        )
+    check_buffer(run, limits)
+    event = run.event(SIGNALED, now_ns)
+    attributes = event.workflow_execution_signaled_event_attributes
+    attributes.signal_name = request.signal_name
+    attributes.identity = request.identity
+    if request.HasField("input"):
+        attributes.input.CopyFrom(request.input)
+    if request.header.fields:
+        attributes.header.CopyFrom(request.header)
+    note_request_id(run, request.request_id)
+    run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
+
+
+def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
+    """Ask the workflow to stop. Nothing happens if it has been asked before or is closed."""
+    if not run.is_open or run.cancel_requested:
+        return
+    check_buffer(run, limits)
+    event = run.event(CANCEL_REQUESTED, now_ns)
+    attributes = event.workflow_execution_cancel_requested_event_attributes
+    attributes.cause = request.reason
+    attributes.identity = request.identity
+    note_request_id(run, request.request_id)
+    run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
+
+
+def note_request_id(run: Execution, request_id: str) -> None:
+    if request_id:
+        run.request_ids.add(request_id)
+        run.new_request_ids.append(request_id)
+
+
+def check_buffer(run: Execution, limits: Limits) -> None:
+    """Refuse input while more of it waits for the workflow task than may wait."""
+    if run.workflow_task.state == WorkflowTaskState.STARTED and (
+        len(run.buffered) >= limits.buffered_events_max or run.buffered_bytes >= limits.buffered_bytes_max
+    ):
+        raise TooMuch(
+            f"{len(run.buffered)} events wait for the workflow task of workflow '{run.workflow_id}', which is the "
+            "limit; send it again when that task has ended."
+        )
+
+
+def closed_message(run: Execution) -> str:
+    return f"workflow '{run.workflow_id}' has no open run: run {run.run_id} is closed."

@@ -1,0 +1,144 @@
+"""The start of a run: by a client, or as the successor of a run that retries or continues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from temporalio.api.enums.v1 import EventType, TaskQueueKind
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+
+from . import retry
+from .apply import applies
+from .limits import check_id, too_large
+from .refusal import InvalidInput
+from .times import duration_ns, in_words, set_duration, set_time, time_ns
+from .wake import WakeKind
+from .workflow_task import schedule
+
+if TYPE_CHECKING:
+    from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+
+    from .execution import Execution
+    from .limits import Limits
+
+STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+
+
+@applies(STARTED)
+def apply_started(run: Execution, event: HistoryEvent) -> None:
+    attributes = event.workflow_execution_started_event_attributes
+    run.started = attributes
+    run.started_ns = time_ns(event.event_time)
+    run.workflow_type = attributes.workflow_type.name
+    run.task_queue = attributes.task_queue.name
+    run.parent_workflow_id = attributes.parent_workflow_execution.workflow_id
+    run.parent_run_id = attributes.parent_workflow_execution.run_id
+    run.workflow_task_timeout_ns = duration_ns(attributes.workflow_task_timeout)
+    run.memo = attributes.memo
+    run.search_attributes = attributes.search_attributes
+    backoff_ns = duration_ns(attributes.first_workflow_task_backoff)
+    run.execution_ns = run.started_ns + backoff_ns
+    if backoff_ns:
+        run.first_workflow_task_pending = True
+        run.wake_at(WakeKind.FIRST_WORKFLOW_TASK, run.execution_ns)
+    run_timeout_ns = duration_ns(attributes.workflow_run_timeout)
+    if run_timeout_ns:
+        run.wake_at(WakeKind.RUN_TIMEOUT, run.execution_ns + run_timeout_ns)
+    if attributes.HasField("workflow_execution_expiration_time"):
+        run.wake_at(WakeKind.EXECUTION_TIMEOUT, time_ns(attributes.workflow_execution_expiration_time))
+
+
+def check_request(request: StartWorkflowExecutionRequest, limits: Limits) -> None:
+    """Refuse a start that no state would accept.
+
+    Raises:
+        InvalidInput: It names the field, the value and what was expected.
+    """
+    check_id("the workflow id", request.workflow_id, limits)
+    check_id("the workflow type", request.workflow_type.name, limits)
+    check_id("the task queue", request.task_queue.name, limits)
+    if len(request.request_id) > limits.id_characters_max:
+        check_id("the request id", request.request_id, limits)
+    size = request.input.ByteSize()
+    if size > limits.payload_bytes_max:
+        what = f"the input of workflow '{request.workflow_id}'"
+        raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
+    size = request.memo.ByteSize()
+    if size > limits.memo_bytes_max:
+        raise InvalidInput(too_large(f"the memo of workflow '{request.workflow_id}'", size, limits.memo_bytes_max))
+    for name in _DURATIONS:
+        if request.HasField(name):
+            value = duration_ns(getattr(request, name))
+            if value < 0:
+                raise InvalidInput(f"{name} is {in_words(value)}; expected more than 0, or nothing.")
+    if request.cron_schedule:
+        raise InvalidInput("cron_schedule is not supported yet; start the workflow again from outside.")
+
+
+_DURATIONS: Final = (
+    "workflow_execution_timeout",
+    "workflow_run_timeout",
+    "workflow_task_timeout",
+    "workflow_start_delay",
+)
+
+
+def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
+    """Record the start that a client asked for; `check_request` has passed."""
+    event = run.event(STARTED, now_ns)
+    attributes = event.workflow_execution_started_event_attributes
+    attributes.workflow_type.name = request.workflow_type.name
+    attributes.task_queue.name = request.task_queue.name
+    attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    if request.HasField("input"):
+        attributes.input.CopyFrom(request.input)
+    execution_ns = duration_ns(request.workflow_execution_timeout)
+    delay_ns = duration_ns(request.workflow_start_delay)
+    run_ns = duration_ns(request.workflow_run_timeout)
+    if execution_ns:
+        set_duration(attributes.workflow_execution_timeout, execution_ns)
+        set_time(attributes.workflow_execution_expiration_time, now_ns + delay_ns + execution_ns)
+        run_ns = min(run_ns or execution_ns, execution_ns)
+    if run_ns:
+        set_duration(attributes.workflow_run_timeout, run_ns)
+    task_ns = duration_ns(request.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
+    set_duration(attributes.workflow_task_timeout, min(task_ns, limits.workflow_task_timeout_max_ns))
+    attributes.original_execution_run_id = run.run_id
+    attributes.first_execution_run_id = run.run_id
+    attributes.identity = request.identity
+    attributes.attempt = 1
+    attributes.workflow_id = run.workflow_id
+    if request.HasField("retry_policy"):
+        retry.normalize(request.retry_policy, attributes.retry_policy)
+    if delay_ns:
+        set_duration(attributes.first_workflow_task_backoff, delay_ns)
+    if request.memo.fields:
+        attributes.memo.CopyFrom(request.memo)
+    if request.search_attributes.indexed_fields:
+        attributes.search_attributes.CopyFrom(request.search_attributes)
+    if request.header.fields:
+        attributes.header.CopyFrom(request.header)
+    if request.HasField("priority"):
+        attributes.priority.CopyFrom(request.priority)
+    if request.HasField("user_metadata"):
+        event.user_metadata.CopyFrom(request.user_metadata)
+    run.record(event)
+    if not delay_ns:
+        schedule(run, now_ns)
+
+
+def succeed(successor: Execution, attributes: WorkflowExecutionStartedEventAttributes, now_ns: int) -> None:
+    """Record the start of a run that continues another one."""
+    event = successor.event(STARTED, now_ns)
+    event.workflow_execution_started_event_attributes.CopyFrom(attributes)
+    successor.record(event)
+    if not duration_ns(attributes.first_workflow_task_backoff):
+        schedule(successor, now_ns)
+
+
+def first_workflow_task_due(run: Execution, now_ns: int) -> None:
+    """The start delay or back-off is over."""
+    run.wake_no_more(WakeKind.FIRST_WORKFLOW_TASK)
+    run.first_workflow_task_pending = False
+    schedule(run, now_ns)

@@ -1,0 +1,352 @@
+"""The workflow task of a run: scheduled, started, completed, failed, timed out.
+
+At most one is scheduled or started at a time. The first attempt is in history when it is scheduled and when it
+starts; later ones are *transient*: they leave no events until one completes, so that a stuck run's history
+does not grow. Invariant: state STARTED exactly while a worker holds the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+from .apply import applies
+from .framing import frame
+from .times import SECOND, set_duration, time_ns
+from .wake import WakeKind
+
+if TYPE_CHECKING:
+    from .execution import Execution
+    from .limits import Limits
+
+SCHEDULED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+
+
+class WorkflowTaskState(IntEnum):
+    NONE = 0
+    SCHEDULED = 1
+    STARTED = 2
+
+
+WORKFLOW_TASK_MOVES: Final[Mapping[tuple[WorkflowTaskState, int], WorkflowTaskState]] = {
+    (WorkflowTaskState.NONE, SCHEDULED): WorkflowTaskState.SCHEDULED,
+    (WorkflowTaskState.SCHEDULED, STARTED): WorkflowTaskState.STARTED,
+    (WorkflowTaskState.SCHEDULED, TIMED_OUT): WorkflowTaskState.NONE,  # nobody took it from the sticky queue
+    (WorkflowTaskState.STARTED, COMPLETED): WorkflowTaskState.NONE,
+    (WorkflowTaskState.STARTED, FAILED): WorkflowTaskState.NONE,
+    (WorkflowTaskState.STARTED, TIMED_OUT): WorkflowTaskState.NONE,
+}
+
+
+@dataclass(slots=True)
+class WorkflowTask:
+    """The one workflow task of a run; `attempt` is of the current task or, in state NONE, of the next one."""
+
+    state: WorkflowTaskState = WorkflowTaskState.NONE
+    attempt: int = 1
+    scheduled_event_id: int = 0
+    started_event_id: int = 0
+    transient_at: int = 0
+    """For a transient attempt: the next event id when it was scheduled. 0: the attempt is in history."""
+    scheduled_ns: int = 0
+    """When it may start; in the future while it backs off."""
+    started_ns: int = 0
+    incarnation: int | None = None
+    """The process incarnation whose worker holds it; None for a remote worker."""
+    stamp: int = 0
+    """Part of the task token: each start gets another one."""
+    on_sticky_queue: bool = False
+    identity: str = ""
+    request_id: str = ""
+    history_bytes: int = 0
+    suggest_continue_as_new: bool = False
+
+    def move(self, event_type: int) -> None:
+        self.state = WORKFLOW_TASK_MOVES[self.state, event_type]
+
+
+# ---- what history implies ----------------------------------------------------------------------------
+
+
+@applies(SCHEDULED)
+def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
+    task = run.workflow_task
+    task.move(SCHEDULED)
+    task.scheduled_event_id = event.event_id
+    task.scheduled_ns = time_ns(event.event_time)
+    task.attempt = event.workflow_task_scheduled_event_attributes.attempt
+    task.transient_at = 0
+    run.first_workflow_task_pending = False
+
+
+@applies(STARTED)
+def apply_started(run: Execution, event: HistoryEvent) -> None:
+    task = run.workflow_task
+    task.move(STARTED)
+    task.started_event_id = event.event_id
+    task.started_ns = time_ns(event.event_time)
+
+
+@applies(COMPLETED)
+def apply_completed(run: Execution, event: HistoryEvent) -> None:
+    task = run.workflow_task
+    task.move(COMPLETED)
+    run.previous_started_event_id = task.started_event_id
+    task.attempt = 1
+
+
+@applies(FAILED)
+def apply_failed(run: Execution, event: HistoryEvent) -> None:
+    run.workflow_task.move(FAILED)
+    run.workflow_task.attempt += 1
+
+
+@applies(TIMED_OUT)
+def apply_timed_out(run: Execution, event: HistoryEvent) -> None:
+    task = run.workflow_task
+    task.move(TIMED_OUT)
+    if event.workflow_task_timed_out_event_attributes.timeout_type == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
+        task.attempt += 1
+
+
+# ---- scheduling --------------------------------------------------------------------------------------
+
+
+def schedule_if_needed(run: Execution, now_ns: int) -> None:
+    """Something happened that the workflow should see."""
+    if run.completing:  # its commands are being carried out; `core.commands` schedules when they all are
+        run.has_news = True
+        return
+    if run.workflow_task.state == WorkflowTaskState.NONE and not run.first_workflow_task_pending and run.is_open:
+        schedule(run, now_ns)
+
+
+def schedule(run: Execution, now_ns: int, *, backoff_ns: int = 0) -> None:
+    """Schedule the next attempt. Only the first one is recorded."""
+    task = run.workflow_task
+    if task.attempt == 1:
+        run.record(_scheduled_event(run, now_ns))
+    else:
+        task.move(SCHEDULED)
+        task.transient_at = run.next_event_id
+        task.scheduled_ns = now_ns + backoff_ns
+        run.dirty = True
+    task.on_sticky_queue = run.sticky_queue is not None
+    if task.on_sticky_queue:
+        run.wake_at(WakeKind.WORKFLOW_TASK_SCHEDULED, now_ns + run.sticky_timeout_ns)
+    if backoff_ns:
+        run.wake_at(WakeKind.WORKFLOW_TASK_SCHEDULED, task.scheduled_ns)
+    else:
+        run.ready_workflow_task = True
+
+
+def _scheduled_event(run: Execution, now_ns: int) -> HistoryEvent:
+    event = run.event(SCHEDULED, now_ns)
+    attributes = event.workflow_task_scheduled_event_attributes
+    queue = attributes.task_queue
+    if run.sticky_queue is not None:
+        queue.name = run.sticky_queue
+        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        queue.normal_name = run.task_queue
+    else:
+        queue.name = run.task_queue
+        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    set_duration(attributes.start_to_close_timeout, run.workflow_task_timeout_ns)
+    attributes.attempt = run.workflow_task.attempt
+    return event
+
+
+def _started_event(run: Execution, now_ns: int, scheduled_event_id: int) -> HistoryEvent:
+    task = run.workflow_task
+    event = run.event(STARTED, now_ns)
+    attributes = event.workflow_task_started_event_attributes
+    attributes.scheduled_event_id = scheduled_event_id
+    attributes.identity = task.identity
+    attributes.request_id = task.request_id
+    attributes.history_size_bytes = task.history_bytes
+    if task.suggest_continue_as_new:
+        attributes.suggest_continue_as_new = True
+    return event
+
+
+# ---- starting ----------------------------------------------------------------------------------------
+
+
+def start(
+    run: Execution,
+    now_ns: int,
+    *,
+    limits: Limits,
+    identity: str,
+    request_id: str,
+    incarnation: int | None,
+    stamp: int,
+) -> None:
+    """A worker takes the scheduled task."""
+    task = run.workflow_task
+    if task.transient_at and task.transient_at != run.next_event_id:
+        # News since the failed attempt: this is a task of its own, and history shows it.
+        task.state = WorkflowTaskState.NONE
+        task.attempt = 1
+        schedule(run, now_ns)
+    run.ready_workflow_task = False
+    run.wake_no_more(WakeKind.WORKFLOW_TASK_SCHEDULED)
+    task.identity = identity
+    task.request_id = request_id
+    task.incarnation = incarnation
+    task.stamp = stamp
+    task.history_bytes = run.history_bytes
+    task.suggest_continue_as_new = (
+        run.next_event_id > limits.history_events_suggest or run.history_bytes > limits.history_bytes_suggest
+    )
+    if task.transient_at:
+        task.move(STARTED)
+        task.started_ns = now_ns
+        task.started_event_id = run.next_event_id + 1
+        run.dirty = True
+    else:
+        run.record(_started_event(run, now_ns, task.scheduled_event_id))
+    run.wake_at(WakeKind.WORKFLOW_TASK_STARTED, now_ns + run.workflow_task_timeout_ns)
+
+
+def transient_frames(run: Execution) -> list[bytes]:
+    """The scheduled and started events that history does not hold, for the worker to see."""
+    task = run.workflow_task
+    if not task.transient_at:
+        return []
+    scheduled = _scheduled_event(run, task.scheduled_ns)
+    scheduled.event_id = run.next_event_id
+    started = _started_event(run, task.started_ns, scheduled.event_id)
+    started.event_id = run.next_event_id + 1
+    return [frame(scheduled.SerializeToString()), frame(started.SerializeToString())]
+
+
+# ---- ending ------------------------------------------------------------------------------------------
+
+
+def _leave_started(run: Execution) -> None:
+    run.wake_no_more(WakeKind.WORKFLOW_TASK_STARTED)
+    run.workflow_task.incarnation = None
+
+
+def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_ns: int) -> int:
+    """Record the completion and return its event id. The caller carries out the commands."""
+    task = run.workflow_task
+    _leave_started(run)
+    run.workflow_task_failure = None
+    if task.transient_at:
+        scheduled_ns, started_ns = task.scheduled_ns, task.started_ns
+        task.state = WorkflowTaskState.NONE
+        scheduled_event_id = run.record(_scheduled_event(run, scheduled_ns))
+        run.record(_started_event(run, started_ns, scheduled_event_id))
+    event = run.event(COMPLETED, now_ns)
+    attributes = event.workflow_task_completed_event_attributes
+    attributes.scheduled_event_id = task.scheduled_event_id
+    attributes.started_event_id = task.started_event_id
+    attributes.identity = request.identity
+    if request.HasField("sdk_metadata"):
+        attributes.sdk_metadata.CopyFrom(request.sdk_metadata)
+    return run.record(event)
+
+
+def fail(
+    run: Execution,
+    now_ns: int,
+    *,
+    cause: WorkflowTaskFailedCause.ValueType,
+    failure: Failure,
+    identity: str,
+    limits: Limits,
+) -> None:
+    """End the started attempt as failed and schedule the next one, backing off from the third on."""
+    record_failed(run, now_ns, cause=cause, failure=failure, identity=identity)
+    _try_again(run, now_ns, limits)
+
+
+def record_failed(
+    run: Execution,
+    now_ns: int,
+    *,
+    cause: WorkflowTaskFailedCause.ValueType,
+    failure: Failure | None,
+    identity: str,
+) -> None:
+    """End the started attempt as failed; history shows it if it shows the attempt."""
+    task = run.workflow_task
+    _leave_started(run)
+    run.sticky_queue = None
+    if failure is not None:
+        run.workflow_task_failure = failure.SerializeToString()
+    if task.transient_at:
+        task.move(FAILED)
+        task.attempt += 1
+        run.dirty = True
+        return
+    event = run.event(FAILED, now_ns)
+    attributes = event.workflow_task_failed_event_attributes
+    attributes.scheduled_event_id = task.scheduled_event_id
+    attributes.started_event_id = task.started_event_id
+    attributes.cause = cause
+    if failure is not None:
+        attributes.failure.CopyFrom(failure)
+    attributes.identity = identity
+    run.record(event)
+
+
+def time_out(run: Execution, now_ns: int, limits: Limits) -> None:
+    """The worker that started the task did not answer in time, or is known to be dead."""
+    task = run.workflow_task
+    _leave_started(run)
+    run.sticky_queue = None
+    if task.transient_at:
+        task.move(TIMED_OUT)
+        task.attempt += 1
+        run.dirty = True
+    else:
+        _record_timed_out(run, now_ns, TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
+    _try_again(run, now_ns, limits)
+
+
+def leave_sticky_queue(run: Execution, now_ns: int) -> None:
+    """No worker took the task from the sticky queue in time: offer it to all workers."""
+    task = run.workflow_task
+    assert task.on_sticky_queue, f"the workflow task of {run!r} is not on a sticky queue"
+    run.wake_no_more(WakeKind.WORKFLOW_TASK_SCHEDULED)
+    run.sticky_queue = None
+    if task.transient_at:
+        task.on_sticky_queue = False
+        run.ready_workflow_task = True
+        return
+    _record_timed_out(run, now_ns, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
+    schedule(run, now_ns)
+
+
+def _record_timed_out(run: Execution, now_ns: int, timeout_type: TimeoutType.ValueType) -> None:
+    event = run.event(TIMED_OUT, now_ns)
+    attributes = event.workflow_task_timed_out_event_attributes
+    attributes.scheduled_event_id = run.workflow_task.scheduled_event_id
+    if timeout_type == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE:
+        attributes.started_event_id = run.workflow_task.started_event_id
+    attributes.timeout_type = timeout_type
+    run.record(event)
+
+
+def _try_again(run: Execution, now_ns: int, limits: Limits) -> None:
+    if run.flush_buffered():
+        run.workflow_task.attempt = 1
+    attempt = run.workflow_task.attempt
+    backoff_ns = 0
+    if attempt > 2:
+        backoff_ns = min(SECOND << min(attempt - 3, 20), limits.workflow_task_backoff_max_ns)
+    schedule(run, now_ns, backoff_ns=backoff_ns)

@@ -1,0 +1,318 @@
+"""The RPCs by which workers take activity attempts, report on them and answer them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
+    RecordActivityTaskHeartbeatByIdRequest,
+    RecordActivityTaskHeartbeatByIdResponse,
+    RecordActivityTaskHeartbeatRequest,
+    RecordActivityTaskHeartbeatResponse,
+    RespondActivityTaskCanceledByIdRequest,
+    RespondActivityTaskCanceledByIdResponse,
+    RespondActivityTaskCanceledRequest,
+    RespondActivityTaskCanceledResponse,
+    RespondActivityTaskCompletedByIdRequest,
+    RespondActivityTaskCompletedByIdResponse,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskCompletedResponse,
+    RespondActivityTaskFailedByIdRequest,
+    RespondActivityTaskFailedByIdResponse,
+    RespondActivityTaskFailedRequest,
+    RespondActivityTaskFailedResponse,
+)
+
+from tsuzuki.core import activity as activities
+from tsuzuki.core.activity import Activity, ActivityState
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import check_id, too_large
+from tsuzuki.core.refusal import NotFound, Refusal
+from tsuzuki.core.times import set_time
+from tsuzuki.service import ServiceError, StatusCode
+
+from ._engine import Engine
+from ._matching import Poll, QueueKey
+from ._refusals import service_error
+from ._tokens import activity_token, parse_activity_token
+
+
+class ByToken(Protocol):
+    @property
+    def task_token(self) -> bytes: ...
+
+
+class ById(Protocol):
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def workflow_id(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def activity_id(self) -> str: ...
+
+
+class ActivityTasks:
+    def __init__(self, engine: Engine, *, local: bool) -> None:
+        self._engine = engine
+        self._local = local
+        engine.hand_activity = self._hand
+
+    # ---- taking ------------------------------------------------------------------------------------
+
+    async def poll(self, request: PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse:
+        engine = self._engine
+        engine.check_open()
+        try:
+            check_id("the task queue", request.task_queue.name, engine.limits)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        key = QueueKey(request.namespace, request.task_queue.name, True)
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        poll = Poll(future, request.identity, self._local)
+        engine.matching.attach(key, poll, engine.clock.now_ns())
+        try:
+            task = await future
+        except asyncio.CancelledError:
+            engine.matching.detach(key, poll)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                task = future.result()
+                assert isinstance(task, PollActivityTaskQueueResponse)
+                if task.task_token:
+                    self._take_back(task.task_token)
+            raise
+        assert isinstance(task, PollActivityTaskQueueResponse)
+        return task
+
+    def _hand(self, run: Execution, scheduled_event_id: int, poll: Poll) -> bool:
+        """Start the attempt, if it is there to be started, and deliver it once the start is durable."""
+        engine = self._engine
+        activity = run.activities.get(scheduled_event_id)
+        if activity is None:
+            return False
+        now_ns = engine.clock.now_ns()
+        if activity.state == ActivityState.SCHEDULED:
+            if activity.attempt_scheduled_ns > now_ns:
+                return False  # it backs off; its wake-up will offer it again
+            activities.start(
+                run,
+                scheduled_event_id,
+                now_ns,
+                identity=poll.identity,
+                request_id=engine.new_request_id(),
+                incarnation=engine.incarnation if poll.local else None,
+            )
+            engine.settle(run)
+        elif activity.handed_out:
+            return False
+        attempt = activity.attempt
+
+        def deliver(error: Exception | None) -> None:
+            if error is not None:
+                if not poll.future.done():
+                    poll.future.set_result(PollActivityTaskQueueResponse())
+            elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
+                engine.matching.attach_again(QueueKey(run.namespace, activity.asked.task_queue.name, True), poll)
+            elif poll.future.done():
+                engine.settle_undelivered(run, scheduled_event_id)
+            else:
+                activity.handed_out = True
+                poll.future.set_result(self._response(run, activity))
+
+        engine.journal.when_durable(deliver)
+        return True
+
+    def _take_back(self, token_bytes: bytes) -> None:
+        """The worker went away in the moment in which it got the attempt, unseen: let another one have it."""
+        token = parse_activity_token(token_bytes)
+        run = self._engine.run(token.run_key)
+        activity = None if run is None else run.activities.get(token.scheduled_event_id)
+        if run is not None and activity is not None and activity.attempt == token.attempt:
+            activity.handed_out = False
+            self._engine.settle_undelivered(run, token.scheduled_event_id)
+
+    def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
+        asked = activity.asked
+        response = PollActivityTaskQueueResponse(
+            task_token=activity_token(run.key, activity.scheduled_event_id, activity.attempt),
+            workflow_namespace=run.namespace,
+            activity_id=asked.activity_id,
+            attempt=activity.attempt,
+        )
+        response.workflow_type.name = run.workflow_type
+        response.workflow_execution.workflow_id = run.workflow_id
+        response.workflow_execution.run_id = run.run_id
+        response.activity_type.name = asked.activity_type.name
+        if asked.HasField("input"):
+            response.input.CopyFrom(asked.input)
+        if asked.HasField("header"):
+            response.header.CopyFrom(asked.header)
+        if asked.HasField("priority"):
+            response.priority.CopyFrom(asked.priority)
+        if activity.heartbeat_details is not None:
+            response.heartbeat_details.CopyFrom(activity.heartbeat_details)
+        assert activity.started_ns is not None
+        set_time(response.scheduled_time, activity.first_scheduled_ns)
+        set_time(response.current_attempt_scheduled_time, activity.attempt_scheduled_ns)
+        set_time(response.started_time, activity.started_ns)
+        response.schedule_to_close_timeout.CopyFrom(asked.schedule_to_close_timeout)
+        response.start_to_close_timeout.CopyFrom(asked.start_to_close_timeout)
+        response.heartbeat_timeout.CopyFrom(asked.heartbeat_timeout)
+        response.retry_policy.CopyFrom(asked.retry_policy)
+        return response
+
+    # ---- finding -----------------------------------------------------------------------------------
+
+    def _by_token(self, request: ByToken) -> tuple[Execution, Activity]:
+        self._engine.check_writable()
+        try:
+            token = parse_activity_token(request.task_token)
+            run = self._engine.run(token.run_key)
+            if run is None:
+                raise NotFound("the task token names a run that does not exist (any more). Drop the result.")
+            return run, activities.find_started(run, token.scheduled_event_id, token.attempt)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+
+    def _by_id(self, request: ById) -> tuple[Execution, Activity]:
+        engine = self._engine
+        engine.check_writable()
+        try:
+            check_id("the workflow id", request.workflow_id, engine.limits)
+            check_id("the activity id", request.activity_id, engine.limits)
+            run = engine.find(request.namespace, request.workflow_id, request.run_id)
+            scheduled_event_id = None if run is None else run.activity_ids.get(request.activity_id)
+            if run is None or scheduled_event_id is None:
+                raise NotFound(
+                    f"workflow '{request.workflow_id}' has no pending activity '{request.activity_id}': it completed, "
+                    "or neither ever existed."
+                )
+            return run, activities.find_started(run, scheduled_event_id, None)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+
+    # ---- completed ---------------------------------------------------------------------------------
+
+    async def respond_completed(
+        self, request: RespondActivityTaskCompletedRequest
+    ) -> RespondActivityTaskCompletedResponse:
+        run, activity = self._by_token(request)
+        self._complete(run, activity, request.result if request.HasField("result") else None, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskCompletedResponse()
+
+    async def respond_completed_by_id(
+        self, request: RespondActivityTaskCompletedByIdRequest
+    ) -> RespondActivityTaskCompletedByIdResponse:
+        run, activity = self._by_id(request)
+        self._complete(run, activity, request.result if request.HasField("result") else None, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskCompletedByIdResponse()
+
+    def _complete(self, run: Execution, activity: Activity, result: Payloads | None, identity: str) -> None:
+        """A result over the limit fails the activity for good: another attempt would only make it again."""
+        engine = self._engine
+        limit = engine.limits.payload_bytes_max
+        now_ns = engine.clock.now_ns()
+        if result is not None and (size := result.ByteSize()) > limit:
+            what = f"the result of activity '{activity.asked.activity_type.name}'"
+            failure = Failure(message=too_large(what, size, limit), source="Server")
+            failure.server_failure_info.non_retryable = True
+            activities.fail(run, activity, failure, identity, now_ns)
+        else:
+            activities.complete(run, activity, result, identity, now_ns)
+        engine.settle(run)
+
+    # ---- failed ------------------------------------------------------------------------------------
+
+    async def respond_failed(self, request: RespondActivityTaskFailedRequest) -> RespondActivityTaskFailedResponse:
+        run, activity = self._by_token(request)
+        details = request.last_heartbeat_details if request.HasField("last_heartbeat_details") else None
+        self._fail(run, activity, request.failure, details, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskFailedResponse()
+
+    async def respond_failed_by_id(
+        self, request: RespondActivityTaskFailedByIdRequest
+    ) -> RespondActivityTaskFailedByIdResponse:
+        run, activity = self._by_id(request)
+        details = request.last_heartbeat_details if request.HasField("last_heartbeat_details") else None
+        self._fail(run, activity, request.failure, details, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskFailedByIdResponse()
+
+    def _fail(
+        self, run: Execution, activity: Activity, failure: Failure, details: Payloads | None, identity: str
+    ) -> None:
+        engine = self._engine
+        limit = engine.limits.payload_bytes_max
+        if (size := failure.ByteSize()) > limit:
+            shortened = Failure(
+                message=too_large(f"the failure of activity '{activity.asked.activity_type.name}'", size, limit)
+                + f" It began: {failure.message[:1000]}",
+                source=failure.source,
+            )
+            shortened.application_failure_info.type = failure.application_failure_info.type
+            shortened.application_failure_info.non_retryable = failure.application_failure_info.non_retryable
+            failure = shortened
+        now_ns = engine.clock.now_ns()
+        if details is not None:
+            activities.heartbeat(run, activity, details, now_ns)
+        activities.fail(run, activity, failure, identity, now_ns)
+        engine.settle(run)
+
+    # ---- cancelled ---------------------------------------------------------------------------------
+
+    async def respond_canceled(
+        self, request: RespondActivityTaskCanceledRequest
+    ) -> RespondActivityTaskCanceledResponse:
+        run, activity = self._by_token(request)
+        self._cancel(run, activity, request.details if request.HasField("details") else None, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskCanceledResponse()
+
+    async def respond_canceled_by_id(
+        self, request: RespondActivityTaskCanceledByIdRequest
+    ) -> RespondActivityTaskCanceledByIdResponse:
+        run, activity = self._by_id(request)
+        self._cancel(run, activity, request.details if request.HasField("details") else None, request.identity)
+        await self._engine.durable()
+        return RespondActivityTaskCanceledByIdResponse()
+
+    def _cancel(self, run: Execution, activity: Activity, details: Payloads | None, identity: str) -> None:
+        if not activity.cancel_requested_event_id:
+            raise ServiceError(
+                StatusCode.INVALID_ARGUMENT,
+                f"activity '{activity.asked.activity_id}' of workflow '{run.workflow_id}' was not asked to cancel; "
+                "report a failure instead.",
+            )
+        activities.report_cancelled(run, activity, details, identity, self._engine.clock.now_ns())
+        self._engine.settle(run)
+
+    # ---- heartbeats --------------------------------------------------------------------------------
+
+    async def heartbeat(self, request: RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse:
+        run, activity = self._by_token(request)
+        cancel = self._heartbeat(run, activity, request.details if request.HasField("details") else None)
+        await self._engine.durable()
+        return RecordActivityTaskHeartbeatResponse(cancel_requested=cancel)
+
+    async def heartbeat_by_id(
+        self, request: RecordActivityTaskHeartbeatByIdRequest
+    ) -> RecordActivityTaskHeartbeatByIdResponse:
+        run, activity = self._by_id(request)
+        cancel = self._heartbeat(run, activity, request.details if request.HasField("details") else None)
+        await self._engine.durable()
+        return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=cancel)
+
+    def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
+        engine = self._engine
+        cancel = activities.heartbeat(run, activity, details, engine.clock.now_ns())
+        engine.settle(run)
+        return cancel

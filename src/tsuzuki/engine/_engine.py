@@ -1,0 +1,403 @@
+"""The engine: executions in memory, moved by synchronous transitions, made durable by the journal.
+
+Owns: which runs are in memory, and what follows a transition (`settle`): its events go to the journal, its tasks
+to matching, its wake-ups to the heap. All transitions happen on one event loop, so they are serial and need no
+locks; between reading a run and settling it there is no `await`.
+
+Crash-only: opening is recovering. After a failed commit the engine starts over from the store in the same way, and
+until that succeeds it refuses to write.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from temporalio.api.history.v1 import History
+
+from tsuzuki.core import start, wakeup
+from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import Limits
+from tsuzuki.core.moment import Moment
+from tsuzuki.core.times import SECOND
+from tsuzuki.core.wake import WakeKey
+from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.service import ServiceError, StatusCode
+from tsuzuki.store import Batch, Store, StoredRun, StoreError, StoreFullError
+
+from ._clock import Alarm, Clock
+from ._journal import Journal
+from ._loading import load
+from ._matching import Matching, Poll, QueueKey, ReadyTask
+from ._timers import WakeHeap
+
+logger = logging.getLogger("tsuzuki.engine")
+
+HORIZON_NS: Final = 60 * SECOND
+"""Runs that are due within this time are in memory; later ones wait on disk."""
+_RECOVERY_CHUNK: Final = 100
+_REOPEN_INTERVAL_NS: Final = SECOND
+
+Watch = Callable[[], None]
+
+
+class Engine:
+    """One store's executions. The RPCs are in the files beside this one; all go through here."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        new_id: Callable[[], str],
+        limits: Limits,
+        cached_runs_max: int = 10_000,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.new_id = new_id
+        self.limits = limits
+        self.incarnation = store.incarnation
+        self.matching = Matching(self._hand)
+        self.journal = Journal(store, clock, self._on_durable, self._on_failed)
+        self.hand_workflow_task: Callable[[Execution, Poll], None]
+        self.hand_activity: Callable[[Execution, int, Poll], bool]
+        self._cached_runs_max = cached_runs_max
+        self._runs: dict[int, Execution] = {}
+        self._by_run_id: dict[tuple[str, str, str], Execution] = {}
+        self._current: dict[tuple[str, str], Execution] = {}
+        self._wakes = WakeHeap(clock, self._on_due, self._is_live)
+        self._watches: dict[tuple[int, int, int], list[Watch]] = {}
+        self._next_key = store.last_run_key + 1
+        self._next_stamp = 1
+        self._failure: Exception | None = None
+        self._refill: Alarm | None = None
+        self._recovery: Alarm | None = None
+        self._closed = False
+
+    # ---- runs --------------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        return Moment(self.clock.now_ns(), self.limits, self.new_id)
+
+    def run(self, run_key: int) -> Execution | None:
+        """A run by its key, loaded if need be."""
+        run = self._runs.get(run_key)
+        if run is None:
+            stored = self.store.run(run_key)
+            run = None if stored is None else self._load(stored)
+        return run
+
+    def find(self, namespace: str, workflow_id: str, run_id: str) -> Execution | None:
+        """A run by its ids; without a run id the newest one of the workflow id."""
+        if not run_id:
+            run = self._current.get((namespace, workflow_id))
+            if run is not None:
+                return run
+            stored = self.store.current_run(namespace, workflow_id)
+        else:
+            run = self._by_run_id.get((namespace, workflow_id, run_id))
+            if run is not None:
+                return run
+            stored = self.store.find_run(namespace, workflow_id, run_id)
+        if stored is None:
+            return None
+        return self._runs.get(stored.new.run_key) or self._load(stored)
+
+    def create(self, namespace: str, workflow_id: str, run_id: str, start_request_id: str) -> Execution:
+        """A new, empty run; the caller records its start and settles it."""
+        run = Execution(self._next_key, namespace, workflow_id, run_id, start_request_id)
+        self._next_key += 1
+        run.is_new = True
+        self._remember(run)
+        self._current[namespace, workflow_id] = run
+        return run
+
+    def new_stamp(self) -> int:
+        self._next_stamp += 1
+        return self._next_stamp
+
+    def _load(self, stored: StoredRun) -> Execution:
+        run = load(self.store, stored, self.incarnation, self.moment())
+        if self._failure is not None:
+            return run  # to be looked at; what it would change waits until the store takes writes
+        self._remember(run)
+        newest = self.store.current_run(run.namespace, run.workflow_id)
+        if newest is not None and newest.new.run_key == run.key:
+            self._current.setdefault((run.namespace, run.workflow_id), run)
+        self.settle(run)
+        return run
+
+    def _remember(self, run: Execution) -> None:
+        self._runs[run.key] = run
+        self._by_run_id[run.namespace, run.workflow_id, run.run_id] = run
+        if len(self._runs) > self._cached_runs_max:
+            self._evict()
+
+    def forget(self, run: Execution) -> None:
+        """Take a run out of memory; the store has all of it."""
+        self._runs.pop(run.key, None)
+        self._by_run_id.pop((run.namespace, run.workflow_id, run.run_id), None)
+        if self._current.get((run.namespace, run.workflow_id)) is run:
+            del self._current[run.namespace, run.workflow_id]
+
+    def _evict(self) -> None:
+        """Make room: the oldest tenth, as far as nothing is under way in them."""
+        wanted = max(1, self._cached_runs_max // 10)
+        idle = [run for run in self._runs.values() if self._is_idle(run)]
+        for run in idle[:wanted]:
+            self.forget(run)
+
+    def _is_idle(self, run: Execution) -> bool:
+        return (
+            not run.dirty
+            and not run.is_new
+            and run.fresh_first_event_id <= run.durable_event_id + 1
+            and run.workflow_task.state == WorkflowTaskState.NONE
+            and not run.waiters
+            and all(activity.state == ActivityState.SCHEDULED for activity in run.activities.values())
+        )
+
+    # ---- after a transition ------------------------------------------------------------------------
+
+    def settle(self, run: Execution) -> None:
+        """Pass on what a transition left in `run`."""
+        if run.dirty:
+            self.journal.touch(run)
+        if run.new_wakes:
+            for due_ns, key in run.new_wakes:
+                self._wakes.push(due_ns, run.key, key)
+            run.new_wakes.clear()
+        if run.cancelled_activities:
+            self._announce_cancels(run)
+        if run.ready_workflow_task:
+            run.ready_workflow_task = False
+            self._offer_workflow_task(run)
+        if run.ready_activities:
+            ready, run.ready_activities = run.ready_activities, []
+            for scheduled_event_id in ready:
+                self._offer_activity(run, scheduled_event_id)
+        if run.successor is not None:
+            successor, run.successor = run.successor, None
+            following = self.create(run.namespace, run.workflow_id, successor.run_id, self.new_id())
+            start.succeed(following, successor.started, self.clock.now_ns())
+            self.settle(following)
+
+    def _offer_workflow_task(self, run: Execution) -> None:
+        task = run.workflow_task
+        if task.on_sticky_queue:
+            assert run.sticky_queue is not None
+            sticky = QueueKey(run.namespace, run.sticky_queue, False)
+            if self.matching.has_workers(sticky, self.clock.now_ns()):
+                self.matching.offer(sticky, ReadyTask(run.key, 0))
+                return
+            task.on_sticky_queue = False  # its worker is gone: any worker may have the task, at once
+            run.sticky_queue = None
+        self.matching.offer(QueueKey(run.namespace, run.task_queue, False), ReadyTask(run.key, 0))
+
+    def _offer_activity(self, run: Execution, scheduled_event_id: int) -> None:
+        activity = run.activities.get(scheduled_event_id)
+        if activity is not None:
+            queue = QueueKey(run.namespace, activity.asked.task_queue.name, True)
+            self.matching.offer(queue, ReadyTask(run.key, scheduled_event_id))
+
+    def settle_undelivered(self, run: Execution, scheduled_event_id: int) -> None:
+        """A started attempt that never reached its worker waits for another one."""
+        self._offer_activity(run, scheduled_event_id)
+
+    def new_request_id(self) -> str:
+        """An id for a start that the engine itself makes: unique in the store, cheap."""
+        return f"{self.incarnation}-{self.new_stamp()}"
+
+    def frames(self, run: Execution, first_event_id: int) -> bytes:
+        """The bytes of a `History` with the events of a run from an id on, durable or not."""
+        if first_event_id >= run.tail_first_event_id:
+            return b"".join(run.tail[first_event_id - run.tail_first_event_id :])
+        stored = self.store.history(run.key, first_event_id, run.tail_first_event_id - 1)
+        events = b"".join(batch.events for batch in stored)
+        if stored and (
+            stored[0].first_event_id < first_event_id or stored[-1].last_event_id >= run.tail_first_event_id
+        ):
+            history = History.FromString(events)
+            events = History(
+                events=[e for e in history.events if first_event_id <= e.event_id < run.tail_first_event_id]
+            ).SerializeToString()
+        return events + b"".join(run.tail)
+
+    def _hand(self, task: ReadyTask, poll: Poll) -> bool:
+        run = self.run(task.run_key)
+        if run is None or not run.is_open:
+            return False
+        if task.scheduled_event_id:
+            return self.hand_activity(run, task.scheduled_event_id, poll)
+        if run.workflow_task.state != WorkflowTaskState.SCHEDULED:
+            return False
+        self.hand_workflow_task(run, poll)
+        return True
+
+    # ---- cancelled attempts ------------------------------------------------------------------------
+
+    def watch(self, run_key: int, scheduled_event_id: int, attempt: int, on_cancel: Watch) -> Callable[[], None]:
+        """Call back when the attempt should stop. Returns what ends the watch."""
+        key = (run_key, scheduled_event_id, attempt)
+        self._watches.setdefault(key, []).append(on_cancel)
+
+        def unwatch() -> None:
+            watching = self._watches.get(key)
+            if watching is not None and on_cancel in watching:
+                watching.remove(on_cancel)
+                if not watching:
+                    del self._watches[key]
+
+        return unwatch
+
+    def _announce_cancels(self, run: Execution) -> None:
+        for scheduled_event_id, attempt in run.cancelled_activities:
+            watching = self._watches.get((run.key, scheduled_event_id, attempt))
+            if watching:
+                for on_cancel in list(watching):
+                    self.journal.when_durable(lambda error, tell=on_cancel: None if error else tell())  # type: ignore[misc]
+        run.cancelled_activities.clear()
+
+    # ---- time --------------------------------------------------------------------------------------
+
+    def _on_due(self, run_key: int, key: WakeKey, due_ns: int) -> None:
+        run = self.run(run_key)
+        if run is None or run.wakes.get(key) != due_ns or self._failure is not None:
+            return
+        wakeup.wake(run, key, self.moment())
+        self.settle(run)
+
+    def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
+        run = self._runs.get(run_key)
+        if run is None:
+            return due_ns <= self.clock.now_ns() + HORIZON_NS
+        return run.wakes.get(key) == due_ns
+
+    # ---- recovery ----------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Load what is due, a chunk a turn of the loop, so that new requests are served meanwhile."""
+        self._load_due(None, self.clock.now_ns() + HORIZON_NS)
+        self._schedule_refill()
+
+    def _load_due(self, after: tuple[int, int] | None, until_ns: int) -> None:
+        self._recovery = None
+        due = self.store.due(until_ns, after, _RECOVERY_CHUNK)
+        for _, run_key in due:
+            self.run(run_key)
+        if len(due) == _RECOVERY_CHUNK:
+            last = due[-1]
+            self._recovery = self.clock.call_at(self.clock.now_ns(), lambda: self._load_due(last, until_ns))
+
+    def _schedule_refill(self) -> None:
+        self._refill = self.clock.call_at(self.clock.now_ns() + HORIZON_NS // 2, self._refill_now)
+
+    def _refill_now(self) -> None:
+        """Bring in the runs that come due within the horizon and were left on disk."""
+        if self._failure is None:
+            now_ns = self.clock.now_ns()
+            self._load_due((1, 0), now_ns + HORIZON_NS)
+        self._schedule_refill()
+
+    # ---- commits -----------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise ServiceError(StatusCode.UNAVAILABLE, "the engine is closed")
+
+    def check_writable(self) -> None:
+        """Refuse a write while the store does not take any."""
+        self.check_open()
+        if self._failure is not None:
+            raise self._unavailable(self._failure)
+
+    def _unavailable(self, error: Exception) -> ServiceError:
+        return ServiceError(
+            StatusCode.UNAVAILABLE,
+            f"{error} Nothing is written until the store takes writes again; it is tried every second.",
+        )
+
+    async def durable(self) -> None:
+        """Return when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
+        try:
+            await self.journal.durable()
+        except StoreError as error:
+            raise self._unavailable(error) from error
+
+    async def durable_if_writable(self) -> None:
+        """Before a read: wait for what was acknowledged or is about to be. Reads go on when writes do not."""
+        if self._failure is None:
+            await self.durable()
+
+    async def drain(self) -> None:
+        """Return when nothing waits for a commit, or when the store does not take writes."""
+        while self._failure is None and not self.journal.is_idle:
+            await self.durable_if_writable()
+
+    def _on_durable(self, run: Execution, last_event_id: int) -> None:
+        run.durable_event_id = last_event_id
+        if run.request_ids and not run.new_request_ids:
+            run.request_ids.clear()
+        keep_from = min(last_event_id, run.previous_started_event_id) + 1
+        seen = keep_from - run.tail_first_event_id
+        if seen > 0 and run.is_open:
+            del run.tail[:seen]
+            run.tail_first_event_id = keep_from
+        if run.waiters:
+            waiters, run.waiters = run.waiters, []
+            for waiter in waiters:
+                waiter()
+        if not run.is_open and not run.dirty:
+            self.forget(run)
+
+    def _on_failed(self, error: Exception) -> None:
+        """A transaction failed, wholly or with an unknown outcome: memory is ahead of the disk, so drop it."""
+        first = self._failure is None
+        self._failure = error
+        if first:
+            level = logging.WARNING if isinstance(error, StoreFullError) else logging.ERROR
+            logger.log(level, "the store %s does not take writes: %s", self.store.name, error)
+        self._wakes.clear()
+        self.matching.forget_tasks()
+        self.journal.reset()
+        stranded = [run for run in self._runs.values() if run.waiters]
+        self._runs.clear()
+        self._by_run_id.clear()
+        self._current.clear()
+        for run in stranded:
+            for waiter in run.waiters:
+                waiter()
+        if self._recovery is not None:
+            self._recovery.cancel()
+        if self._refill is not None:
+            self._refill.cancel()
+        self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+
+    def _try_again(self) -> None:
+        if self._closed:
+            return
+        try:
+            self.store.reopen()
+            self.store.write(Batch())
+            self.store.commit()
+        except StoreError as error:
+            self._failure = error
+            self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+            return
+        logger.warning("the store %s takes writes again", self.store.name)
+        self._failure = None
+        self._next_key = max(self._next_key, self.store.last_run_key + 1)
+        self.recover()
+
+    def close(self) -> None:
+        """Stop. What is durable stays; nothing else needs to be done, now or at the next opening."""
+        self._closed = True
+        for alarm in (self._refill, self._recovery):
+            if alarm is not None:
+                alarm.cancel()
+        self._wakes.clear()
+        self.journal.close()
+        self.store.close()

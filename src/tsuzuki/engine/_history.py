@@ -1,0 +1,117 @@
+"""The RPC that reads a run's history, and waits for more of it."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Final
+
+from temporalio.api.enums.v1 import HistoryEventFilterType
+from temporalio.api.history.v1 import History
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+)
+
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import check_id
+from tsuzuki.core.refusal import InvalidInput, NotFound
+
+from ._engine import Engine
+from ._lifecycle import not_found_message
+from ._refusals import refusals_as_errors
+
+_PAGE: Final = struct.Struct(">QQ")
+"""A page token: run key, next event id."""
+_PAGE_EVENTS_MAX: Final = 10_000
+_CLOSE_ONLY: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+
+
+class HistoryReading:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def get(self, request: GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse:
+        engine = self._engine
+        engine.check_open()
+        with refusals_as_errors():
+            run_key, first_event_id = self._position(request)
+        await engine.durable_if_writable()
+        close_only = request.history_event_filter_type == _CLOSE_ONLY
+        while request.wait_new_event:
+            run = self._run(run_key)
+            closed = not run.is_open and run.next_event_id - 1 <= run.durable_event_id
+            if closed or (not close_only and run.durable_event_id >= first_event_id):
+                break
+            await self._more(run)
+        run = self._run(run_key)
+        if close_only:
+            return self._close_event(run, waited=request.wait_new_event)
+        return self._page(run, first_event_id, request)
+
+    def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[int, int]:
+        if request.next_page_token:
+            try:
+                run_key, first_event_id = _PAGE.unpack(request.next_page_token)
+            except struct.error:
+                raise InvalidInput(
+                    "next_page_token is none of this engine's; pass the token as it was received."
+                ) from None
+            return run_key, first_event_id
+        check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
+        run = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+        if run is None:
+            raise NotFound(not_found_message(request.execution))
+        return run.key, 1
+
+    def _run(self, run_key: int) -> Execution:
+        run = self._engine.run(run_key)
+        if run is None:
+            with refusals_as_errors():
+                raise NotFound("the run is not in this store (any more).")
+        return run
+
+    async def _more(self, run: Execution) -> None:
+        """Return when more of the run is durable, or when the engine starts over."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        run.waiters.append(wake)
+        try:
+            await future
+        finally:
+            if wake in run.waiters:
+                run.waiters.remove(wake)
+
+    def _close_event(self, run: Execution, *, waited: bool) -> GetWorkflowExecutionHistoryResponse:
+        response = GetWorkflowExecutionHistoryResponse()
+        last = run.durable_event_id
+        if run.tail and run.tail_first_event_id + len(run.tail) - 1 == last:
+            response.history.MergeFromString(run.tail[-1])
+        else:
+            batches = self._engine.store.history(run.key, last, last)
+            events = History.FromString(b"".join(batch.events for batch in batches)).events
+            response.history.events.append(events[-1])
+        return response
+
+    def _page(
+        self, run: Execution, first_event_id: int, request: GetWorkflowExecutionHistoryRequest
+    ) -> GetWorkflowExecutionHistoryResponse:
+        size = min(request.maximum_page_size or _PAGE_EVENTS_MAX, _PAGE_EVENTS_MAX)
+        last_event_id = min(first_event_id + size - 1, run.durable_event_id)
+        response = GetWorkflowExecutionHistoryResponse()
+        batches = self._engine.store.history(run.key, first_event_id, last_event_id)
+        history = response.history
+        history.MergeFromString(b"".join(batch.events for batch in batches))
+        events = history.events
+        if batches and (batches[0].first_event_id < first_event_id or batches[-1].last_event_id > last_event_id):
+            kept = [event for event in events if first_event_id <= event.event_id <= last_event_id]
+            response.ClearField("history")
+            response.history.events.extend(kept)
+        more = last_event_id < run.durable_event_id or (request.wait_new_event and run.is_open)
+        if more:
+            response.next_page_token = _PAGE.pack(run.key, last_event_id + 1)
+        return response

@@ -1,0 +1,195 @@
+"""Group commit: changed runs go to the store in order, everything that waits as one transaction.
+
+Owns: which runs changed, who waits for durability, the committing thread. Nothing is acknowledged before its
+commit. Statements run on the loop's thread and only COMMIT (with its disk sync) runs on the other one: a thread
+that ran the statements would hand the interpreter lock back and forth once per row, which costs far more.
+
+A workflow task on a worker in this process may run ahead of its commit: it has no side effects, and its answer
+joins the same transaction. `ahead` holds the tasks that are out; a flush waits for them, for a bounded number of
+turns of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Final
+
+from tsuzuki.core.execution import Execution
+from tsuzuki.store import Batch, Store
+
+from ._clock import Clock
+from ._rows import take_changes
+
+_TURNS_MAX: Final = 8
+"""How many turns of the loop a flush waits for workflow tasks that run ahead."""
+
+Callback = Callable[[Exception | None], None]
+
+
+@dataclass(slots=True)
+class _Flight:
+    """The runs and waiters of one transaction."""
+
+    runs: dict[int, Execution] = field(default_factory=dict)
+    callbacks: list[Callback] = field(default_factory=list)
+    written: list[tuple[Execution, int]] = field(default_factory=list)
+    """Each run with the last event id that this transaction makes durable."""
+
+
+class Journal:
+    """See the module. `on_durable(run, last_event_id)` and `on_failed(error)` tell the engine."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        on_durable: Callable[[Execution, int], None],
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_durable = on_durable
+        self._on_failed = on_failed
+        self._loop = asyncio.get_running_loop()
+        self._open = _Flight()
+        self._flying: _Flight | None = None
+        self._flush_scheduled = False
+        self._turns = 0
+        self.ahead: set[int] = set()
+        """Stamps of workflow tasks that run in this process ahead of their commit."""
+        self._committer = None if store.commits_in_memory else _Committer(store, self._loop)
+
+    # ---- what the engine tells ---------------------------------------------------------------------
+
+    def touch(self, run: Execution) -> None:
+        """`run` changed; it is part of the next transaction."""
+        self._open.runs[run.key] = run
+        self._schedule()
+
+    def when_durable(self, callback: Callback) -> None:
+        """Call back when all changes so far are durable (with None), or may be lost (with the error)."""
+        if self._open.runs:
+            self._open.callbacks.append(callback)
+        elif self._flying is not None:
+            self._flying.callbacks.append(callback)
+        else:
+            callback(None)
+
+    async def durable(self) -> None:
+        """Return when all changes so far are durable.
+
+        Raises:
+            Exception: The commit failed; the changes may be lost.
+        """
+        if not self._open.runs and self._flying is None:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def resolve(error: Exception | None) -> None:
+            if future.done():  # its waiter was cancelled
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        self.when_durable(resolve)
+        await future
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._open.runs and self._flying is None
+
+    def reset(self) -> None:
+        """Forget what was to be written: the engine starts over from the store."""
+        self._open = _Flight()
+        self.ahead.clear()
+
+    def close(self) -> None:
+        if self._committer is not None:
+            self._committer.close()
+
+    # ---- the transaction ---------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        if not self._flush_scheduled and self._flying is None:
+            self._flush_scheduled = True
+            self._turns = 0
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self.ahead and self._turns < _TURNS_MAX:
+            self._turns += 1
+            self._loop.call_soon(self._flush)
+            return
+        self._flush_scheduled = False
+        flight = self._open
+        if self._flying is not None or not flight.runs:
+            return
+        self._open = _Flight()
+        self._flying = flight
+        batch = Batch()
+        now_ns = self._clock.now_ns()
+        flight.written = [(run, take_changes(run, batch, now_ns)) for run in flight.runs.values()]
+        try:
+            self._store.write(batch)
+            if self._committer is None:
+                self._store.commit()
+        except Exception as error:
+            self._landed(error)
+            return
+        if self._committer is None:
+            self._landed(None)
+        else:
+            self._committer.commit(self._landed)
+
+    def _landed(self, error: Exception | None) -> None:
+        flight, self._flying = self._flying, None
+        assert flight is not None
+        if error is not None:
+            self._fail(flight, error)
+            return
+        for run, last_event_id in flight.written:
+            self._on_durable(run, last_event_id)
+        for callback in flight.callbacks:
+            callback(None)
+        if self._open.runs:
+            self._schedule()
+
+    def _fail(self, flight: _Flight, error: Exception) -> None:
+        lost, self._open = self._open, _Flight()
+        self._on_failed(error)
+        for each in (flight, lost):
+            for callback in each.callbacks:
+                callback(error)
+
+
+class _Committer:
+    """The one thread that waits for the disk."""
+
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
+        self._loop = loop
+        self._requests: SimpleQueue[Callable[[Exception | None], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="tsuzuki commit", daemon=True)
+        self._thread.start()
+
+    def commit(self, landed: Callable[[Exception | None], None]) -> None:
+        self._requests.put(landed)
+
+    def close(self) -> None:
+        self._requests.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (landed := self._requests.get()) is not None:
+            error: Exception | None = None
+            try:
+                self._store.commit()
+            except Exception as caught:
+                error = caught
+            self._loop.call_soon_threadsafe(landed, error)

@@ -1,0 +1,180 @@
+"""The RPCs by which clients start runs and act on them: start, signal, cancel, terminate."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    RequestCancelWorkflowExecutionResponse,
+    SignalWorkflowExecutionRequest,
+    SignalWorkflowExecutionResponse,
+    StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+    TerminateWorkflowExecutionRequest,
+    TerminateWorkflowExecutionResponse,
+)
+
+from tsuzuki.core import close, signal, start
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import check_id
+from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
+
+from ._engine import Engine
+from ._refusals import refusals_as_errors, service_error
+
+_FAILED_STATUSES: Final = frozenset(
+    {
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    }
+)
+
+
+class Lifecycle:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # ---- start -------------------------------------------------------------------------------------
+
+    async def start(self, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
+        engine = self._engine
+        engine.check_writable()
+        try:
+            start.check_request(request, engine.limits)
+            existing = engine.find(request.namespace, request.workflow_id, "")
+            answer = None if existing is None else self._meet_existing(existing, request)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        if answer is None:
+            run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
+            start.start(run, request, engine.clock.now_ns(), engine.limits)
+            engine.settle(run)
+            answer = StartWorkflowExecutionResponse(
+                run_id=run.run_id,
+                started=True,
+                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+            )
+        await engine.durable()
+        return answer
+
+    def _meet_existing(
+        self, existing: Execution, request: StartWorkflowExecutionRequest
+    ) -> StartWorkflowExecutionResponse | None:
+        """Apply the id policies: an answer without a new run, or None to start one.
+
+        Raises:
+            AlreadyStarted: The policies forbid a new run.
+        """
+        if request.request_id and existing.start_request_id == request.request_id:
+            return StartWorkflowExecutionResponse(run_id=existing.run_id, started=True, status=existing.status)
+        reuse = request.workflow_id_reuse_policy
+        if existing.is_open:
+            return self._meet_open(existing, request)
+        failed_only = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+        rejected = reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+        if rejected or (reuse == failed_only and existing.status not in _FAILED_STATUSES):
+            status = WorkflowExecutionStatus.Name(existing.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
+            raise AlreadyStarted(
+                f"workflow id '{request.workflow_id}' was used before, by run {existing.run_id} ({status}), and the "
+                f"reuse policy {WorkflowIdReusePolicy.Name(reuse)} does not allow another run. Use another id.",
+                existing.run_id,
+                existing.start_request_id,
+            )
+        return None
+
+    def _meet_open(
+        self, existing: Execution, request: StartWorkflowExecutionRequest
+    ) -> StartWorkflowExecutionResponse | None:
+        conflict = request.workflow_id_conflict_policy
+        terminate_if_running = (
+            request.workflow_id_reuse_policy == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
+        )
+        if terminate_if_running and conflict != WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED:
+            raise InvalidInput(
+                "WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be combined with a conflict policy; use "
+                "the conflict policy TERMINATE_EXISTING alone."
+            )
+        if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
+            return StartWorkflowExecutionResponse(run_id=existing.run_id, started=False, status=existing.status)
+        if terminate_if_running or conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+            close.terminate(
+                existing,
+                "a new run was started under TERMINATE_EXISTING",
+                None,
+                "history-service",
+                self._engine.moment(),
+            )
+            self._engine.settle(existing)
+            return None
+        raise AlreadyStarted(
+            f"workflow '{request.workflow_id}' is already running, as run {existing.run_id}. Use another id, wait for "
+            "it, or choose a conflict policy (USE_EXISTING, TERMINATE_EXISTING).",
+            existing.run_id,
+            existing.start_request_id,
+        )
+
+    # ---- acting on a run ---------------------------------------------------------------------------
+
+    def _find(self, namespace: str, execution: WorkflowExecution) -> Execution:
+        self._engine.check_writable()
+        check_id("the workflow id", execution.workflow_id, self._engine.limits)
+        run = self._engine.find(namespace, execution.workflow_id, execution.run_id)
+        if run is None:
+            raise NotFound(not_found_message(execution))
+        return run
+
+    def _answered_before(self, run: Execution, request_id: str) -> bool:
+        return bool(request_id) and (
+            request_id in run.request_ids or self._engine.store.has_request_id(run.key, request_id)
+        )
+
+    async def signal(self, request: SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse:
+        with refusals_as_errors():
+            run = self._find(request.namespace, request.workflow_execution)
+            if not self._answered_before(run, request.request_id):
+                signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
+                self._engine.settle(run)
+        await self._engine.durable()
+        return SignalWorkflowExecutionResponse()
+
+    async def request_cancel(
+        self, request: RequestCancelWorkflowExecutionRequest
+    ) -> RequestCancelWorkflowExecutionResponse:
+        with refusals_as_errors():
+            run = self._find(request.namespace, request.workflow_execution)
+            _check_first_run(run, request.first_execution_run_id)
+            if not self._answered_before(run, request.request_id):
+                signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
+                self._engine.settle(run)
+        await self._engine.durable()
+        return RequestCancelWorkflowExecutionResponse()
+
+    async def terminate(self, request: TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse:
+        with refusals_as_errors():
+            run = self._find(request.namespace, request.workflow_execution)
+            _check_first_run(run, request.first_execution_run_id)
+            if not run.is_open:
+                raise NotFound(signal.closed_message(run))
+            details = request.details if request.HasField("details") else None
+            close.terminate(run, request.reason, details, request.identity, self._engine.moment())
+            self._engine.settle(run)
+        await self._engine.durable()
+        return TerminateWorkflowExecutionResponse()
+
+
+def _check_first_run(run: Execution, first_execution_run_id: str) -> None:
+    if first_execution_run_id and run.started.first_execution_run_id != first_execution_run_id:
+        raise NotFound(
+            f"the current run {run.run_id} of workflow '{run.workflow_id}' does not belong to the chain that began "
+            f"with run {first_execution_run_id}."
+        )
+
+
+def not_found_message(execution: WorkflowExecution) -> str:
+    run = f", run {execution.run_id}" if execution.run_id else ""
+    return f"there is no workflow '{execution.workflow_id}'{run} in this store."

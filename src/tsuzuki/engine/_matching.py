@@ -1,0 +1,117 @@
+"""Task queues: work that is ready meets workers that wait.
+
+Owns: for each queue the waiting polls and the backlog. A backlog entry is a hint: whether its task is still there
+to be taken is asked of the run when a poll comes. Invariant: a queue never has both a waiting poll and a backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tsuzuki.core.times import SECOND
+
+RECENT_NS: Final = 10 * SECOND
+"""A worker that polled this long ago is taken to be alive."""
+
+
+class QueueKey(NamedTuple):
+    namespace: str
+    name: str
+    is_activity: bool
+
+
+class ReadyTask(NamedTuple):
+    """A workflow task (scheduled event id 0) or an activity attempt."""
+
+    run_key: int
+    scheduled_event_id: int
+
+
+class Poll:
+    """One worker waiting for one task.
+
+    Attributes:
+        future: Gets the task, once it may be seen by the worker.
+        local: The worker lives in this process.
+    """
+
+    __slots__ = ("future", "identity", "local")
+
+    def __init__(self, future: asyncio.Future[object], identity: str, local: bool) -> None:
+        self.future = future
+        self.identity = identity
+        self.local = local
+
+
+@dataclass(slots=True)
+class TaskQueue:
+    waiting: deque[Poll] = field(default_factory=deque)
+    backlog: deque[ReadyTask] = field(default_factory=deque)
+    last_poll_ns: int = 0
+
+
+Hand = Callable[[ReadyTask, Poll], bool]
+"""Give a task to a poll; False if the task is not there any more."""
+
+
+class Matching:
+    def __init__(self, hand: Hand) -> None:
+        self._hand = hand
+        self._queues: dict[QueueKey, TaskQueue] = {}
+
+    def queue(self, key: QueueKey) -> TaskQueue:
+        found = self._queues.get(key)
+        if found is None:
+            found = self._queues[key] = TaskQueue()
+        return found
+
+    def offer(self, key: QueueKey, task: ReadyTask) -> None:
+        """A task is ready: the longest waiting poll takes it, or it waits."""
+        queue = self.queue(key)
+        while queue.waiting:
+            poll = queue.waiting.popleft()
+            if poll.future.done():
+                continue  # its worker went away
+            if not self._hand(task, poll):
+                queue.waiting.appendleft(poll)
+            return
+        queue.backlog.append(task)
+
+    def attach(self, key: QueueKey, poll: Poll, now_ns: int) -> None:
+        """A worker waits: it takes the oldest ready task, or waits for the next."""
+        queue = self.queue(key)
+        queue.last_poll_ns = now_ns
+        while queue.backlog:
+            if self._hand(queue.backlog.popleft(), poll):
+                return
+        queue.waiting.append(poll)
+
+    def attach_again(self, key: QueueKey, poll: Poll) -> None:
+        """The task that the poll was to get is gone: it waits on, first in line, or takes another."""
+        if poll.future.done():
+            return
+        queue = self.queue(key)
+        while queue.backlog:
+            if self._hand(queue.backlog.popleft(), poll):
+                return
+        queue.waiting.appendleft(poll)
+
+    def detach(self, key: QueueKey, poll: Poll) -> None:
+        """The worker went away without a task."""
+        queue = self._queues.get(key)
+        if queue is not None and poll in queue.waiting:
+            queue.waiting.remove(poll)
+
+    def has_workers(self, key: QueueKey, now_ns: int) -> bool:
+        """Whether a worker waits on the queue, or did a moment ago."""
+        queue = self._queues.get(key)
+        return queue is not None and (bool(queue.waiting) or now_ns - queue.last_poll_ns < RECENT_NS)
+
+    def forget_tasks(self) -> None:
+        """Drop all backlogs; the waiting polls stay."""
+        for queue in self._queues.values():
+            queue.backlog.clear()

@@ -1,0 +1,43 @@
+"""Refusals of the core as service errors, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.protobuf.message import Message
+from temporalio.api.errordetails.v1 import (
+    NotFoundFailure,
+    ResourceExhaustedFailure,
+    WorkflowExecutionAlreadyStartedFailure,
+)
+
+from tsuzuki.core.refusal import AlreadyStarted, BadCommand, InvalidInput, NotFound, Refusal, TooMuch
+from tsuzuki.service import ServiceError, StatusCode
+
+
+def service_error(refusal: Refusal) -> ServiceError:
+    detail: Message | None = None
+    match refusal:
+        case AlreadyStarted():
+            status = StatusCode.ALREADY_EXISTS
+            detail = WorkflowExecutionAlreadyStartedFailure(
+                start_request_id=refusal.start_request_id, run_id=refusal.run_id
+            )
+        case NotFound():
+            status, detail = StatusCode.NOT_FOUND, NotFoundFailure()
+        case TooMuch():
+            status, detail = StatusCode.RESOURCE_EXHAUSTED, ResourceExhaustedFailure()
+        case InvalidInput() | BadCommand():
+            status = StatusCode.INVALID_ARGUMENT
+        case _:
+            raise AssertionError(f"no status for {refusal!r}")
+    return ServiceError(status, str(refusal), detail)
+
+
+@contextmanager
+def refusals_as_errors() -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        raise service_error(refusal) from None

@@ -1,0 +1,128 @@
+"""From a changed execution to the rows that make the change durable."""
+
+from __future__ import annotations
+
+from temporalio.api.history.v1 import History
+
+from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.store import (
+    DUE_NOW,
+    ActivityRow,
+    Batch,
+    CurrentRun,
+    HistoryBatch,
+    NewRun,
+    RequestId,
+    RunUpdate,
+    chain,
+)
+
+
+def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
+    """Move what changed in `run` since the last call into the batch. Returns the last event id it holds."""
+    key = run.key
+    if run.is_new:
+        run.is_new = False
+        batch.new_runs.append(
+            NewRun(
+                key,
+                run.namespace,
+                run.workflow_id,
+                run.run_id,
+                run.workflow_type,
+                run.task_queue,
+                run.started.first_execution_run_id,
+                run.start_request_id,
+                run.started_ns,
+                run.parent_workflow_id,
+                run.parent_run_id,
+            )
+        )
+        batch.currents.append(CurrentRun(run.namespace, run.workflow_id, key))
+    if run.fresh:
+        events = b"".join(run.fresh)
+        run.chain = chain(run.chain, events)
+        last = run.next_event_id - 1
+        batch.histories.append(HistoryBatch(key, run.fresh_first_event_id, last, run.chain, events))
+        run.fresh = []
+        run.fresh_first_event_id = run.next_event_id
+    batch.run_updates.append(_run_update(run, now_ns))
+    if run.touched_activities:
+        for scheduled_event_id in run.touched_activities:
+            batch.activities.append(_activity_row(run, scheduled_event_id))
+        run.touched_activities.clear()
+    if run.forgotten_activities:
+        for scheduled_event_id in run.forgotten_activities:
+            batch.activities_gone.append((key, scheduled_event_id))
+        run.forgotten_activities.clear()
+    if run.new_request_ids:
+        for request_id in run.new_request_ids:
+            batch.request_ids.append(RequestId(key, request_id))
+        run.new_request_ids.clear()
+    run.dirty = False
+    return run.next_event_id - 1
+
+
+def _run_update(run: Execution, now_ns: int) -> RunUpdate:
+    task = run.workflow_task
+    pending = task.state != WorkflowTaskState.NONE
+    started = task.state == WorkflowTaskState.STARTED
+    return RunUpdate(
+        run.status,
+        run.execution_ns,
+        run.closed_ns,
+        run.next_event_id,
+        run.history_bytes,
+        run.chain,
+        due_ns(run, now_ns),
+        task.attempt,
+        task.scheduled_ns if pending else None,
+        task.started_ns if started else None,
+        task.incarnation if started else None,
+        run.sticky_queue,
+        run.sticky_timeout_ns,
+        History(events=run.buffered).SerializeToString() if run.buffered else None,
+        run.workflow_task_failure,
+        run.memo.SerializeToString() if run.memo.fields else b"",
+        run.search_attributes.SerializeToString() if run.search_attributes.indexed_fields else b"",
+        run.key,
+    )
+
+
+def due_ns(run: Execution, now_ns: int) -> int | None:
+    """When a restart must look at this run: at once if it has work to hand out or work that runs here."""
+    if not run.is_open:
+        return None
+    task = run.workflow_task
+    if task.state == WorkflowTaskState.SCHEDULED and task.scheduled_ns <= now_ns:
+        return DUE_NOW
+    if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
+        return DUE_NOW
+    for activity in run.activities.values():
+        if activity.state == ActivityState.STARTED:
+            if activity.incarnation is not None:
+                return DUE_NOW
+        elif activity.attempt_scheduled_ns <= now_ns:
+            return DUE_NOW
+    return min(run.wakes.values(), default=None)
+
+
+def _activity_row(run: Execution, scheduled_event_id: int) -> ActivityRow:
+    activity = run.activities[scheduled_event_id]
+    details, failure = activity.heartbeat_details, activity.last_failure
+    return ActivityRow(
+        run.key,
+        scheduled_event_id,
+        activity.attempt,
+        activity.attempt_scheduled_ns,
+        activity.started_ns,
+        activity.incarnation,
+        activity.identity,
+        activity.request_id,
+        activity.heartbeat_ns,
+        details.SerializeToString() if details is not None else None,
+        failure.SerializeToString() if failure is not None else None,
+        activity.last_ended_ns,
+    )

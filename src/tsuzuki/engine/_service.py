@@ -1,0 +1,122 @@
+"""The engine as a `WorkflowService` in the caller's process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeNamespaceResponse,
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
+)
+
+from tsuzuki import __version__
+from tsuzuki.core.limits import Limits
+from tsuzuki.store import SqliteStore, Store
+
+from ._activity_tasks import ActivityTasks
+from ._clock import Clock, SystemClock
+from ._engine import Engine
+from ._history import HistoryReading
+from ._lifecycle import Lifecycle
+from ._tokens import parse_activity_token
+from ._visibility import Visibility
+from ._workflow_tasks import WorkflowTasks
+
+
+def _new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+class EmbeddedService:
+    """A `WorkflowService` answered by an engine in this process. Made by `open_embedded`.
+
+    The RPCs are attributes, bound to the parts that answer them, so that a call costs no extra hop.
+    """
+
+    local = True
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
+        workflow_tasks = WorkflowTasks(engine, local=True)
+        activity_tasks = ActivityTasks(engine, local=True)
+
+        self.start_workflow_execution = lifecycle.start
+        self.signal_workflow_execution = lifecycle.signal
+        self.request_cancel_workflow_execution = lifecycle.request_cancel
+        self.terminate_workflow_execution = lifecycle.terminate
+
+        self.get_workflow_execution_history = reading.get
+        self.describe_workflow_execution = visibility.describe
+        self.list_workflow_executions = visibility.list_runs
+        self.count_workflow_executions = visibility.count_runs
+
+        self.poll_workflow_task_queue = workflow_tasks.poll
+        self.respond_workflow_task_completed = workflow_tasks.respond_completed
+        self.respond_workflow_task_failed = workflow_tasks.respond_failed
+
+        self.poll_activity_task_queue = activity_tasks.poll
+        self.record_activity_task_heartbeat = activity_tasks.heartbeat
+        self.record_activity_task_heartbeat_by_id = activity_tasks.heartbeat_by_id
+        self.respond_activity_task_completed = activity_tasks.respond_completed
+        self.respond_activity_task_completed_by_id = activity_tasks.respond_completed_by_id
+        self.respond_activity_task_failed = activity_tasks.respond_failed
+        self.respond_activity_task_failed_by_id = activity_tasks.respond_failed_by_id
+        self.respond_activity_task_canceled = activity_tasks.respond_canceled
+        self.respond_activity_task_canceled_by_id = activity_tasks.respond_canceled_by_id
+
+    def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
+        token = parse_activity_token(task_token)
+        return self._engine.watch(token.run_key, token.scheduled_event_id, token.attempt, on_cancel)
+
+    async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
+        return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")
+
+    async def describe_namespace(self, request: DescribeNamespaceRequest) -> DescribeNamespaceResponse:
+        response = DescribeNamespaceResponse()
+        response.namespace_info.name = request.namespace
+        return response
+
+    async def close(self) -> None:
+        """Stop the engine once everything acknowledged is on disk. Killing the process instead loses nothing."""
+        await self._engine.drain()
+        self._engine.close()
+
+
+async def open_embedded(
+    path: str | os.PathLike[str] | None,
+    *,
+    clock: Clock | None = None,
+    new_id: Callable[[], str] = _new_uuid,
+    store: Store | None = None,
+    limits: Limits | None = None,
+    cached_runs_max: int = 10_000,
+) -> EmbeddedService:
+    """Open a store and run an engine over it on the current event loop.
+
+    Args:
+        path: The SQLite file, created if missing; None keeps everything in memory.
+        clock: Time; the machine's by default.
+        new_id: Makes run ids; random UUIDs by default.
+        store: Instead of `path`: a store to use, which the engine closes.
+        limits: Bounds on executions; Temporal's defaults.
+        cached_runs_max: Runs kept in memory; colder ones are read again when needed.
+
+    Raises:
+        StoreError: The store cannot be used; the class and message say why and what to do.
+    """
+    opened = SqliteStore.open(path) if store is None else store
+    engine = Engine(
+        opened,
+        SystemClock() if clock is None else clock,
+        new_id=new_id,
+        limits=Limits() if limits is None else limits,
+        cached_runs_max=cached_runs_max,
+    )
+    service = EmbeddedService(engine)
+    engine.recover()
+    return service

@@ -1,0 +1,57 @@
+"""Task tokens: opaque to workers, they name one start of one task.
+
+A token of another attempt, another start or a closed run matches nothing any more.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from tsuzuki.core.refusal import InvalidInput
+
+_LAYOUT: Final = struct.Struct(">BQQIQ")
+_WORKFLOW: Final = 1
+_ACTIVITY: Final = 2
+
+
+class WorkflowTaskToken(NamedTuple):
+    run_key: int
+    stamp: int
+
+
+class ActivityTaskToken(NamedTuple):
+    run_key: int
+    scheduled_event_id: int
+    attempt: int
+
+
+def workflow_token(run_key: int, stamp: int) -> bytes:
+    return _LAYOUT.pack(_WORKFLOW, run_key, 0, 0, stamp)
+
+
+def activity_token(run_key: int, scheduled_event_id: int, attempt: int) -> bytes:
+    return _LAYOUT.pack(_ACTIVITY, run_key, scheduled_event_id, attempt, 0)
+
+
+def parse_workflow_token(token: bytes) -> WorkflowTaskToken:
+    kind, run_key, _, _, stamp = _parse(token)
+    if kind != _WORKFLOW:
+        raise InvalidInput("the task token is not of a workflow task.")
+    return WorkflowTaskToken(run_key, stamp)
+
+
+def parse_activity_token(token: bytes) -> ActivityTaskToken:
+    kind, run_key, scheduled_event_id, attempt, _ = _parse(token)
+    if kind != _ACTIVITY:
+        raise InvalidInput("the task token is not of an activity task.")
+    return ActivityTaskToken(run_key, scheduled_event_id, attempt)
+
+
+def _parse(token: bytes) -> tuple[int, int, int, int, int]:
+    try:
+        return _LAYOUT.unpack(token)
+    except struct.error:
+        raise InvalidInput(
+            f"the task token has {len(token)} bytes, which is none of this engine's. Pass the token as it was received."
+        ) from None

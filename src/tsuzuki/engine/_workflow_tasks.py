@@ -1,0 +1,180 @@
+"""The RPCs by which workers take and answer workflow tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse,
+    RespondWorkflowTaskFailedRequest,
+    RespondWorkflowTaskFailedResponse,
+)
+
+from tsuzuki.core import workflow_task
+from tsuzuki.core.completion import complete_workflow_task
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import check_id
+from tsuzuki.core.refusal import NotFound, Refusal
+from tsuzuki.core.times import set_time
+from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.service import ServiceError, StatusCode
+
+from ._engine import Engine
+from ._matching import Poll, QueueKey
+from ._refusals import service_error
+from ._tokens import parse_workflow_token, workflow_token
+
+_CAUSE_PREFIX: Final = "WORKFLOW_TASK_FAILED_CAUSE_"
+
+
+class WorkflowTasks:
+    def __init__(self, engine: Engine, *, local: bool) -> None:
+        self._engine = engine
+        self._local = local
+        engine.hand_workflow_task = self._hand
+
+    async def poll(self, request: PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse:
+        engine = self._engine
+        engine.check_open()
+        try:
+            check_id("the task queue", request.task_queue.name, engine.limits)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        key = QueueKey(request.namespace, request.task_queue.name, False)
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        poll = Poll(future, request.identity, self._local)
+        engine.matching.attach(key, poll, engine.clock.now_ns())
+        try:
+            task = await future
+        except asyncio.CancelledError:
+            engine.matching.detach(key, poll)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._take_back(future.result())
+            raise
+        assert isinstance(task, PollWorkflowTaskQueueResponse)
+        return task
+
+    def _take_back(self, task: object) -> None:
+        """The worker went away in the moment in which it got the task: let another one have it at once."""
+        assert isinstance(task, PollWorkflowTaskQueueResponse)
+        engine = self._engine
+        token = parse_workflow_token(task.task_token)
+        engine.journal.ahead.discard(token.stamp)
+        run = engine.run(token.run_key)
+        if run is not None and run.workflow_task.stamp == token.stamp and run.workflow_task.state == _STARTED:
+            workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
+            engine.settle(run)
+
+    def _hand(self, run: Execution, poll: Poll) -> None:
+        """Start the scheduled task for a waiting worker. One in this process may have it ahead of the commit."""
+        engine = self._engine
+        task = run.workflow_task
+        now_ns = engine.clock.now_ns()
+        stamp = engine.new_stamp()
+        was_sticky = task.on_sticky_queue
+        workflow_task.start(
+            run,
+            now_ns,
+            limits=engine.limits,
+            identity=poll.identity,
+            request_id=f"{engine.incarnation}-{stamp}",
+            incarnation=engine.incarnation if poll.local else None,
+            stamp=stamp,
+        )
+        engine.settle(run)
+        response = self._response(run, was_sticky)
+        if poll.local:
+            engine.journal.ahead.add(stamp)
+            poll.future.set_result(response)
+            return
+
+        def deliver(error: Exception | None) -> None:
+            if poll.future.done():
+                self._take_back(response)
+            elif error is None:
+                poll.future.set_result(response)
+            else:
+                poll.future.set_result(PollWorkflowTaskQueueResponse())
+
+        engine.journal.when_durable(deliver)
+
+    def _response(self, run: Execution, sticky: bool) -> PollWorkflowTaskQueueResponse:
+        task = run.workflow_task
+        response = PollWorkflowTaskQueueResponse(
+            task_token=workflow_token(run.key, task.stamp),
+            previous_started_event_id=run.previous_started_event_id,
+            started_event_id=task.started_event_id,
+            attempt=task.attempt,
+        )
+        response.workflow_execution.workflow_id = run.workflow_id
+        response.workflow_execution.run_id = run.run_id
+        response.workflow_type.name = run.workflow_type
+        queue = response.workflow_execution_task_queue
+        queue.name = run.task_queue
+        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        set_time(response.scheduled_time, task.scheduled_ns)
+        set_time(response.started_time, task.started_ns)
+        frames = self._engine.frames(run, run.previous_started_event_id + 1 if sticky else 1)
+        if task.transient_at:
+            frames += b"".join(workflow_task.transient_frames(run))
+        response.history.MergeFromString(frames)
+        return response
+
+    def _started_run(self, token_bytes: bytes) -> Execution:
+        token = parse_workflow_token(token_bytes)
+        run = self._engine.run(token.run_key)
+        if run is None or run.workflow_task.state != _STARTED or run.workflow_task.stamp != token.stamp:
+            where = "" if run is None else f" (workflow '{run.workflow_id}', run {run.run_id})"
+            raise NotFound(
+                f"the workflow task is over{where}: it timed out, was answered before, or its run closed. "
+                "Drop the answer; the current attempt will be handed out anew."
+            )
+        return run
+
+    async def respond_completed(
+        self, request: RespondWorkflowTaskCompletedRequest
+    ) -> RespondWorkflowTaskCompletedResponse:
+        engine = self._engine
+        engine.check_writable()
+        try:
+            run = self._started_run(request.task_token)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        stamp = run.workflow_task.stamp
+        bad = complete_workflow_task(run, request, engine.moment())
+        engine.settle(run)
+        engine.journal.ahead.discard(stamp)
+        await engine.durable()
+        if bad is not None:
+            cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
+            raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{cause}: {bad}")
+        return RespondWorkflowTaskCompletedResponse()
+
+    async def respond_failed(self, request: RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse:
+        engine = self._engine
+        engine.check_writable()
+        try:
+            run = self._started_run(request.task_token)
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        stamp = run.workflow_task.stamp
+        workflow_task.fail(
+            run,
+            engine.clock.now_ns(),
+            cause=request.cause,
+            failure=request.failure,
+            identity=request.identity,
+            limits=engine.limits,
+        )
+        engine.settle(run)
+        engine.journal.ahead.discard(stamp)
+        await engine.durable()
+        return RespondWorkflowTaskFailedResponse()
+
+
+_STARTED: Final = WorkflowTaskState.STARTED
