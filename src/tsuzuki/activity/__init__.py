@@ -19,15 +19,17 @@ from ._context import (
     wait_for_worker_shutdown,
     wait_for_worker_shutdown_sync,
 )
-from ._definition import defn
+from ._definition import ActivityDefinition, definition_of, defn, name_and_result_type
 from ._info import ActivityCancellationDetails, Info
 from ._logger import LoggerAdapter, logger
 
 __all__ = [
     "ActivityCancellationDetails",
+    "ActivityDefinition",
     "Info",
     "LoggerAdapter",
     "cancellation_details",
+    "definition_of",
     "defn",
     "heartbeat",
     "in_activity",
@@ -35,6 +37,7 @@ __all__ = [
     "is_cancelled",
     "is_worker_shutdown",
     "logger",
+    "name_and_result_type",
     "payload_converter",
     "raise_complete_async",
     "shield_thread_cancel_exception",

@@ -1,0 +1,41 @@
+"""The runs that are kept alive between their workflow tasks: bounded, the least recently used goes first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from ._workflow_run import WorkflowRun
+
+
+class RunCache:
+    """Live runs by run id.
+
+    Args:
+        size_max: How many to keep; with 0 none is kept, and every workflow task is a full replay.
+    """
+
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._runs: OrderedDict[str, WorkflowRun] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def take(self, run_id: str) -> WorkflowRun | None:
+        """Remove a run and return it, if it is here."""
+        return self._runs.pop(run_id, None)
+
+    def keep(self, run_id: str, run: WorkflowRun) -> None:
+        """Keep a run for its next workflow task; evict another one if there is no room."""
+        if self._size_max == 0:
+            run.evict()
+            return
+        self._runs[run_id] = run
+        if len(self._runs) > self._size_max:
+            _, oldest = self._runs.popitem(last=False)
+            oldest.evict()
+
+    def clear(self) -> None:
+        """Evict all."""
+        while self._runs:
+            self._runs.popitem()[1].evict()

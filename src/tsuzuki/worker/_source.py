@@ -1,0 +1,60 @@
+"""Which line of user code is asking: found cheaply at every command, turned into text only for an error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from types import CodeType
+from typing import Final, NamedTuple
+
+_OWN_FOLDERS: Final = (
+    str(Path(__file__).parents[1]),  # tsuzuki
+    str(Path(asyncio.__file__).parent),
+    contextlib.__file__,
+)
+_is_own: dict[str, bool] = {}
+
+_boundary: CodeType | None = None
+
+
+class Source(NamedTuple):
+    """A place in the code: cheap to keep, and it keeps no frame alive."""
+
+    code: CodeType
+    instruction: int
+
+    def __str__(self) -> str:
+        return f"{Path(self.code.co_filename).name}:{self.line}"
+
+    @property
+    def line(self) -> int:
+        """The line number."""
+        for start, end, line in self.code.co_lines():
+            if start <= self.instruction < end and line is not None:
+                return line
+        return self.code.co_firstlineno
+
+
+def set_boundary(code: CodeType) -> None:
+    """Name the function below which there is no workflow code, only what hosts the worker."""
+    global _boundary
+    _boundary = code
+
+
+def find_source() -> Source | None:
+    """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code is _boundary:
+            return None
+        filename = code.co_filename
+        own = _is_own.get(filename)
+        if own is None:
+            own = _is_own[filename] = filename.startswith(_OWN_FOLDERS)
+        if not own:
+            return Source(code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None

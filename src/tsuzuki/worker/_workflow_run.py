@@ -1,0 +1,515 @@
+"""One run of a workflow: its code, its event loop, and its machines, moved along by history.
+
+The run is given events and gives back commands. On replay the commands are compared with the events that
+record them; for the workflow task at hand they are sent. Everything is synchronous, and the same for the
+first time, for a replay after eviction and for a replay of somebody else's history.
+
+Invariant: once the events of a workflow task are applied, `commands` is empty: every command was recorded.
+A run whose activation raised is of no use any more; its owner evicts it and starts over from history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.command.v1 import Command
+from temporalio.api.history.v1 import HistoryEvent
+
+from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
+from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
+from tsuzuki.workflow import Info, NondeterminismError, ReadOnlyContextError, WorkflowDefinition
+
+from ._chunks import next_chunk, uses_version_2
+from ._commands import Machine, PendingCommand
+from ._loop import Evicted, TimerHandle, WorkflowLoop
+from ._machines import COMMAND_EVENTS, EVENTS, _close, _timer, describe_event
+from ._machines import _activity as _activities
+from ._machines._activity_handle import RunningActivity
+from ._seed import seed_of
+from ._source import Source, set_boundary
+from ._workflow_arguments import decode_arguments
+from ._workflow_info import build_info
+
+MOVE_TERMINAL_COMMANDS: Final = 3
+"""Core flag: commands produced after the closing one are sent before it, not dropped."""
+
+_timer_summary: Final[contextvars.ContextVar[str | None]] = contextvars.ContextVar(
+    "tsuzuki_timer_summary", default=None
+)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What all runs of a worker share."""
+
+    namespace: str
+    task_queue: str
+    data_converter: DataConverter
+    failure_exception_types: tuple[type[BaseException], ...] = ()
+
+
+class WorkflowRun:
+    """One run; see the module.
+
+    Args:
+        settings: What all runs of the worker share.
+        definition: The workflow.
+        started: The run's first event.
+        workflow_id: Its workflow id.
+        run_id: Its run id; not the one in the event, after a reset.
+    """
+
+    __slots__ = (
+        "_definition",
+        "_evicting",
+        "_info",
+        "_memo",
+        "_primary",
+        "_random",
+        "_seed_id",
+        "_settings",
+        "_started",
+        "_version_2",
+        "activity_count",
+        "by_event",
+        "cancel_reason",
+        "closed",
+        "commands",
+        "completions_recorded",
+        "continue_as_new_suggested",
+        "core_flags",
+        "failed_by",
+        "failure_converter",
+        "finished",
+        "first_task_started_ns",
+        "follow_up_jobs",
+        "history_length",
+        "history_size",
+        "jobs",
+        "lang_flags",
+        "loop",
+        "new_lang_flags",
+        "own_context",
+        "payload_converter",
+        "read_only",
+        "recorded_sdk",
+        "replaying",
+        "run_id",
+        "signal_jobs",
+        "task_queue",
+        "time_ns",
+        "timer_count",
+        "workflow",
+        "workflow_id",
+    )
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        definition: WorkflowDefinition,
+        started: HistoryEvent,
+        workflow_id: str,
+        run_id: str,
+    ) -> None:
+        original_run_id = started.workflow_execution_started_event_attributes.original_execution_run_id
+        self._settings = settings
+        self._definition = definition
+        self._started = started
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.task_queue = settings.task_queue
+        self.payload_converter: PayloadConverter = settings.data_converter.payload_converter
+        self.failure_converter: FailureConverter = settings.data_converter.failure_converter
+        self._version_2 = True
+        self._seed_id = original_run_id
+        self._random: random.Random | None = None
+        self._info: Info | None = None
+        self._memo: Mapping[str, Any] | None = None
+        self.loop: WorkflowLoop = WorkflowLoop(self, zlib.crc32(original_run_id.encode()))  # type: ignore[abstract]
+        self.own_context: contextvars.Context = contextvars.Context()
+        # What workflow code has done so far.
+        self.workflow: Any = None
+        self._primary: asyncio.Task[None] | None = None
+        self.commands: deque[PendingCommand] = deque()
+        self.by_event: dict[int, Machine] = {}
+        self.activity_count = 0
+        self.timer_count = 0
+        self.new_lang_flags: list[int] = []
+        self.failed_by: BaseException | None = None
+        self.finished = False  # it produced a closing command
+        self.read_only = False
+        self._evicting = False
+        # What history says.
+        self.history_length = 0
+        self.history_size = 0
+        self.continue_as_new_suggested = False
+        self.time_ns = 0
+        self.first_task_started_ns = 0
+        self.replaying = True
+        self.cancel_reason: str | None = None
+        self.closed = False  # it recorded a closing event
+        self.completions_recorded = False
+        self.lang_flags: set[int] = set()
+        self.core_flags: frozenset[int] = frozenset()
+        self.recorded_sdk = ("", "")
+        # What the events of the workflow task at hand lead to: functions with their arguments.
+        self.signal_jobs: list[tuple[Any, ...]] = []
+        self.jobs: list[tuple[Any, ...]] = []
+        self.follow_up_jobs: list[tuple[Any, ...]] = []
+
+    # ---- driven by the worker ------------------------------------------------------------------------------
+
+    def activate(self, events: Sequence[HistoryEvent], *, replay_only: bool = False) -> None:
+        """Apply new events and run the code as far as they lead; what to send is then in `commands`.
+
+        Args:
+            events: The events after the last one applied, up to the end of history.
+            replay_only: True when there is no workflow task to answer: nothing is new to the code.
+
+        Raises:
+            NondeterminismError: The code does not fit the history.
+            BaseException: What the code raised and what does not fail the workflow. The run is broken.
+        """
+        types = [event.event_type for event in events]
+        if self.history_length == 0:
+            self._version_2 = uses_version_2(events)
+        start, count = 0, len(types)
+        while start < count:
+            end, runs_code = next_chunk(types, start, version_2=self._version_2)
+            self.replaying = replay_only or end < count
+            for index in range(start, end):
+                handle = EVENTS.get(types[index])
+                if handle is not None:
+                    handle(self, events[index])
+                else:
+                    self._match(events[index])
+            self.history_length = events[end - 1].event_id
+            start = end
+            if self.commands and (runs_code or self.closed):
+                self._refuse_command(self.commands[0])
+            if runs_code and not self.closed:
+                self._run_code()
+
+    def take_commands(self) -> list[Command]:
+        """Return what to send; the commands stay pending until history records them."""
+        messages = []
+        for command in self.commands:
+            assert command.message is not None
+            messages.append(command.message)
+            command.message = None
+        return messages
+
+    def evict(self) -> None:
+        """Throw the run away; its code gets no further, wherever it waits."""
+        self._evicting = True
+        self.replaying = True
+        if self._primary is not None:
+            entered = self.loop.enter()
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # coroutines that nobody got to await
+                    self.loop.destroy()
+            finally:
+                self.loop.leave(entered)
+        self._primary = None
+        self.by_event.clear()
+        self.commands.clear()
+        self.jobs.clear()
+
+    @property
+    def source(self) -> Source:
+        """Where the workflow's function is defined."""
+        return Source(self._definition.run.__code__, 0)
+
+    # ---- history -------------------------------------------------------------------------------------------
+
+    def _match(self, event: HistoryEvent) -> None:
+        """Compare an event that records a command with the command that the code produced."""
+        if event.event_type not in COMMAND_EVENTS:
+            if event.worker_may_ignore:
+                return
+            self.refuse_event(event)
+        if not self.commands:
+            raise NondeterminismError(
+                event_id=event.event_id,
+                event=describe_event(event),
+                command="no further command",
+                source=str(self.source),
+            )
+        command = self.commands.popleft()
+        if command.event_type == event.event_type:
+            differing = command.machine.recorded(self, event)
+            if differing is None:
+                return
+        else:
+            differing = str(command)
+        raise NondeterminismError(
+            event_id=event.event_id,
+            event=describe_event(event),
+            command=differing,
+            source=str(command.source or self.source),
+        )
+
+    def _refuse_command(self, command: PendingCommand) -> NoReturn:
+        raise NondeterminismError(
+            event_id=0,
+            event=f"no such command in the workflow task before event {self.history_length}",
+            command=str(command),
+            source=str(command.source or self.source),
+        )
+
+    def refuse_event(self, event: HistoryEvent) -> NoReturn:
+        """Give up on an event that nothing of the run corresponds to."""
+        raise NondeterminismError(
+            event_id=event.event_id,
+            event=describe_event(event),
+            command="nothing that it could belong to",
+            source=str(self.source),
+        )
+
+    def set_time(self, event_time: Timestamp) -> None:
+        """Move the workflow's clock; it never goes back."""
+        time_ns = event_time.seconds * 1_000_000_000 + event_time.nanos
+        if time_ns > self.time_ns:
+            self.time_ns = time_ns
+
+    def reseed(self, new_run_id: str) -> None:
+        """After a reset: other random numbers from here on."""
+
+        def apply() -> None:
+            self._seed_id = new_run_id
+            if self._random is not None:
+                self._random.seed(seed_of(new_run_id))
+
+        starts = bool(self.jobs) and self.jobs[0][0] == self.start_workflow
+        self.jobs.insert(1 if starts else 0, (apply,))
+
+    # ---- code ----------------------------------------------------------------------------------------------
+
+    def _run_code(self) -> None:
+        if self.first_task_started_ns == 0:
+            self.first_task_started_ns = self.time_ns
+        entered = self.loop.enter()
+        try:
+            try:
+                signals, self.signal_jobs = self.signal_jobs, []
+                if signals:
+                    self._apply(signals)
+                if self.jobs:
+                    jobs, self.jobs = self.jobs, []
+                    self._apply(jobs)
+                while self.follow_up_jobs and not self.finished:
+                    jobs, self.follow_up_jobs = self.follow_up_jobs, []
+                    self._apply(jobs)
+            except Exception as error:
+                if self.finished or error is self.failed_by or not self.is_failure(error):
+                    raise
+                _close.fail(self, error)
+            if self.finished:
+                self._put_closing_command_last()
+        finally:
+            self.loop.leave(entered)
+
+    def _apply(self, jobs: list[tuple[Any, ...]]) -> None:
+        for job, *arguments in jobs:
+            job(*arguments)
+        self.loop.run_ready(check_conditions=True)
+
+    def _put_closing_command_last(self) -> None:
+        """Of several closing commands the first counts; the rest of the workflow task goes before it."""
+        commands = list(self.commands)
+        closing = next(index for index, command in enumerate(commands) if command.terminal)
+        if closing + 1 == len(commands):
+            return
+        if self.replaying and MOVE_TERMINAL_COMMANDS not in self.core_flags:
+            self.commands = deque(commands[: closing + 1])
+            return
+        others = [command for command in commands if not command.terminal]
+        self.commands = deque([*others, commands[closing]])
+
+    def start_workflow(self) -> None:
+        """Job: make the workflow's object and its first task."""
+        definition = self._definition
+        payloads = self._started.workflow_execution_started_event_attributes.input.payloads
+        arguments = decode_arguments(definition, payloads, self.payload_converter)
+        if definition.cls is None:
+            coroutine = self._run_workflow(definition.run, arguments)
+        else:
+            self.workflow = definition.cls(*arguments) if definition.init_takes_args else definition.cls()
+            coroutine = self._run_workflow(definition.run, [self.workflow, *arguments])
+        self._primary = self.loop.create_task(coroutine, name="run", context=contextvars.Context())
+
+    async def _run_workflow(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+        try:
+            _close.complete(self, await function(*arguments))
+        except (Exception, asyncio.CancelledError) as error:
+            if self._evicting:
+                return
+            self._end_by(error)
+
+    def _end_by(self, error: BaseException) -> None:
+        """Decide what an exception that left the workflow means."""
+        if self.cancel_reason is not None and is_cancelled_exception(error):
+            _close.cancel(self)
+            return
+        if isinstance(error, asyncio.CancelledError):
+            error = CancelledError(str(error)).with_traceback(error.__traceback__)
+        if not self.is_failure(error):
+            self.failed_by = error
+            return
+        try:
+            _close.fail(self, error)
+        except Exception as unreadable:  # details that cannot be encoded
+            self.failed_by = unreadable
+
+    def cancel_workflow(self, reason: str) -> None:
+        """Job: somebody asked for the workflow's cancellation."""
+        self.cancel_reason = reason
+        if self._primary is not None:
+            # It may not have had its first turn; give it the chance to see the cancellation.
+            self.loop.call_soon(self._primary.cancel, context=self.own_context)
+
+    # ---- asked by the loop and the machines ----------------------------------------------------------------
+
+    def check_may_act(self, action: str) -> None:
+        """Refuse to change anything while that is not allowed.
+
+        Raises:
+            Evicted: The run is being thrown away.
+            ReadOnlyContextError: The code may only look.
+        """
+        if self._evicting:
+            raise Evicted(action)
+        if self.read_only:
+            raise ReadOnlyContextError(f"a query must not change the workflow, but this one tried to {action}")
+
+    def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
+        """Start a durable timer for the loop."""
+        self.check_may_act("start a timer")
+        _timer.start_timer(self, handle, delay_s, _timer_summary.get())
+
+    def cancel_timer(self, handle: TimerHandle) -> None:
+        """Cancel a durable timer for the loop."""
+        if not self._evicting:
+            _timer.cancel_timer(self, handle)
+
+    def may_use_flag(self, flag: int) -> bool:
+        """Tell whether a behaviour that history must know of counts; note it down when it is new."""
+        if flag in self.lang_flags:
+            return True
+        if self.replaying:
+            return False
+        self.lang_flags.add(flag)
+        self.new_lang_flags.append(flag)
+        return True
+
+    # ---- asked by workflow code ----------------------------------------------------------------------------
+
+    @property
+    def workflow_type(self) -> str:
+        """Name of the workflow, as history records it."""
+        return self._started.workflow_execution_started_event_attributes.workflow_type.name
+
+    @property
+    def info(self) -> Info:
+        """Facts about the run."""
+        if self._info is None:
+            self._info = build_info(
+                self._started,
+                namespace=self._settings.namespace,
+                workflow_id=self.workflow_id,
+                run_id=self.run_id,
+                task_queue=self.task_queue,
+                first_task_started_ns=self.first_task_started_ns,
+            )
+        return self._info
+
+    @property
+    def random(self) -> random.Random:
+        """The run's random generator."""
+        if self._random is None:
+            self._random = random.Random(seed_of(self._seed_id))
+        return self._random
+
+    @property
+    def random_seed(self) -> int:
+        """What it is seeded with."""
+        return seed_of(self._seed_id)
+
+    @property
+    def memo(self) -> Mapping[str, Any]:
+        """The memo, decoded."""
+        if self._memo is None:
+            fields = self._started.workflow_execution_started_event_attributes.memo.fields
+            self._memo = {key: self.payload_converter.from_payload(fields[key]) for key in fields}
+        return self._memo
+
+    def memo_value(self, key: str, default: Any, type_hint: Any) -> Any:
+        """One value of the memo."""
+        fields = self._started.workflow_execution_started_event_attributes.memo.fields
+        if key not in fields:
+            return default
+        return self.payload_converter.from_payload(fields[key], type_hint)
+
+    def is_failure(self, error: BaseException) -> bool:
+        """Tell whether an exception that leaves the workflow fails it."""
+        return isinstance(
+            error,
+            (
+                FailureError,
+                TimeoutError,
+                self._definition.failure_exception_types,
+                self._settings.failure_exception_types,
+            ),
+        )
+
+    def start_activity(
+        self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> RunningActivity:
+        """Start an activity."""
+        self.check_may_act("start an activity")
+        return _activities.start_activity(self, activity, args, result_type, options)
+
+    async def sleep(self, seconds: float, summary: str | None) -> None:
+        """Sleep on a durable timer."""
+        self.check_may_act("sleep")
+        future = self.loop.create_future()
+        token = _timer_summary.set(summary)
+        try:
+            timer = self.loop.call_later(seconds, _wake, future, context=self.own_context)
+        finally:
+            _timer_summary.reset(token)
+        future.add_done_callback(lambda woken: timer.cancel() if woken.cancelled() else None)
+        await future
+
+    async def wait_condition(
+        self, condition: Callable[[], bool], timeout: float | None, timeout_summary: str | None
+    ) -> None:
+        """Wait for a condition."""
+        self.check_may_act("wait for a condition")
+        future = self.loop.wait_for_condition(condition)
+        if timeout is None:
+            await future
+            return
+        token = _timer_summary.set(timeout_summary)
+        try:
+            await asyncio.wait_for(future, timeout)
+        finally:
+            _timer_summary.reset(token)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+set_boundary(WorkflowLoop.run_ready.__code__)

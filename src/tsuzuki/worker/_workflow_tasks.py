@@ -1,0 +1,292 @@
+"""Workflow tasks in, completions out: finds or rebuilds the run, moves it along, words the answer.
+
+It never polls and never answers by itself. On the way that matters (a cached run, all events in hand) it
+does not wait for anything: `process` returns in its first step.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio.api.common.v1 import MeteringMetadata
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskFailedRequest,
+)
+
+from tsuzuki.converter import DataConverter
+from tsuzuki.exceptions import TsuzukiError
+from tsuzuki.service import WorkflowService
+from tsuzuki.workflow import NondeterminismError, WorkflowDefinition, definition_of
+
+from ._chunks import COMPLETED
+from ._run_cache import RunCache
+from ._workflow_run import RunSettings, WorkflowRun
+
+SDK_NAME: Final = "tsuzuki"
+SDK_VERSION: Final = "0.1.0"
+
+CORE_FLAGS: Final = (4, 3, 2, 1)
+"""Behaviours of the official SDKs' core that this worker shares, noted in history so that they replay it
+alike: ids and types are compared; patches are search attributes; closing commands go last; the second rule
+for heartbeats."""
+
+_CHUNKING: Final = 4
+
+_logger: Final = logging.getLogger("tsuzuki.worker")
+
+
+class UnknownWorkflowError(TsuzukiError):
+    """No workflow of this name is registered with the worker."""
+
+
+class MissingHistoryError(TsuzukiError):
+    """The service did not give the events that a workflow task stands on."""
+
+
+class WorkflowTaskProcessor:
+    """Turns workflow tasks into their completions.
+
+    Args:
+        service: Where missing history is fetched.
+        namespace: Namespace of the worker.
+        task_queue: Queue of the worker.
+        workflows: Classes and functions marked with `@workflow.defn`.
+        data_converter: How arguments, results and failures are encoded.
+        identity: Who answers.
+        sticky_queue: The worker's own queue, where the next workflow task of a cached run should go; None
+            without stickiness.
+        sticky_schedule_to_start_timeout: How long it may wait there before any worker gets it.
+        max_cached_workflows: How many runs to keep; 0 makes every workflow task a full replay.
+        failure_exception_types: Exceptions that fail the workflow instead of the workflow task, in every
+            workflow of this worker.
+
+    Raises:
+        TypeError: Something among `workflows` is not a workflow.
+        ValueError: Two workflows have the same name.
+    """
+
+    def __init__(
+        self,
+        service: WorkflowService,
+        *,
+        namespace: str,
+        task_queue: str,
+        workflows: Sequence[Any],
+        data_converter: DataConverter = DataConverter.default,
+        identity: str = "",
+        sticky_queue: str | None = None,
+        sticky_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
+        max_cached_workflows: int = 1000,
+        failure_exception_types: Sequence[type[BaseException]] = (),
+    ) -> None:
+        self._service = service
+        self._namespace = namespace
+        self._identity = identity
+        self._definitions = _by_name(workflows)
+        self._settings = RunSettings(
+            namespace=namespace,
+            task_queue=task_queue,
+            data_converter=data_converter,
+            failure_exception_types=tuple(failure_exception_types),
+        )
+        self._cache = RunCache(max_cached_workflows)
+        self._completed = RespondWorkflowTaskCompletedRequest(
+            namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
+        )
+        if sticky_queue is not None and max_cached_workflows > 0:
+            sticky = self._completed.sticky_attributes
+            sticky.worker_task_queue.name = sticky_queue
+            sticky.worker_task_queue.normal_name = task_queue
+            sticky.schedule_to_start_timeout.FromTimedelta(sticky_schedule_to_start_timeout)
+
+    @property
+    def cached(self) -> int:
+        """Number of runs that are kept alive."""
+        return len(self._cache)
+
+    async def process(
+        self, task: PollWorkflowTaskQueueResponse
+    ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest:
+        """Run a workflow as far as a workflow task leads.
+
+        Returns:
+            What to answer. If the answer is not accepted, call `evict`: the run is then ahead of history.
+
+        Raises:
+            ServiceError: Missing history could not be fetched; the task is worth nothing now.
+        """
+        run_id = task.workflow_execution.run_id
+        run = self._cache.take(run_id)
+        if not task.next_page_token and run is not None:
+            events: Sequence[HistoryEvent] | None = _continuation(run, task.history.events)
+        else:
+            events = None
+        if events is None:
+            if run is not None:
+                run.evict()
+                run = None
+            events = await self._whole_history(task)
+        try:
+            if run is None:
+                run = self._new_run(task, events[0])
+            run.activate(events)
+            if run.failed_by is not None:
+                raise run.failed_by
+        except (Exception, SystemExit) as error:
+            if run is not None:
+                run.evict()
+            return self._failed(task, error)
+        completed = self._complete(task, run)
+        if run.finished or run.closed:
+            run.evict()
+        else:
+            self._cache.keep(run_id, run)
+        return completed
+
+    def evict(self, run_id: str) -> None:
+        """Forget a run, if it is cached; its next workflow task replays it."""
+        run = self._cache.take(run_id)
+        if run is not None:
+            run.evict()
+
+    def close(self) -> None:
+        """Evict all runs."""
+        self._cache.clear()
+
+    # ---- finding the run -----------------------------------------------------------------------------------
+
+    def _new_run(self, task: PollWorkflowTaskQueueResponse, started: HistoryEvent) -> WorkflowRun:
+        name = started.workflow_execution_started_event_attributes.workflow_type.name
+        definition = self._definitions.get(name) or self._definitions.get(None)
+        if definition is None:
+            known = sorted(known for known in self._definitions if known is not None)
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UnknownWorkflowError(
+                f"workflow type {name!r} is not registered with this worker (task queue "
+                f"{self._settings.task_queue!r}); "
+                + (f"did you mean {near[0]!r}? " if near else "")
+                + f"It knows: {', '.join(known) or 'none'}"
+            )
+        execution = task.workflow_execution
+        return WorkflowRun(self._settings, definition, started, execution.workflow_id, execution.run_id)
+
+    async def _whole_history(self, task: PollWorkflowTaskQueueResponse) -> list[HistoryEvent]:
+        """Put the run's history together from the task, its further pages and, if need be, from the start."""
+        events = list(task.history.events)
+        token = task.next_page_token
+        while token:
+            page = await self._fetch(task, token)
+            events.extend(page.history.events)
+            token = page.next_page_token
+        if events and events[0].event_id == 1:
+            return events
+        first = events[0].event_id if events else task.started_event_id + 1
+        earlier: list[HistoryEvent] = []
+        while not earlier or (token and earlier[-1].event_id < first - 1):
+            page = await self._fetch(task, token)
+            earlier.extend(page.history.events)
+            token = page.next_page_token
+            if not token:
+                break
+        earlier = [event for event in earlier if event.event_id < first]
+        if not earlier or earlier[0].event_id != 1 or earlier[-1].event_id != first - 1:
+            raise MissingHistoryError(
+                f"the service gave no events 1 to {first - 1} of run {task.workflow_execution.run_id} "
+                f"of workflow {task.workflow_execution.workflow_id!r}"
+            )
+        return earlier + events
+
+    async def _fetch(self, task: PollWorkflowTaskQueueResponse, token: bytes) -> Any:
+        return await self._service.get_workflow_execution_history(
+            GetWorkflowExecutionHistoryRequest(
+                namespace=self._namespace, execution=task.workflow_execution, next_page_token=token
+            )
+        )
+
+    # ---- answers -------------------------------------------------------------------------------------------
+
+    def _complete(self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun) -> RespondWorkflowTaskCompletedRequest:
+        completed = RespondWorkflowTaskCompletedRequest()
+        completed.CopyFrom(self._completed)
+        completed.task_token = task.task_token
+        if run.commands:
+            completed.commands.extend(run.take_commands())
+        metadata = completed.sdk_metadata
+        metadata.SetInParent()
+        if not run.completions_recorded:
+            metadata.core_used_flags.extend(CORE_FLAGS)
+        elif missing := [flag for flag in CORE_FLAGS if flag not in run.core_flags and flag != _CHUNKING]:
+            metadata.core_used_flags.extend(missing)
+        if run.new_lang_flags:
+            metadata.lang_used_flags.extend(run.new_lang_flags)
+            run.new_lang_flags.clear()
+        if run.recorded_sdk != (SDK_NAME, SDK_VERSION):
+            metadata.sdk_name, metadata.sdk_version = SDK_NAME, SDK_VERSION
+        return completed
+
+    def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:
+        execution = task.workflow_execution
+        _logger.error(
+            "workflow task failed, and is tried again until the code is mended: workflow %r (%s), run %s: %s: %s",
+            execution.workflow_id,
+            task.workflow_type.name,
+            execution.run_id,
+            type(error).__name__,
+            error,
+            exc_info=error,
+        )
+        failed = RespondWorkflowTaskFailedRequest(
+            task_token=task.task_token,
+            namespace=self._namespace,
+            identity=self._identity,
+            cause=(
+                WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+                if isinstance(error, NondeterminismError)
+                else WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+            ),
+        )
+        converter = self._settings.data_converter
+        try:
+            converter.failure_converter.to_failure(error, converter.payload_converter, failed.failure)
+        except Exception as unreadable:
+            failed.failure.CopyFrom(Failure(message=f"{error} (its details cannot be encoded: {unreadable})"))
+            failed.failure.application_failure_info.type = type(error).__name__
+        return failed
+
+
+def _continuation(run: WorkflowRun, events: Sequence[HistoryEvent]) -> list[HistoryEvent] | None:
+    """Return the events that a cached run has not seen; None when it is not on the way that they took."""
+    if not events:
+        return None
+    first = events[0].event_id
+    seen = run.history_length + 1 - first
+    if seen < 0 or seen >= len(events):
+        return None
+    fresh = list(events)[seen:] if seen else list(events)
+    # The last thing that it saw is the start of a workflow task. Unless that task was completed, its commands
+    # were never recorded, and the run has run ahead.
+    return fresh if fresh[0].event_type == COMPLETED else None
+
+
+def _by_name(workflows: Sequence[Any]) -> Mapping[str | None, WorkflowDefinition]:
+    definitions: dict[str | None, WorkflowDefinition] = {}
+    for workflow in workflows:
+        definition = definition_of(workflow)
+        if definition.name in definitions:
+            raise ValueError(
+                f"two workflows are named {definition.name!r}; give one another name with @workflow.defn(name=...)"
+                if definition.name is not None
+                else "two dynamic workflows; a worker has at most one"
+            )
+        definitions[definition.name] = definition
+    return definitions

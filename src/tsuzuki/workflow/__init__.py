@@ -1,0 +1,105 @@
+"""What workflow code may call, in the names and shapes of `temporalio.workflow`.
+
+A workflow is ordinary asyncio code that decides; it is run again over its history after a crash and must
+decide the same. So it asks this module, not the machine, for time, chance and the world.
+"""
+
+from ._activities import (
+    ActivityCancellationType,
+    ActivityConfig,
+    ActivityHandle,
+    execute_activity,
+    execute_activity_class,
+    execute_activity_method,
+    start_activity,
+    start_activity_class,
+    start_activity_method,
+)
+from ._asyncio import as_completed, wait
+from ._context import (
+    cancellation_reason,
+    cancellation_requested,
+    in_workflow,
+    info,
+    instance,
+    is_failure_exception,
+    memo,
+    memo_value,
+    now,
+    payload_converter,
+    random,
+    random_seed,
+    sleep,
+    time,
+    time_ns,
+    uuid4,
+    wait_condition,
+)
+from ._definition import (
+    WorkflowDefinition,
+    WorkflowSignature,
+    definition_of,
+    defn,
+    init,
+    name_and_result_type,
+    run,
+)
+from ._exceptions import (
+    NondeterminismError,
+    NotAllowedInWorkflowError,
+    NotInWorkflowError,
+    ReadOnlyContextError,
+)
+from ._info import Info, ParentInfo, RootInfo
+from ._logger import LoggerAdapter, logger
+from ._runtime import Runtime
+from ._unsafe import unsafe
+
+__all__ = [
+    "ActivityCancellationType",
+    "ActivityConfig",
+    "ActivityHandle",
+    "Info",
+    "LoggerAdapter",
+    "NondeterminismError",
+    "NotAllowedInWorkflowError",
+    "NotInWorkflowError",
+    "ParentInfo",
+    "ReadOnlyContextError",
+    "RootInfo",
+    "Runtime",
+    "WorkflowDefinition",
+    "WorkflowSignature",
+    "as_completed",
+    "cancellation_reason",
+    "cancellation_requested",
+    "definition_of",
+    "defn",
+    "execute_activity",
+    "execute_activity_class",
+    "execute_activity_method",
+    "in_workflow",
+    "info",
+    "init",
+    "instance",
+    "is_failure_exception",
+    "logger",
+    "memo",
+    "memo_value",
+    "name_and_result_type",
+    "now",
+    "payload_converter",
+    "random",
+    "random_seed",
+    "run",
+    "sleep",
+    "start_activity",
+    "start_activity_class",
+    "start_activity_method",
+    "time",
+    "time_ns",
+    "unsafe",
+    "uuid4",
+    "wait",
+    "wait_condition",
+]

@@ -1,0 +1,45 @@
+"""What the workflow side raises on its own account, apart from failures that history records."""
+
+from __future__ import annotations
+
+from tsuzuki.exceptions import TsuzukiError
+
+
+class NotInWorkflowError(TsuzukiError, RuntimeError):
+    """A `tsuzuki.workflow` call was made outside workflow code."""
+
+
+class ReadOnlyContextError(TsuzukiError, RuntimeError):
+    """Code that may only look (a query, a condition, `__init__` of a query) tried to change something."""
+
+
+class NotAllowedInWorkflowError(TsuzukiError, RuntimeError):
+    """Workflow code asked its event loop for something that cannot be the same on every replay.
+
+    Fails the workflow task, not the workflow: the run continues once the code is mended.
+    """
+
+
+class NondeterminismError(TsuzukiError):
+    """Workflow code took another path than the one its history records.
+
+    Fails the workflow task; the run is stuck, and goes on once the code fits the history again.
+
+    Attributes:
+        event_id: The recorded event; 0 when history ended before the command.
+        event: What is recorded there.
+        command: What the code produced instead.
+        source: `file:line` of the workflow code that produced the command; empty when there is none.
+    """
+
+    def __init__(self, *, event_id: int, event: str, command: str, source: str) -> None:
+        recorded = f"history event {event_id} is {event}" if event_id else f"history records {event}"
+        produced = f"{source} now produces {command}" if source else f"the workflow now produces {command}"
+        super().__init__(
+            f"{recorded}, but {produced}. If the code changed while this run was open, guard the change with "
+            'workflow.get_version("...", workflow.DEFAULT_VERSION, 1).'
+        )
+        self.event_id = event_id
+        self.event = event
+        self.command = command
+        self.source = source

@@ -1,0 +1,72 @@
+"""The bridge from workflow code to the run that executes it.
+
+The authoring API knows only `Runtime`; the worker's run implements it and hangs it on its event loop, so
+that finding it costs one look-up of the running loop and works in any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._exceptions import NotInWorkflowError
+
+if TYPE_CHECKING:
+    from tsuzuki.converter import PayloadConverter
+
+    from ._activities import ActivityHandle
+    from ._info import Info
+
+
+class Runtime(Protocol):
+    """What a run offers to the workflow code that it is executing."""
+
+    replaying: bool
+    time_ns: int
+    cancel_reason: str | None
+    workflow: Any
+    """The instance of the workflow class; None for a plain function."""
+
+    @property
+    def info(self) -> Info: ...
+    @property
+    def random(self) -> random.Random: ...
+    @property
+    def random_seed(self) -> int: ...
+    @property
+    def memo(self) -> Mapping[str, Any]: ...
+    @property
+    def payload_converter(self) -> PayloadConverter: ...
+
+    history_length: int
+    history_size: int
+    continue_as_new_suggested: bool
+
+    def memo_value(self, key: str, default: Any, type_hint: Any) -> Any: ...
+    def is_failure(self, error: BaseException) -> bool: ...
+    def start_activity(
+        self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> ActivityHandle[Any]: ...
+    async def sleep(self, seconds: float, summary: str | None) -> None: ...
+    async def wait_condition(
+        self, condition: Callable[[], bool], timeout: float | None, timeout_summary: str | None
+    ) -> None: ...
+
+
+def find_runtime() -> Runtime | None:
+    """Return the run whose code is executing; None outside workflow code."""
+    return getattr(asyncio._get_running_loop(), "workflow_runtime", None)
+
+
+def current_runtime() -> Runtime:
+    """Return the run whose code is executing.
+
+    Raises:
+        NotInWorkflowError: Called outside workflow code.
+    """
+    runtime: Runtime | None = getattr(asyncio._get_running_loop(), "workflow_runtime", None)
+    if runtime is None:
+        raise NotInWorkflowError("this tsuzuki.workflow function works only inside workflow code")
+    return runtime
