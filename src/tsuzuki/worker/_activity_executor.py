@@ -6,10 +6,11 @@ import asyncio
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
-from tsuzuki.activity._definition import ActivityDefinition
+from tsuzuki.activity import ActivityDefinition
 
+from ._activity_arguments import decode_arguments
 from ._activity_attempt import Attempt
-from ._activity_outcome import Outcome, completed, decode_arguments
+from ._activity_outcome import Outcome, completed
 from ._activity_thread import ThreadCall
 
 
@@ -35,6 +36,9 @@ class ThreadActivities:
         result = await asyncio.wrap_future(running)
         attempt.finish()
         return completed(attempt, converter.payload_converter.to_payloads((result,)))
+
+    def worker_shutdown(self) -> None:
+        """Nothing to tell: threads see the worker's event."""
 
     async def close(self) -> None:
         """Nothing of its own to close."""

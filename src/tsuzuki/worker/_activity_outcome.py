@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
-    PollActivityTaskQueueResponse,
     RespondActivityTaskCanceledRequest,
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
 )
 
 from tsuzuki.activity import ActivityCancellationDetails
-from tsuzuki.activity._definition import ActivityDefinition
-from tsuzuki.common import RawValue
-from tsuzuki.converter import PayloadConverter, PayloadDecodeError
 from tsuzuki.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
 from ._activity_attempt import ActivityHost, Attempt
@@ -101,47 +97,3 @@ def is_cancellation(error: BaseException) -> bool:
 def is_benign(error: BaseException) -> bool:
     """Tell whether the user declared this failure as expected."""
     return isinstance(error, ApplicationError) and error.category is ApplicationErrorCategory.BENIGN
-
-
-def decode_arguments(
-    converter: PayloadConverter, definition: ActivityDefinition, task: PollActivityTaskQueueResponse
-) -> list[Any]:
-    """Decode the arguments by the activity's type hints.
-
-    Raises:
-        ApplicationError: Their number or one of their types does not fit.
-    """
-    signature = definition.signature
-    payloads = task.input.payloads
-    if definition.name is None:
-        return [[RawValue(payload) for payload in payloads]]
-    given = len(payloads)
-    if given < signature.required or (given > len(signature.parameters) and not signature.variadic):
-        raise _bad_arguments(definition, None, given)
-    try:
-        return converter.from_payloads(payloads, signature.arg_types)
-    except PayloadDecodeError as error:
-        raise _bad_arguments(definition, error, given) from error
-
-
-def _bad_arguments(definition: ActivityDefinition, cause: PayloadDecodeError | None, given: int) -> ApplicationError:
-    """Describe arguments that do not fit; retried, because a mended worker may take them."""
-    signature = definition.signature
-    if cause is None:
-        expected = str(signature.required)
-        if signature.variadic:
-            expected = f"at least {expected}"
-        elif len(signature.parameters) != signature.required:
-            expected = f"{expected} to {len(signature.parameters)}"
-        return ApplicationError(
-            f"activity {definition.label!r} takes {expected} argument(s) {signature}, but was scheduled with {given}",
-            type="TypeError",
-        )
-    name = (
-        signature.parameters[cause.position]
-        if cause.position < len(signature.parameters)
-        else f"number {cause.position + 1}"
-    )
-    return ApplicationError(
-        f"argument {name!r} of activity {definition.label!r} does not fit: {cause}", type=type(cause).__name__
-    )

@@ -21,17 +21,16 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki import activity
-from tsuzuki.activity import ActivityCancellationDetails
+from tsuzuki.activity import ActivityCancellationDetails, ActivityDefinition
 from tsuzuki.activity._context import CompleteAsyncSignal, current_context
-from tsuzuki.activity._definition import ActivityDefinition
 from tsuzuki.exceptions import ApplicationError, CancelledError
 
+from ._activity_arguments import decode_arguments
 from ._activity_attempt import ActivityHost, Attempt
 from ._activity_outcome import (
     Outcome,
     canceled,
     completed,
-    decode_arguments,
     error_of_cancellation,
     failed,
     failure_of,
@@ -48,6 +47,10 @@ class SyncExecutor(Protocol):
 
     async def run(self, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
         """Run an attempt to its outcome, or raise what its code raised."""
+        ...
+
+    def worker_shutdown(self) -> None:
+        """Tell running attempts that the worker is shutting down, where they cannot see it themselves."""
         ...
 
     async def close(self) -> None:

@@ -12,10 +12,11 @@ from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueMetadata
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, PollActivityTaskQueueResponse
 
-from tsuzuki.activity._definition import ActivityDefinition
+from tsuzuki.activity import ActivityDefinition
 
 from ._activity_attempt import WORKER_SHUTDOWN, ActivityHost
 from ._activity_executor import ThreadActivities
+from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
 from ._pollers import Slots, TaskSource
 
@@ -51,7 +52,7 @@ class ActivityWorker:
         has_sync = any(not definition.is_async for definition in definitions.values())
         if has_sync and executor is None:
             executor = self._own_executor = ThreadPoolExecutor(slots, thread_name_prefix="tsuzuki-activity")
-        self._sync = _sync_executor(executor) if has_sync and executor is not None else None
+        self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
         self._runner = ActivityRunner(host, definitions, self._sync, on_fatal)
         metadata = None
         if tasks_per_second is not None:
@@ -83,6 +84,8 @@ class ActivityWorker:
         be ended from outside.
         """
         self._host.shutdown.set()
+        if self._sync is not None:
+            self._sync.worker_shutdown()
         closing = asyncio.ensure_future(self._slots.close())
         await self._wait_at_most(closing, grace.total_seconds())
         if not closing.done():
@@ -99,7 +102,7 @@ class ActivityWorker:
         patience.cancel()
 
 
-def _sync_executor(executor: Executor) -> SyncExecutor:
+def _sync_executor(executor: Executor, host: ActivityHost) -> SyncExecutor:
     if isinstance(executor, ThreadPoolExecutor):
         return ThreadActivities(executor)
-    raise NotImplementedError
+    return ProcessActivities(executor, host)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
-from tsuzuki.activity._definition import ActivityDefinition, definition_of
+from tsuzuki.activity import ActivityDefinition, definition_of
+from tsuzuki.converter import DataConverter
 
 
 def activity_definitions(activities: Sequence[Callable[..., Any]]) -> dict[str | None, ActivityDefinition]:
@@ -46,12 +47,15 @@ def _require_object(fn: Callable[..., Any], definition: ActivityDefinition) -> N
 
 
 def check_executor(
-    definitions: Sequence[ActivityDefinition], executor: Executor, max_concurrent_activities: int
+    definitions: Sequence[ActivityDefinition],
+    executor: Executor,
+    max_concurrent_activities: int,
+    converter: DataConverter,
 ) -> None:
     """Check that an executor given by the user can run the synchronous activities.
 
     Raises:
-        TypeError: An activity cannot be sent to another process.
+        TypeError: An activity or the data converter cannot be sent to another process.
     """
     workers = getattr(executor, "_max_workers", None)
     if isinstance(workers, int) and workers < max_concurrent_activities:
@@ -63,6 +67,13 @@ def check_executor(
         )
     if isinstance(executor, ThreadPoolExecutor):
         return
+    try:
+        pickle.dumps(converter)
+    except Exception as error:
+        raise TypeError(
+            f"the data converter is needed in another process, but cannot be pickled: {error}. "
+            "Define its classes at module level, or use a ThreadPoolExecutor"
+        ) from error
     for definition in definitions:
         try:
             pickle.dumps(definition.fn)

@@ -117,7 +117,7 @@ class Worker:
         self._activity_executor = activity_executor
         self._sync_definitions = [it for it in self._definitions.values() if not it.is_async]
         if activity_executor is not None and self._sync_definitions:
-            check_executor(self._sync_definitions, activity_executor, max_concurrent_activities)
+            check_executor(self._sync_definitions, activity_executor, max_concurrent_activities, client.data_converter)
         self._max_concurrent_activities = max_concurrent_activities
         self._max_concurrent_workflow_tasks = max_concurrent_workflow_tasks
         self._max_cached_workflows = max_cached_workflows
