@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
 from temporalio.api.common.v1 import RetryPolicy
-from temporalio.api.enums.v1 import CommandType, TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 
 from . import retry
@@ -15,6 +15,7 @@ from .commands import Plan, carries_out
 from .limits import check_id, too_large
 from .refusal import BadCommand, InvalidInput
 from .times import duration_ns, in_words, set_duration
+from .workflow_task import NORMAL
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -85,7 +86,7 @@ def schedule_command(run: Execution, command: Command, completed_event_id: int, 
     attributes.activity_id = asked.activity_id
     attributes.activity_type.name = asked.activity_type.name
     attributes.task_queue.name = asked.task_queue.name or run.task_queue
-    attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    attributes.task_queue.kind = NORMAL
     attributes.workflow_task_completed_event_id = completed_event_id
     if asked.HasField("input"):
         attributes.input.CopyFrom(asked.input)

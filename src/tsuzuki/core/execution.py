@@ -11,6 +11,7 @@ Changes pile up here until the shell takes them: serialized events in `fresh`, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
@@ -21,11 +22,15 @@ from .apply import APPLY
 from .commands import Successor
 from .framing import frame
 from .timer import Timer
-from .times import set_time, time_ns
+from .times import SECOND, time_ns
 from .wake import WakeKey, WakeKind
 from .workflow_task import WorkflowTask, WorkflowTaskState
 
-RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+_TASK_STARTED: Final = WorkflowTaskState.STARTED
+_NO_MEMO: Final = Memo()
+_NO_SEARCH_ATTRIBUTES: Final = SearchAttributes()
+
+RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
 class Execution:
@@ -105,8 +110,8 @@ class Execution:
         self.workflow_task_timeout_ns = 0
         self.started_ns = 0
         self.execution_ns = 0
-        self.memo = Memo()
-        self.search_attributes = SearchAttributes()
+        self.memo = _NO_MEMO
+        self.search_attributes = _NO_SEARCH_ATTRIBUTES
 
         # Folded from history.
         self.status: WorkflowExecutionStatus.ValueType = RUNNING
@@ -170,8 +175,11 @@ class Execution:
         """A new event, to be filled by the caller and then recorded. Its time never precedes the last one's."""
         if now_ns < self.last_event_ns:
             now_ns = self.last_event_ns
+        else:
+            self.last_event_ns = now_ns
         event = HistoryEvent(event_type=event_type)
-        set_time(event.event_time, now_ns)
+        time = event.event_time
+        time.seconds, time.nanos = divmod(now_ns, SECOND)
         return event
 
     def record(self, event: HistoryEvent) -> int:
@@ -191,9 +199,6 @@ class Execution:
         self.tail.append(framed)
         self.history_bytes += len(framed)
         self.next_event_id += 1
-        event_ns = time_ns(event.event_time)
-        if event_ns > self.last_event_ns:
-            self.last_event_ns = event_ns
         self.dirty = True
 
     def record_or_buffer(self, event: HistoryEvent) -> None:
@@ -202,7 +207,7 @@ class Execution:
         State moves at once either way (a finished activity cannot finish again); only the place in history is
         decided later.
         """
-        if self.workflow_task.state != WorkflowTaskState.STARTED:
+        if self.workflow_task.state != _TASK_STARTED:
             self.record(event)
             return
         apply = APPLY.get(event.event_type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from temporalio.api.enums.v1 import EventType, TaskQueueKind
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
@@ -14,7 +14,7 @@ from .limits import check_id, too_large
 from .refusal import InvalidInput
 from .times import duration_ns, in_words, set_duration, set_time, time_ns
 from .wake import WakeKind
-from .workflow_task import schedule
+from .workflow_task import NORMAL, schedule
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -90,7 +90,7 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     attributes = event.workflow_execution_started_event_attributes
     attributes.workflow_type.name = request.workflow_type.name
     attributes.task_queue.name = request.task_queue.name
-    attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    attributes.task_queue.kind = NORMAL
     if request.HasField("input"):
         attributes.input.CopyFrom(request.input)
     execution_ns = duration_ns(request.workflow_execution_timeout)

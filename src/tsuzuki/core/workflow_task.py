@@ -32,6 +32,9 @@ COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
+NORMAL: Final = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+STICKY: Final = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+
 
 class WorkflowTaskState(IntEnum):
     NONE = 0
@@ -157,11 +160,11 @@ def _scheduled_event(run: Execution, now_ns: int) -> HistoryEvent:
     queue = attributes.task_queue
     if run.sticky_queue is not None:
         queue.name = run.sticky_queue
-        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        queue.kind = STICKY
         queue.normal_name = run.task_queue
     else:
         queue.name = run.task_queue
-        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        queue.kind = NORMAL
     set_duration(attributes.start_to_close_timeout, run.workflow_task_timeout_ns)
     attributes.attempt = run.workflow_task.attempt
     return event

@@ -38,13 +38,14 @@ class HistoryReading:
             run_key, first_event_id = self._position(request)
         await engine.durable_if_writable()
         close_only = request.history_event_filter_type == _CLOSE_ONLY
+        run = self._run(run_key)
         while request.wait_new_event:
-            run = self._run(run_key)
             closed = not run.is_open and run.next_event_id - 1 <= run.durable_event_id
             if closed or (not close_only and run.durable_event_id >= first_event_id):
                 break
             await self._more(run)
-        run = self._run(run_key)
+            if run.is_open:  # else what was waited for is at hand, though the run has left memory
+                run = self._run(run_key)
         if close_only:
             return self._close_event(run, waited=request.wait_new_event)
         return self._page(run, first_event_id, request)

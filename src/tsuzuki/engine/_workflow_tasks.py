@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
@@ -21,7 +21,7 @@ from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import set_time
-from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
@@ -116,7 +116,7 @@ class WorkflowTasks:
         response.workflow_type.name = run.workflow_type
         queue = response.workflow_execution_task_queue
         queue.name = run.task_queue
-        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        queue.kind = NORMAL
         set_time(response.scheduled_time, task.scheduled_ns)
         set_time(response.started_time, task.started_ns)
         frames = self._engine.frames(run, run.previous_started_event_id + 1 if sticky else 1)
