@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import Final
 
 from tsuzuki.store._contract import StoreError, StoreNotADatabaseError
@@ -24,7 +25,8 @@ def check_place(database: str) -> None:
     """Refuse a path that cannot be a store, without changing anything.
 
     Raises:
-        StoreNotADatabaseError: It is a folder, or a file that is not SQLite's.
+        StoreNotADatabaseError: It is a folder, a file that is not SQLite's, or another application's database.
+        StoreTooNewError: A newer version wrote it.
         StoreReadOnlyError: It cannot be read.
         StoreError: Its folder does not exist.
     """
@@ -47,6 +49,9 @@ def check_place(database: str) -> None:
         raise read_only(database, str(error.strerror)) from error
     if header not in (b"", _HEADER) and not os.path.exists(f"{database}-journal"):
         raise not_a_database(database)
+    if header:
+        with closing(sqlite3.connect(database, timeout=_BUSY_SECONDS)) as connection:
+            stored_version(connection, database)
 
 
 def create_if_empty(database: str, mirror: CommitMirror) -> None:
@@ -56,15 +61,12 @@ def create_if_empty(database: str, mirror: CommitMirror) -> None:
         StoreWentBackError: The file exists and is empty, but commits were once made to it.
     """
     existed = os.path.exists(database)
-    connection = connect(database)
-    try:
+    with closing(connect(database)) as connection:
         if stored_version(connection, database) == 0:
             mirrored = mirror.read()
             if existed and mirrored is not None:
                 raise went_back(database, mirror.path, 0, mirrored.commits)
             migrate(connection, 0)
-    finally:
-        connection.close()
 
 
 def connect(database: str | None) -> sqlite3.Connection:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Final
 
 from tsuzuki.store import _statements as sql
@@ -77,26 +78,25 @@ class SqliteStore(SqliteReads):
             store._begin_incarnation()
             return store
         database = os.path.realpath(path)
-        check_place(database)
-        owner = OwnerLock.acquire(database)
-        mirror: CommitMirror | None = None
-        store_: SqliteStore | None = None
         try:
+            check_place(database)
+            return cls._open_owned(database, OwnerLock.acquire(database))
+        except sqlite3.Error as error:
+            raise opening_failure(database, error) from error
+
+    @classmethod
+    def _open_owned(cls, database: str, owner: OwnerLock) -> SqliteStore:
+        with ExitStack() as undo:
+            undo.callback(owner.release)
             mirror = CommitMirror.open(database)
+            undo.callback(mirror.close)
             create_if_empty(database, mirror)
             lay_out(database)
-            store_ = cls(database, owner, mirror)
-            store_._begin_incarnation()
-        except BaseException as error:
-            if store_ is not None:
-                store_._disconnect()
-            if mirror is not None:
-                mirror.close()
-            owner.release()
-            if isinstance(error, sqlite3.Error):
-                raise opening_failure(database, error) from error
-            raise
-        return store_
+            store = cls(database, owner, mirror)
+            undo.callback(store._disconnect)
+            store._begin_incarnation()
+            undo.pop_all()
+        return store
 
     # -- what the store is
 
@@ -228,11 +228,15 @@ class SqliteStore(SqliteReads):
         if self._path is None:
             migrate(self._writer, 0)
             return
-        version = stored_version(self._writer, self.name)
-        self._check_counter()
-        migrate(self._writer, version)
-        self._reader = connect(self._path)
-        self._reader.execute("PRAGMA query_only = ON")
+        try:
+            version = stored_version(self._writer, self.name)
+            self._check_counter()
+            migrate(self._writer, version)
+            self._reader = connect(self._path)
+            self._reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            self._disconnect()
+            raise
 
     def _check_counter(self) -> None:
         assert self._mirror is not None
