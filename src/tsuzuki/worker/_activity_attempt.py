@@ -85,7 +85,6 @@ class Attempt(ActivityContext):
         "error",
         "host",
         "interrupt",
-        "interrupted",
         "shield",
         "started_s",
         "task",
@@ -105,8 +104,7 @@ class Attempt(ActivityContext):
         self.error: BaseException | None = None
         """What to report instead of the cancellation, if stopping had a reason of our own."""
         self.interrupt: Callable[[], object] | None = None
-        """Interrupts the user's code; on the loop, at most once, and only while the code runs."""
-        self.interrupted = False
+        """Interrupts the user's code; called on the loop, at most once, and only while the code runs."""
         self.shield: Callable[[], AbstractContextManager[None]] | None = None
         self._loop = loop
         self._loop_thread = loop_thread
@@ -123,15 +121,16 @@ class Attempt(ActivityContext):
         if self.done or self._details is not None:
             return
         self.error = error
-        # Threads create their event first and look at the details after, so one of the two sees the other.
         self._details = details
+        # The interruption comes before the events: a thread that one of them wakes must already find it
+        # waiting at the end of its shield.
+        interrupt, self.interrupt = self.interrupt, None
+        if interrupt is not None:
+            interrupt()
         if self._cancelled is not None:
             self._cancelled.set()
         if self._thread_cancelled is not None:
             self._thread_cancelled.set()
-        # Not at once: the call may come from the activity's own step, and a task that cancels itself would
-        # meet the cancellation at a later wait, perhaps one of ours.
-        self._loop.call_soon(self._interrupt)
 
     def on_cancel_pushed(self) -> None:
         """Stop because a service in this process says so."""
@@ -142,12 +141,6 @@ class Attempt(ActivityContext):
         self.done = True
         self.interrupt = None
         return None if self._heartbeats is None else self._heartbeats.close()
-
-    def _interrupt(self) -> None:
-        interrupt, self.interrupt = self.interrupt, None
-        if interrupt is not None:
-            self.interrupted = True
-            interrupt()
 
     # ---- heartbeats -------------------------------------------------------------------------------
 
@@ -215,7 +208,7 @@ class Attempt(ActivityContext):
     def wait_for_cancelled_sync(self, timeout_s: float | None) -> None:
         if self._thread_cancelled is None:
             self._thread_cancelled = threading.Event()
-        if self._details is not None:
+        if self._details is not None:  # looked at after the event is in place, so one of the two is seen
             self._thread_cancelled.set()
         self._thread_cancelled.wait(timeout_s)
 

@@ -25,13 +25,13 @@ class ThreadActivities:
         converter = attempt.host.converter
         args = decode_arguments(converter.payload_converter, definition, attempt.task)
         call = ThreadCall(definition.fn, args, raise_on_cancel=not definition.no_thread_cancel_exception)
+        attempt.shield = call.shield  # before the thread can look for it
         running = self._executor.submit(contextvars.copy_context().run, call.run)
 
         def interrupt() -> None:
             if not running.cancel():  # still in the pool's queue: then it never starts
                 call.cancel()
 
-        attempt.shield = call.shield
         attempt.interrupt = interrupt
         result = await asyncio.wrap_future(running)
         attempt.finish()

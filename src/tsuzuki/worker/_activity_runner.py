@@ -120,12 +120,21 @@ class ActivityRunner:
     async def _call_async(self, attempt: Attempt, fn: Callable[..., Any], args: list[Any]) -> Any:
         this = asyncio.current_task()
         assert this is not None
-        attempt.interrupt = this.cancel
+        interrupted = False
+
+        def cancel() -> None:
+            nonlocal interrupted
+            if not attempt.done:
+                interrupted = this.cancel()
+
+        # Not at once: the wish may come from the activity's own step, and a task that cancels itself would
+        # meet the cancellation at a later wait, perhaps one of ours.
+        attempt.interrupt = lambda: self._loop.call_soon(cancel)
         try:
             return await fn(*args)
         finally:
-            attempt.interrupt = None
-            if attempt.interrupted:
+            attempt.done = True
+            if interrupted:
                 this.uncancel()
 
     def _outcome_of(self, attempt: Attempt, error: BaseException) -> Outcome:

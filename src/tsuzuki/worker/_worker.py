@@ -24,8 +24,9 @@ from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._pace import Pace
-from ._workflow_poller import Processor
-from ._workflow_worker import WorkflowWorker
+from ._workflow_poller import WorkflowTaskHandler
+from ._workflow_tasks import WorkflowTaskProcessor
+from ._workflow_worker import WorkflowWorker, sticky_queue_name
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -184,7 +185,7 @@ class Worker:
 
     async def _run(self) -> None:
         activities = self._activity_worker() if self._definitions else None
-        workflows, processor = self._workflow_worker() if self._workflows else (None, None)
+        workflows = self._workflow_worker() if self._workflows else None
         cancelled: asyncio.CancelledError | None = None
         try:
             if workflows is not None:
@@ -205,10 +206,6 @@ class Worker:
         if activities is not None:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         await asyncio.gather(*stopping)
-        if processor is not None:
-            closing = processor.close()
-            if isinstance(closing, Awaitable):
-                await closing
         if cancelled is not None:
             raise cancelled
 
@@ -238,8 +235,40 @@ class Worker:
             on_fatal=self._on_fatal,
         )
 
-    def _workflow_worker(self) -> tuple[WorkflowWorker, Processor]:
-        raise NotImplementedError
+    def _workflow_worker(self) -> WorkflowWorker:
+        client = self._client
+        sticky_queue = sticky_queue_name(self._identity) if self._max_cached_workflows else None
+        processor = WorkflowTaskProcessor(
+            self._service,
+            namespace=client.namespace,
+            task_queue=self._task_queue,
+            workflows=self._workflows,
+            data_converter=client.data_converter,
+            identity=self._identity,
+            sticky_queue=sticky_queue,
+            sticky_schedule_to_start_timeout=self._sticky_timeout,
+            max_cached_workflows=self._max_cached_workflows,
+            failure_exception_types=self._workflow_failure_exception_types,
+        )
+        return WorkflowWorker(
+            self._service,
+            WorkflowTaskHandler(
+                self._service,
+                processor,
+                namespace=client.namespace,
+                identity=self._identity,
+                converter=client.data_converter,
+                pace=self._pace,
+            ),
+            namespace=client.namespace,
+            task_queue=self._task_queue,
+            sticky_queue=sticky_queue,
+            identity=self._identity,
+            slots=self._max_concurrent_workflow_tasks,
+            shared_share=self._nonsticky_ratio,
+            pace=self._pace,
+            on_fatal=self._on_fatal,
+        )
 
     async def __aenter__(self) -> Self:
         """Run in the background for the length of the block.

@@ -37,7 +37,7 @@ class Processor(Protocol):
 
     def evict(self, run_id: str) -> None: ...
 
-    def close(self) -> object: ...
+    def close(self) -> None: ...
 
 
 class WorkflowTaskHandler:
@@ -66,13 +66,20 @@ class WorkflowTaskHandler:
         while following is not None:
             following = await self._answer(following)
 
+    def close(self) -> None:
+        """Forget every run; no task is in work any more."""
+        self._processor.close()
+
     async def _answer(self, task: PollWorkflowTaskQueueResponse) -> PollWorkflowTaskQueueResponse | None:
         try:
             response = await self._processor.process(task)
+        except ServiceError as error:
+            # Its history could not be fetched. The task times out, and comes again.
+            self._not_taken(task, "could not be worked out", error)
+            return None
         except Exception as error:
             _logger.exception("%s: the worker itself failed", _name(task))
             response = self._failed(task, error)
-        run_id = task.workflow_execution.run_id
         try:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
                 _log_failure(task, response)
@@ -80,17 +87,14 @@ class WorkflowTaskHandler:
                 return None
             answer = await self._complete(response)
         except ServiceError as error:
-            self._processor.evict(run_id)
-            level = logging.DEBUG if error.status is StatusCode.NOT_FOUND else logging.WARNING
-            _logger.log(
-                level,
-                "%s: its answer was not taken (%s: %s)",
-                _name(task),
-                error.status.name,
-                error.message,
-            )
+            self._not_taken(task, "was not taken", error)
             return None
         return answer.workflow_task if answer.workflow_task.task_token else None
+
+    def _not_taken(self, task: PollWorkflowTaskQueueResponse, what: str, error: ServiceError) -> None:
+        self._processor.evict(task.workflow_execution.run_id)
+        level = logging.DEBUG if error.status is StatusCode.NOT_FOUND else logging.WARNING
+        _logger.log(level, "%s: its answer %s (%s: %s)", _name(task), what, error.status.name, error.message)
 
     async def _complete(self, response: RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse:
         complete = self._service.respond_workflow_task_completed

@@ -60,6 +60,7 @@ class WorkflowWorker:
         pace: Pace,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._handler = handler
         shared = TaskQueue(name=task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
         queues = [(shared, slots, REMOTE_POLLS)]
         if sticky_queue is not None:
@@ -90,6 +91,7 @@ class WorkflowWorker:
     async def stop(self) -> None:
         """Stop polling and wait until the tasks in work are answered."""
         await asyncio.gather(*(slots.close() for slots, _ in self._sets))
+        self._handler.close()
 
 
 def _share(count: int, share: float) -> int:
