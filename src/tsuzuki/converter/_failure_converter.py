@@ -76,7 +76,9 @@ class DefaultFailureConverter(FailureConverter):
         if exception.__traceback__ is not None:
             failure.stack_trace = "\n".join(traceback.format_tb(exception.__traceback__))
         cause = exception.__cause__
-        if cause is None and not exception.__suppress_context__:
+        # Of other exceptions official SDKs record only the explicit cause, so histories stay the same.
+        implicit = isinstance(exception, errors.FailureError) and not exception.__suppress_context__
+        if cause is None and implicit:
             cause = exception.__context__
         if cause is not None and causes_left:
             self._to_failure(cause, converter, failure.cause, causes_left - 1)

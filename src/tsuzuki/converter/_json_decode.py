@@ -68,7 +68,7 @@ def _compile(hint: Any) -> Callable[[bytes], Any]:
         except (msgspec.DecodeError, Mismatch) as refused:
             try:
                 return decode_by_structure(data)
-            except Mismatch:
+            except ValueError:
                 raise refused from None
 
     return decode

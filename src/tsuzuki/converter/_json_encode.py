@@ -4,7 +4,7 @@ msgspec does the work. What it refuses or would lose silently, and JSON as Pytho
 hold (NaN and infinity, lone surrogates, keys that are bool or None), takes the slow way through `json`, so
 that whatever the official converter accepts is accepted here and reads back equal.
 
-Output is the same for equal values: keys and sets are sorted wherever they can be.
+Keys stay in the order of the value, so that what is decoded iterates as what was encoded.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def _to_encodable(value: Any) -> Any:
     raise TypeError(f"{type(value).__qualname__} has no JSON form")
 
 
-_encode_sorted = msgspec.json.Encoder(enc_hook=_to_encodable, order="sorted").encode
-_encode_unsorted = msgspec.json.Encoder(enc_hook=_to_encodable).encode
+_encode = msgspec.json.Encoder(enc_hook=_to_encodable).encode
 _encode_binary = msgspec.msgpack.Encoder(enc_hook=_to_encodable).encode
 _find_non_finite = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search  # a MessagePack double: NaN or infinity
 _refuse_non_finite = json.JSONEncoder(allow_nan=False, check_circular=False).encode
@@ -56,21 +55,11 @@ def encode_json(value: Any) -> bytes:
         TypeError: Some part of the value has no JSON form; `find_unencodable` tells which.
     """
     try:
-        data = _encode_sorted(value)
+        data = _encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _encode_json_slowly(value)
+        return _encode_with_stdlib(value)
     if b"null" in data and value is not None and not _is_finite(value):
         return _encode_with_stdlib(value)  # msgspec writes NaN as null, which would come back as None
-    return data
-
-
-def _encode_json_slowly(value: Any) -> bytes:
-    try:
-        data = _encode_unsorted(value)  # keys other than strings cannot be sorted
-    except (TypeError, ValueError, OverflowError):
-        return _encode_with_stdlib(value)
-    if b"null" in data and not _is_finite(value):
-        return _encode_with_stdlib(value)
     return data
 
 
@@ -124,10 +113,12 @@ def find_unencodable(value: Any) -> tuple[str, Any]:
     """
     path, part, depth = "$", value, 0
     while depth < 100:  # a cycle has no end
+        if isinstance(part, Mapping):
+            for key in part:
+                if not _is_encodable({key: None}):
+                    return f"{path}[key {key!r}]", key
         for step, inner in _parts(part):
-            try:
-                encode_json(inner)
-            except TypeError:
+            if not _is_encodable(inner):
                 path, part, depth = path + step, inner, depth + 1
                 break
         else:
@@ -135,11 +126,17 @@ def find_unencodable(value: Any) -> tuple[str, Any]:
     return "$", value
 
 
+def _is_encodable(value: Any) -> bool:
+    try:
+        encode_json(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if not isinstance(key, (str, int, float, bool, Enum)) and key is not None:
-                yield f"[key {key!r}]", {key: None}
             yield f"[{key!r}]", inner
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):

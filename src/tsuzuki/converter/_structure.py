@@ -72,7 +72,9 @@ def structure(hint: Any, value: Any, path: str = "$", *, exact: bool = False) ->
     cls = origin or hint
     if not isinstance(cls, type):
         return _leaf(hint, value, path)
-    if dataclasses.is_dataclass(cls) and not _pydantic.is_pydantic(cls):
+    if _pydantic.is_pydantic(cls):
+        return _pydantic.validate_json(cls, msgspec.json.encode(value))
+    if dataclasses.is_dataclass(cls):
         return _dataclass(hint, cls, value, path, exact)
     if is_typeddict(cls):
         return _typed_dict(cls, value, path, exact)
