@@ -69,6 +69,7 @@ class ActivityTasks:
     async def poll(self, request: PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         try:
             check_id("the task queue", request.task_queue.name, engine.limits)
         except Refusal as refusal:

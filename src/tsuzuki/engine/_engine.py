@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
 from tsuzuki.core import start, wakeup
@@ -51,12 +52,14 @@ class Engine:
         store: Store,
         clock: Clock,
         *,
+        namespace: str,
         new_id: Callable[[], str],
         limits: Limits,
         cached_runs_max: int = 10_000,
     ) -> None:
         self.store = store
         self.clock = clock
+        self.namespace = namespace
         self.new_id = new_id
         self.limits = limits
         self.incarnation = store.incarnation
@@ -307,6 +310,14 @@ class Engine:
     def check_open(self) -> None:
         if self._closed:
             raise ServiceError(StatusCode.UNAVAILABLE, "the engine is closed")
+
+    def check_namespace(self, namespace: str) -> None:
+        if namespace != self.namespace:
+            raise ServiceError(
+                StatusCode.NOT_FOUND,
+                f"namespace '{namespace}' is not served here; this engine was opened for '{self.namespace}'.",
+                NamespaceNotFoundFailure(namespace=namespace),
+            )
 
     def check_writable(self) -> None:
         """Refuse a write while the store does not take any."""

@@ -44,6 +44,7 @@ class Lifecycle:
     async def start(self, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
         engine = self._engine
         engine.check_writable()
+        engine.check_namespace(request.namespace)
         try:
             start.check_request(request, engine.limits)
             existing = engine.find(request.namespace, request.workflow_id, "")

@@ -77,6 +77,7 @@ class EmbeddedService:
         return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")
 
     async def describe_namespace(self, request: DescribeNamespaceRequest) -> DescribeNamespaceResponse:
+        self._engine.check_namespace(request.namespace)
         response = DescribeNamespaceResponse()
         response.namespace_info.name = request.namespace
         return response
@@ -90,6 +91,7 @@ class EmbeddedService:
 async def open_embedded(
     path: str | os.PathLike[str] | None,
     *,
+    namespace: str = "default",
     clock: Clock | None = None,
     new_id: Callable[[], str] = _new_uuid,
     store: Store | None = None,
@@ -100,6 +102,7 @@ async def open_embedded(
 
     Args:
         path: The SQLite file, created if missing; None keeps everything in memory.
+        namespace: The namespace that is served; requests for another one are refused.
         clock: Time; the machine's by default.
         new_id: Makes run ids; random UUIDs by default.
         store: Instead of `path`: a store to use, which the engine closes.
@@ -113,6 +116,7 @@ async def open_embedded(
     engine = Engine(
         opened,
         SystemClock() if clock is None else clock,
+        namespace=namespace,
         new_id=new_id,
         limits=Limits() if limits is None else limits,
         cached_runs_max=cached_runs_max,

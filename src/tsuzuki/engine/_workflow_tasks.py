@@ -41,6 +41,7 @@ class WorkflowTasks:
     async def poll(self, request: PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         try:
             check_id("the task queue", request.task_queue.name, engine.limits)
         except Refusal as refusal:
