@@ -28,6 +28,7 @@ from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import Info, NondeterminismError, ReadOnlyContextError, WorkflowDefinition
 
+from . import _asyncio_order
 from ._chunks import next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
 from ._loop import Evicted, TimerHandle, WorkflowLoop
@@ -512,4 +513,5 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+_asyncio_order.install()
 set_boundary(WorkflowLoop.run_ready.__code__)

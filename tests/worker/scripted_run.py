@@ -1,0 +1,383 @@
+"""One run of a workflow without any service: a history that the test writes, and the real processor.
+
+`ScriptedRun` does what the engine does with a run's workflow tasks, and nothing else: it hands out history,
+turns commands into events, and buffers nothing because nothing happens meanwhile. Time is the test's.
+`cached=True` sends only new events, as to a worker with the run in its cache; `cached=False` sends the whole
+history each time, so that every workflow task is a full replay. A test body runs under both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import CommandType, EventType, RetryState, TimeoutType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskFailedRequest,
+)
+
+from tsuzuki.converter import DataConverter
+from tsuzuki.worker._workflow_tasks import WorkflowTaskProcessor
+from tsuzuki.workflow import definition_of
+
+CONVERTER: Final = DataConverter.default.payload_converter
+RUN_ID: Final = "5f2b8c1e-0000-4000-8000-000000000001"
+EPOCH_S: Final = 1_700_000_000
+
+_WORDS: Final = {
+    "WorkflowExecutionStarted": "Started",
+    "WorkflowTaskScheduled": "",
+    "WorkflowTaskStarted": "",
+    "WorkflowTaskCompleted": "WFT",
+    "WorkflowTaskFailed": "WFTFailed",
+    "WorkflowTaskTimedOut": "WFTTimedOut",
+    "WorkflowExecutionCompleted": "Completed",
+    "WorkflowExecutionFailed": "Failed",
+    "WorkflowExecutionCanceled": "Canceled",
+    "WorkflowExecutionCancelRequested": "CancelRequested",
+}
+
+
+def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that must not wait for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stopped:
+        return stopped.value
+    raise AssertionError("it waited")
+
+
+class WorkflowTaskFailedError(Exception):
+    """The worker failed a workflow task that the test expected to succeed."""
+
+    def __init__(self, response: RespondWorkflowTaskFailedRequest) -> None:
+        super().__init__(f"{response.failure.application_failure_info.type}: {response.failure.message}")
+        self.response = response
+
+
+class HistoryOnly:
+    """The one RPC that a processor calls."""
+
+    def __init__(self, run: ScriptedRun) -> None:
+        self._run = run
+        self.fetches = 0
+
+    async def get_workflow_execution_history(
+        self, request: GetWorkflowExecutionHistoryRequest
+    ) -> GetWorkflowExecutionHistoryResponse:
+        self.fetches += 1
+        return self._run.history_page(request.next_page_token)
+
+
+class ScriptedRun:
+    """One run; `start` makes its first workflow task."""
+
+    def __init__(
+        self,
+        workflow: Any,
+        *args: Any,
+        cached: bool,
+        registered: Sequence[Any] | None = None,
+        failure_exception_types: Sequence[type[BaseException]] = (),
+        workflow_type: str | None = None,
+        page_size: int = 0,
+    ) -> None:
+        self.events: list[HistoryEvent] = []
+        self.now_ns = EPOCH_S * 1_000_000_000
+        self.cached = cached
+        self.page_size = page_size
+        self.service = HistoryOnly(self)
+        self.workflow_type = workflow_type or definition_of(workflow).name or ""
+        self.responses: list[RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest] = []
+        self._failure_exception_types = failure_exception_types
+        self.processor = self.new_processor(registered if registered is not None else [workflow])
+        self._seen = 0  # last event handed out and answered
+        self._timers: dict[str, tuple[int, int]] = {}  # id -> started event, due time
+        self._activities: dict[str, int] = {}  # id -> scheduled event
+        self._schedules: dict[int, str] = {}
+        started = self.add("WORKFLOW_EXECUTION_STARTED")
+        started.workflow_type.name = self.workflow_type
+        started.original_execution_run_id = started.first_execution_run_id = RUN_ID
+        started.task_queue.name = "queue"
+        started.attempt = 1
+        if args:
+            started.input.payloads.extend(CONVERTER.to_payloads(args))
+
+    def new_processor(self, workflows: Sequence[Any], *, size: int | None = None) -> WorkflowTaskProcessor:
+        """Make a processor, as after a restart of the worker."""
+        return WorkflowTaskProcessor(
+            self.service,  # type: ignore[arg-type]
+            namespace="default",
+            task_queue="queue",
+            workflows=workflows,
+            identity="worker",
+            sticky_queue="sticky",
+            max_cached_workflows=(100 if self.cached else 0) if size is None else size,
+            failure_exception_types=self._failure_exception_types,
+        )
+
+    # ---- writing history -------------------------------------------------------------------------------
+
+    def add(self, event_type: str) -> Any:
+        """Append an event and return its attributes to fill in."""
+        event = HistoryEvent(event_id=len(self.events) + 1, event_type=EventType.Value(f"EVENT_TYPE_{event_type}"))
+        event.event_time.FromNanoseconds(self.now_ns)
+        self.events.append(event)
+        attributes = getattr(event, f"{event_type.lower()}_event_attributes")
+        attributes.SetInParent()
+        return attributes
+
+    def complete_activity(self, activity_id: str, result: Any = None) -> None:
+        """An attempt of the activity succeeded."""
+        ended = self._end_activity(activity_id, "COMPLETED")
+        ended.result.payloads.extend(CONVERTER.to_payloads([result]))
+
+    def fail_activity(self, activity_id: str, message: str, error_type: str = "Error") -> None:
+        """The activity failed for good."""
+        ended = self._end_activity(activity_id, "FAILED")
+        ended.failure.message = message
+        ended.failure.application_failure_info.type = error_type
+        ended.retry_state = RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
+        ended.identity = "activity worker"
+
+    def time_out_activity(self, activity_id: str) -> None:
+        """The activity ran out of its start-to-close timeout for good."""
+        ended = self._end_activity(activity_id, "TIMED_OUT")
+        ended.failure.message = "activity StartToClose timeout"
+        ended.failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+
+    def cancel_activity(self, activity_id: str, *details: Any) -> None:
+        """The activity ended as cancelled."""
+        ended = self._end_activity(activity_id, "CANCELED")
+        if details:
+            ended.details.payloads.extend(CONVERTER.to_payloads(details))
+
+    def _end_activity(self, activity_id: str, how: str) -> Any:
+        scheduled = self._activities.pop(activity_id)
+        started = self.add("ACTIVITY_TASK_STARTED")
+        started.scheduled_event_id = scheduled
+        ended = self.add(f"ACTIVITY_TASK_{how}")
+        ended.scheduled_event_id = scheduled
+        ended.started_event_id = len(self.events) - 1
+        return ended
+
+    def fire_timer(self, timer_id: str) -> None:
+        """Let time pass until the timer is due, and fire it."""
+        started, due_ns = self._timers.pop(timer_id)
+        self.now_ns = max(self.now_ns, due_ns)
+        fired = self.add("TIMER_FIRED")
+        fired.timer_id = timer_id
+        fired.started_event_id = started
+
+    def request_cancel(self, reason: str = "") -> None:
+        """Somebody asks for the workflow's cancellation."""
+        self.add("WORKFLOW_EXECUTION_CANCEL_REQUESTED").cause = reason
+
+    def advance(self, duration: timedelta) -> None:
+        """Let time pass."""
+        self.now_ns += int(duration.total_seconds() * 1e9)
+
+    def pending_activities(self) -> list[str]:
+        """Ids of the activities that have not ended."""
+        return list(self._activities)
+
+    def pending_timers(self) -> list[str]:
+        """Ids of the timers that have not fired."""
+        return list(self._timers)
+
+    # ---- workflow tasks --------------------------------------------------------------------------------
+
+    def workflow_task(self) -> RespondWorkflowTaskCompletedRequest:
+        """Have the worker do a workflow task; record its commands.
+
+        Raises:
+            WorkflowTaskFailedError: It failed the task.
+        """
+        task = self.start_workflow_task()
+        response = self.process(task)
+        if isinstance(response, RespondWorkflowTaskFailedRequest):
+            self.fail_workflow_task(response)
+            raise WorkflowTaskFailedError(response)
+        self.complete_workflow_task(response)
+        return response
+
+    def start_workflow_task(self) -> PollWorkflowTaskQueueResponse:
+        """Record the start of a workflow task and return what the worker polls."""
+        self.now_ns += 1_000_000
+        self.add("WORKFLOW_TASK_SCHEDULED")
+        self.add("WORKFLOW_TASK_STARTED").scheduled_event_id = len(self.events) - 1
+        return self.poll_response()
+
+    def poll_response(self) -> PollWorkflowTaskQueueResponse:
+        """Return the current workflow task as the worker polls it."""
+        task = PollWorkflowTaskQueueResponse(
+            task_token=b"token", started_event_id=len(self.events), previous_started_event_id=self._seen
+        )
+        task.workflow_execution.workflow_id = "workflow-id"
+        task.workflow_execution.run_id = RUN_ID
+        task.workflow_type.name = self.workflow_type
+        first = self._seen if self.cached else 0
+        page = self.events[first:]
+        if self.page_size and not first:
+            page, rest = page[: self.page_size], page[self.page_size :]
+            task.next_page_token = str(self.page_size).encode() if rest else b""
+        task.history.CopyFrom(History(events=page))
+        return task
+
+    def history_page(self, token: bytes) -> GetWorkflowExecutionHistoryResponse:
+        """Answer a request for history."""
+        first = int(token or b"0")
+        size = self.page_size or len(self.events)
+        response = GetWorkflowExecutionHistoryResponse(history=History(events=self.events[first : first + size]))
+        if first + size < len(self.events):
+            response.next_page_token = str(first + size).encode()
+        return response
+
+    def process(
+        self, task: PollWorkflowTaskQueueResponse
+    ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest:
+        """Give the worker a workflow task."""
+        response = drive(self.processor.process(task))
+        self.responses.append(response)
+        return response
+
+    def complete_workflow_task(self, response: RespondWorkflowTaskCompletedRequest) -> None:
+        """Record a completion and its commands."""
+        self._seen = len(self.events)
+        completed = self.add("WORKFLOW_TASK_COMPLETED")
+        completed.started_event_id = len(self.events) - 1
+        completed.sdk_metadata.CopyFrom(response.sdk_metadata)
+        for command in response.commands:
+            self._RECORD[command.command_type](self, command)
+
+    def fail_workflow_task(self, response: RespondWorkflowTaskFailedRequest) -> None:
+        """Record a failed workflow task; the next one gets the whole history."""
+        failed = self.add("WORKFLOW_TASK_FAILED")
+        failed.cause = response.cause
+        failed.failure.CopyFrom(response.failure)
+        self._seen = 0
+
+    def forget(self) -> None:
+        """What the engine does when the sticky worker is lost: the next task comes with the whole history."""
+        self._seen = 0
+
+    def run_to_end(self, activities: Mapping[str, Callable[..., Any]] | None = None, *, tasks_max: int = 100) -> None:
+        """Do workflow tasks until the run closes; end activities and timers in order, one at a time."""
+        for _ in range(tasks_max):
+            self.workflow_task()
+            if self.closed:
+                return
+            self.end_next(activities or {})
+        raise AssertionError(f"not closed after {tasks_max} workflow tasks: {self.notation()}")
+
+    def end_next(self, activities: Mapping[str, Callable[..., Any]]) -> None:
+        """End the oldest activity or, when there is none, the timer that is due first."""
+        if self._activities:
+            activity_id = next(iter(self._activities))
+            scheduled = self.events[self._activities[activity_id] - 1].activity_task_scheduled_event_attributes
+            function = activities[scheduled.activity_type.name]
+            self.complete_activity(activity_id, function(*CONVERTER.from_payloads(scheduled.input.payloads)))
+        else:
+            assert self._timers, f"the workflow waits for nothing: {self.notation()}"
+            self.fire_timer(min(self._timers, key=lambda timer_id: self._timers[timer_id][1]))
+
+    # ---- commands into events --------------------------------------------------------------------------
+
+    def _schedule_activity(self, command: Command) -> None:
+        attributes = command.schedule_activity_task_command_attributes
+        scheduled = self.add("ACTIVITY_TASK_SCHEDULED")
+        scheduled.activity_id = attributes.activity_id
+        scheduled.activity_type.CopyFrom(attributes.activity_type)
+        scheduled.input.CopyFrom(attributes.input)
+        self._activities[attributes.activity_id] = len(self.events)
+        self._schedules[len(self.events)] = attributes.activity_id
+
+    def _request_cancel_activity(self, command: Command) -> None:
+        scheduled_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
+        self.add("ACTIVITY_TASK_CANCEL_REQUESTED").scheduled_event_id = scheduled_id
+
+    def _start_timer(self, command: Command) -> None:
+        attributes = command.start_timer_command_attributes
+        started = self.add("TIMER_STARTED")
+        started.timer_id = attributes.timer_id
+        started.start_to_fire_timeout.CopyFrom(attributes.start_to_fire_timeout)
+        due_ns = self.now_ns + attributes.start_to_fire_timeout.ToNanoseconds()
+        self._timers[attributes.timer_id] = (len(self.events), due_ns)
+
+    def _cancel_timer(self, command: Command) -> None:
+        timer_id = command.cancel_timer_command_attributes.timer_id
+        canceled = self.add("TIMER_CANCELED")
+        canceled.timer_id = timer_id
+        canceled.started_event_id = self._timers.pop(timer_id)[0]
+
+    def _complete(self, command: Command) -> None:
+        completed = self.add("WORKFLOW_EXECUTION_COMPLETED")
+        completed.result.CopyFrom(command.complete_workflow_execution_command_attributes.result)
+
+    def _fail(self, command: Command) -> None:
+        failed = self.add("WORKFLOW_EXECUTION_FAILED")
+        failed.failure.CopyFrom(command.fail_workflow_execution_command_attributes.failure)
+
+    def _cancel(self, command: Command) -> None:
+        self.add("WORKFLOW_EXECUTION_CANCELED")
+
+    _RECORD: Final = {
+        CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK: _schedule_activity,
+        CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK: _request_cancel_activity,
+        CommandType.COMMAND_TYPE_START_TIMER: _start_timer,
+        CommandType.COMMAND_TYPE_CANCEL_TIMER: _cancel_timer,
+        CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: _complete,
+        CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: _fail,
+        CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: _cancel,
+    }
+
+    # ---- looking ---------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run has closed."""
+        last = EventType.Name(self.events[-1].event_type)
+        return last.startswith("EVENT_TYPE_WORKFLOW_EXECUTION_") and not last.endswith(("STARTED", "REQUESTED"))
+
+    @property
+    def result(self) -> Any:
+        """The run's result."""
+        last = self.events[-1]
+        assert last.HasField("workflow_execution_completed_event_attributes"), self.notation()
+        return CONVERTER.from_payloads(last.workflow_execution_completed_event_attributes.result.payloads)[0]
+
+    @property
+    def failure(self) -> Failure:
+        """The run's failure."""
+        last = self.events[-1]
+        assert last.HasField("workflow_execution_failed_event_attributes"), self.notation()
+        return last.workflow_execution_failed_event_attributes.failure
+
+    def notation(self, first: int = 1) -> str:
+        """History as text, one word and the id for each event; a workflow task is `WFT`."""
+        words = (self._word(event) for event in self.events[first - 1 :])
+        return " | ".join(word for word in words if word)
+
+    def _word(self, event: HistoryEvent) -> str:
+        parts = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").split("_")
+        name = "".join(part.capitalize() for part in parts)
+        word = _WORDS.get(name, name)
+        if name.startswith("Timer"):
+            attributes: Any = getattr(event, str(event.WhichOneof("attributes")))
+            return f"{word} {attributes.timer_id}"
+        if name == "ActivityTaskScheduled":
+            scheduled = event.activity_task_scheduled_event_attributes
+            return f"ActivityScheduled {scheduled.activity_type.name} {scheduled.activity_id}"
+        if name.startswith("ActivityTask"):
+            attributes = getattr(event, str(event.WhichOneof("attributes")))
+            verb = name.removeprefix("ActivityTask")
+            return "" if verb == "Started" else f"Activity{verb} {self._schedules[attributes.scheduled_event_id]}"
+        return word
