@@ -5,7 +5,7 @@ Read `research.py`: the workflow and its activities, and nothing else. The other
 itself (reading, searching, writing) and know nothing of durable execution.
 """
 
-from ._documents import CorpusError, fingerprint
+from ._documents import CorpusError, check_documents
 from ._executions import Execution, read_executions
 from ._report import Citation, Report, write_extract
 from .research import SEARCHES, UNRELIABLE, Draft, Question, Research, Search, make_plan, search, write_report
@@ -21,7 +21,7 @@ __all__ = [
     "Report",
     "Research",
     "Search",
-    "fingerprint",
+    "check_documents",
     "make_plan",
     "read_executions",
     "search",

@@ -57,6 +57,17 @@ def read_documents(folder: str) -> Iterator[Document]:
     return _folder_documents(Path(folder)) if folder else _python_documents()
 
 
+def check_documents(folder: str) -> None:
+    """Say what is wrong with a folder before anything is done with it.
+
+    Raises:
+        CorpusError: As `read_documents`.
+    """
+    if folder:
+        for _ in read_documents(folder):
+            pass
+
+
 def fingerprint(folder: str) -> str:
     """A name for the state of a corpus: it changes when a file of it does.
 

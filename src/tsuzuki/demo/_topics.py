@@ -18,8 +18,9 @@ from ._passages import Passage
 from ._words import content_words, stem, stems, words
 
 SUBJECTS_MAX: Final = 4
-# A word that more than this share of the passages have does not narrow a search.
+# A word that more than this share of the passages have does not narrow a search, unless they are few anyway.
 GENERIC_SHARE: Final = 0.12
+GENERIC_PASSAGES_MIN: Final = 20
 # A word that more than this share of the passages have leads nowhere in particular; a few passages always may.
 LEAD_SHARE_MAX: Final = 0.02
 LEAD_PASSAGES_MIN: Final = 2
@@ -162,7 +163,7 @@ def _subjects(question: str, index: Index) -> list[str]:
     ]
     inside = {word for phrase in phrases for word in phrase.split()}
     subjects = list(dict.fromkeys(phrases + [word for word in known if word not in inside]))
-    common = GENERIC_SHARE * index.passages
+    common = max(GENERIC_PASSAGES_MIN, GENERIC_SHARE * index.passages)
     narrow = [s for s in subjects if s not in GENERIC and index.count(quote(s)) <= common] or subjects
     rare_first = sorted(narrow, key=lambda subject: index.count(quote(subject)))
     kept = set(rare_first[:SUBJECTS_MAX]) if len(narrow) > SUBJECTS_MAX else set(narrow)

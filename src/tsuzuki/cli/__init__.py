@@ -1,0 +1,5 @@
+"""The `tsuzuki` command."""
+
+from ._app import main
+
+__all__ = ["main"]

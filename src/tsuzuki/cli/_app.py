@@ -1,0 +1,43 @@
+"""The command line: one Typer application, one file per command.
+
+Exit codes: 0 done, 1 failed, 2 bad input (one line says what), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import tsuzuki
+
+from ._demo import demo
+
+_app = typer.Typer(
+    help="Durable execution for Python: workflows as plain asyncio code that survive crashes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+_app.command()(demo)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tsuzuki {tsuzuki.__version__}")
+        raise typer.Exit
+
+
+@_app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `tsuzuki` script."""
+    _app()
