@@ -37,9 +37,10 @@ class Problem(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        run = f" workflow {self.workflow_id!r} run {self.run_id}" if self.run_id else ""
-        event = f" event {self.event_id}" if self.event_id is not None else ""
-        return f"invariant {self.invariant}:{run}{event}: {self.what}"
+        run = f"workflow {self.workflow_id!r} run {self.run_id} " if self.run_id else ""
+        event = f"event {self.event_id}" if self.event_id is not None else ""
+        where = f"{run}{event}".strip()
+        return f"invariant {self.invariant}: {where}{': ' if where else ''}{self.what}"
 
 
 def check_store(path: str | os.PathLike[str]) -> list[Problem]:
