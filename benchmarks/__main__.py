@@ -67,9 +67,7 @@ def _throughput_rows(arguments: argparse.Namespace, folder: Path) -> list[Row]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "profile", nargs="*", metavar="profile LETTER", help="show where the time of a to d goes"
-    )
+    parser.add_argument("profile", nargs="*", metavar="profile LETTER", help="show where the time of a to d goes")
     parser.add_argument("--only", default=MEASURED, help="letters of the measurements to take, e.g. bc")
     parser.add_argument("--sides", default="tsuzuki,temporal,dbos", help="who takes part in b and c")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each (default {ROUNDS})")

@@ -98,9 +98,7 @@ async def _reopen(path: str, cache: int) -> float:
 
 
 def _worker(client: Client, cache: int) -> Worker:
-    return Worker(
-        client, task_queue=TASK_QUEUE, workflows=[Idle], activities=[step], max_cached_workflows=cache
-    )
+    return Worker(client, task_queue=TASK_QUEUE, workflows=[Idle], activities=[step], max_cached_workflows=cache)
 
 
 async def _settled_kib() -> float:

@@ -42,9 +42,7 @@ class TimedSteps:
     async def run(self, count: int) -> int:
         value = 0
         for _ in range(count):
-            value = await workflow.execute_activity(
-                timed_step, value, start_to_close_timeout=timedelta(minutes=1)
-            )
+            value = await workflow.execute_activity(timed_step, value, start_to_close_timeout=timedelta(minutes=1))
         return value
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import temporalio.exceptions
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
+import tsuzuki.exceptions
 from differential._notation import Notation
 
 PATIENCE_S = 30.0
@@ -114,18 +116,32 @@ class Driver:
 
 
 def chain(error: BaseException | None) -> str:
-    """The class, message and distinguishing facts of an error and of each of its causes."""
+    """What a caller could tell from an error: its class, and of recorded failures also message and facts.
+
+    The wording of the client itself is left out, as is the class of a service's refusal: its status counts.
+    """
     parts: list[str] = []
     while error is not None:
-        facts = [
-            f"{name}={getattr(error, name)!r}"
-            for name in ("type", "non_retryable", "retry_state", "details", "last_heartbeat_details")
-            if getattr(error, name, None) not in (None, (), [], False)
-        ]
-        parts.append(f"{type(error).__name__}({getattr(error, 'message', str(error))!r}{_comma(facts)})")
-        error = error.__cause__
+        status = getattr(error, "status", None)
+        if status is not None:
+            parts.append(f"refused: {status.name}")
+            break
+        parts.append(f"{type(error).__name__}({', '.join(_facts(error))})")
+        error = None if isinstance(error, _OWN_CAUSE) else error.__cause__
     return " <- ".join(parts)
 
 
-def _comma(facts: list[str]) -> str:
-    return "".join(f", {fact}" for fact in facts)
+_OWN_CAUSE = (temporalio.exceptions.WorkflowAlreadyStartedError, tsuzuki.exceptions.WorkflowAlreadyStartedError)
+"""Their cause is the refusal, which is theirs to show or not."""
+
+_FAILURE = (temporalio.exceptions.FailureError, tsuzuki.exceptions.FailureError)
+_FACTS = ("type", "non_retryable", "retry_state", "details", "last_heartbeat_details")
+
+
+def _facts(error: BaseException) -> Iterator[str]:
+    if isinstance(error, _FAILURE) and not isinstance(error, _OWN_CAUSE):
+        yield repr(getattr(error, "message", None))
+        for name in _FACTS:
+            value = getattr(error, name, None)
+            if value not in (None, (), [], False):
+                yield f"{name}={value!r}"

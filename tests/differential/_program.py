@@ -54,5 +54,5 @@ def load(name: str, package: str) -> Program:
 
 
 def _marked(thing: object, kind: str) -> bool:
-    """Both packages leave an attribute like `__temporal_workflow_definition` on what they define."""
-    return any(re.fullmatch(rf"_*\w+?_{kind}_definition_*", attribute) for attribute in vars(thing))
+    """Official definitions have an attribute `__temporal_workflow_definition`, ours `__tsuzuki_workflow__`."""
+    return any(re.fullmatch(rf"__[a-z]+_{kind}(_definition|__)", attribute) for attribute in vars(thing))

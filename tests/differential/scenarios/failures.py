@@ -13,7 +13,15 @@ from differential._driver import Driver
 
 MINUTE = timedelta(minutes=1)
 
-broken = True
+bugs = 0
+"""How many more workflow tasks fail before the code is mended."""
+
+
+def stumble() -> None:
+    global bugs
+    if bugs > 0:
+        bugs -= 1
+        raise RuntimeError("a bug in the workflow")
 
 
 @activity.defn
@@ -50,8 +58,7 @@ class Mended:
     @workflow.run
     async def run(self) -> str:
         first = await workflow.execute_activity(greet, "first", start_to_close_timeout=MINUTE)
-        if broken:
-            raise RuntimeError("a bug in the workflow")
+        stumble()
         return first + await workflow.execute_activity(greet, "second", start_to_close_timeout=MINUTE)
 
 
@@ -59,8 +66,7 @@ class Mended:
 class MendedAtOnce:
     @workflow.run
     async def run(self) -> str:
-        if broken:
-            raise RuntimeError("a bug in the first task")
+        stumble()
         return "mended"
 
 
@@ -97,29 +103,37 @@ async def scenario_own_failure_types(d: Driver) -> None:
     await d.outcome(await d.start(OwnFailureTypes.run))
 
 
+async def _mended_after(d: Driver, failures: int, workflow_: type[Mended] | type[MendedAtOnce]) -> None:
+    global bugs
+    bugs = failures
+    await d.outcome(await d.start(workflow_.run))
+
+
 async def scenario_task_failure_then_mended(d: Driver) -> None:
-    global broken
-    handle = await d.start(Mended.run)
-    await d.until(handle, "WORKFLOW_TASK_FAILED")
-    broken = False
-    await d.outcome(handle)
+    await _mended_after(d, 1, Mended)
+
+
+async def scenario_two_task_failures_then_mended(d: Driver) -> None:
+    await _mended_after(d, 2, Mended)
+
+
+async def scenario_three_task_failures_then_mended(d: Driver) -> None:
+    await _mended_after(d, 3, Mended)
 
 
 async def scenario_first_task_failure_then_mended(d: Driver) -> None:
-    global broken
-    handle = await d.start(MendedAtOnce.run)
-    await d.until(handle, "WORKFLOW_TASK_FAILED")
-    broken = False
-    await d.outcome(handle)
+    await _mended_after(d, 1, MendedAtOnce)
+
+
+async def scenario_first_task_failing_twice_then_mended(d: Driver) -> None:
+    await _mended_after(d, 2, MendedAtOnce)
 
 
 async def _retried(d: Driver, times: int, policy: RetryPolicy, runs: int) -> None:
     handle = await d.start(FailsOnce.run, times, retry_policy=policy)
     await d.outcome(handle)
-    first = d.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
-    await d.attempt("first run alone", first.result(follow_runs=False))
     for _ in range(runs - 1):
-        first = await d.watch_next_run(first)
+        handle = await d.watch_next_run(handle)
 
 
 async def scenario_workflow_retried(d: Driver) -> None:

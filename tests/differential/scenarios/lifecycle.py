@@ -45,7 +45,7 @@ async def scenario_run_timeout(d: Driver) -> None:
 
 async def scenario_run_timeout_with_retry(d: Driver) -> None:
     policy = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=2)
-    handle = await d.start(Sleeper.run, run_timeout=SHORT, retry_policy=policy)
+    handle = await d.start(Sleeper.run, run_timeout=timedelta(seconds=2), retry_policy=policy)
     await d.outcome(handle)
     await d.watch_next_run(handle)
 
