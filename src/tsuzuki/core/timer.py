@@ -14,6 +14,7 @@ from .commands import Plan, carries_out
 from .refusal import BadCommand
 from .times import duration_ns, in_words, time_ns
 from .wake import WakeKind
+from .workflow_task import schedule_if_needed
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -61,6 +62,7 @@ def fire(run: Execution, started_event_id: int, now_ns: int) -> None:
     attributes.timer_id = timer.timer_id
     attributes.started_event_id = timer.started_event_id
     run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
 
 
 def _check_start(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
