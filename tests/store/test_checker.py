@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import RetryPolicy
@@ -53,7 +54,7 @@ def closed(event_id: int) -> HistoryEvent:
     return event(event_id, "WorkflowExecutionCompleted")
 
 
-CLOSED_AT_5 = {"status": 2, "closed_ns": T0 + 5 * SECOND, "due_ns": None}
+CLOSED_AT_5: dict[str, Any] = {"status": 2, "closed_ns": T0 + 5 * SECOND, "due_ns": None}
 
 
 def busy_run() -> Batch:
@@ -260,7 +261,7 @@ def assert_problems(found: list[tuple[int, int | None, str]], expected: list[tup
         assert part in what
 
 
-HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, object], list[tuple[int, int | None, str]]]] = [
+HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, int | None, str]]]] = [
     (
         "gap",
         [started(), *task(2), event(6, "WorkflowExecutionCompleted")],
@@ -402,14 +403,14 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, object], list[tuple[int
 def test_impossible_history_is_reported_as_exactly_that(
     database: Path,
     events: list[HistoryEvent],
-    columns: dict[str, object],
+    columns: dict[str, Any],
     expected: list[tuple[int, int | None, str]],
 ) -> None:
     assert_problems(problems_of(database, whole_run(events, **columns)), expected)
 
 
 def test_later_workflow_task_attempt_need_not_be_in_history(database: Path) -> None:
-    hidden = {"workflow_task_scheduled_ns": T0, "workflow_task_attempt": 2}
+    hidden: dict[str, Any] = {"workflow_task_scheduled_ns": T0, "workflow_task_attempt": 2}
     assert problems_of(database, whole_run([started(), *task(2)], **hidden)) == []
 
 
@@ -501,6 +502,23 @@ def test_checking_changes_nothing(database: Path) -> None:
     assert database.read_bytes() == content
     assert Path(f"{database}-commits").read_bytes() == mirror
     SqliteStore.open(database).close()
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_open_store_is_checked_as_committed(database: Path, place: str) -> None:
+    with closing(SqliteStore.open(database if place == "file" else None)) as store:
+        sound, broken = busy_run(), whole_run([started(2)], new=new_run(2), due_ns=None)
+        store.write(sound)
+        store.commit()
+        assert check_store(store) == []
+        store.write(broken)
+        assert len(check_store(store)) == (0 if place == "file" else 1)
+        store.commit()
+        [problem] = check_store(store)
+        assert problem.run_id == "run-2"
+        store.write(Batch(run_updates=[broken.run_updates[0]._replace(due_ns=0)]))  # and it still works
+        store.commit()
+        assert check_store(store) == []
 
 
 def test_what_is_not_a_store_is_not_checked(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -330,10 +332,26 @@ def test_file_store_keeps_what_was_committed_and_begins_a_new_incarnation(databa
     store.close()
 
 
+def test_reads_go_on_while_another_thread_commits(database: Path) -> None:
+    update = run_update()
+    with closing(SqliteStore.open(database)) as store, ThreadPoolExecutor(1) as thread:
+        put(store, whole_run([started()]))
+        for n in range(3, 101):
+            store.write(Batch(run_updates=[update._replace(next_event_id=n)]))
+            commit = thread.submit(store.commit)
+            run = store.run(1)
+            assert run is not None
+            assert run.update.next_event_id in (n - 1, n)
+            commit.result()
+            run = store.run(1)
+            assert run is not None
+            assert run.update.next_event_id == n
+
+
 # -- round trip
 
 integers = st.integers(0, 2**63 - 1)
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 times = st.none() | integers
 blobs = st.none() | st.binary(max_size=50)
 

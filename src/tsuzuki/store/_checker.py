@@ -2,7 +2,7 @@
 
 Owns the reading of a whole store with a connection of its own, and the comparison of what stands beside
 history with what history says (`_fold`). It never writes to the database and shares no code with the
-engine. For a store that nobody has open: closed, killed, or a copy.
+engine. Made for a file that nobody has open (closed, killed, or a copy); an open store can be checked too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tsuzuki.store._contract import ActivityRow, HistoryBatch, NewRun, RunUpdate
 from tsuzuki.store._fold import Finding, Folded
 from tsuzuki.store._mirror import mirror_path, read_mirror
 from tsuzuki.store._schema import stored_version
+from tsuzuki.store._sqlite import SqliteStore
 
 
 class Problem(NamedTuple):
@@ -43,25 +44,37 @@ class Problem(NamedTuple):
         return f"invariant {self.invariant}: {where}{': ' if where else ''}{self.what}"
 
 
-def check_store(path: str | os.PathLike[str]) -> list[Problem]:
+def check_store(store: str | os.PathLike[str] | SqliteStore) -> list[Problem]:
     """Everything in a store that breaks a promise; empty when all is well.
 
     Args:
-        path: The database file. Nobody may be writing to it.
+        store: The database file, to which nobody may be writing; or an open store, in memory or not, of
+            which what was committed is checked.
 
     Raises:
         FileNotFoundError: There is no such file.
         StoreNotADatabaseError: It is another application's database.
         StoreTooNewError: A newer version wrote it.
     """
-    database = Path(path).resolve(strict=True)
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            stored_version(connection, str(database))
+    if isinstance(store, SqliteStore):
+        return _check(store._reader, store.name)
+    database = Path(store).resolve(strict=True)
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
+        return _check(connection, str(database))
+
+
+def _check(connection: sqlite3.Connection, database: str) -> list[Problem]:
+    own_view = not connection.in_transaction  # a store in memory has one connection, perhaps writing
+    try:
+        stored_version(connection, database)
+        if own_view:
             connection.execute("BEGIN")  # one view for the whole check
-            return list(_problems(connection, str(database)))
-        except sqlite3.DatabaseError as error:
-            return [Problem(0, "", "", None, f"the file cannot be read: {error}")]
+        return list(_problems(connection, database))
+    except sqlite3.DatabaseError as error:
+        return [Problem(0, "", "", None, f"the file cannot be read: {error}")]
+    finally:
+        if own_view and connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _problems(connection: sqlite3.Connection, database: str) -> Iterator[Problem]:
