@@ -112,6 +112,8 @@ class ActivityTasks:
             engine.settle(run)
         elif activity.handed_out:
             return False
+        # From here on and not from its delivery: another offer of this attempt may come before the commit.
+        activity.handed_out = True
         attempt = activity.attempt
 
         def deliver(error: Exception | None) -> None:
@@ -121,9 +123,9 @@ class ActivityTasks:
             elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
                 engine.matching.attach_again(QueueKey(run.namespace, activity.asked.task_queue.name, True), poll)
             elif poll.future.done():
+                activity.handed_out = False
                 engine.settle_undelivered(run, scheduled_event_id)
             else:
-                activity.handed_out = True
                 poll.future.set_result(self._response(run, activity))
 
         engine.journal.when_durable(deliver)
