@@ -82,7 +82,7 @@ async def test_result_too_large_fails_the_activity_and_names_the_way_out(refusal
         sent = await setting.service.received()
     assert isinstance(sent, RespondActivityTaskFailedRequest)
     info = sent.failure.application_failure_info
-    assert (info.type, info.non_retryable) == ("PayloadTooLarge", True)
+    assert (info.type, info.non_retryable) == ("PayloadsTooLarge", True)
     assert refusal.message in sent.failure.message
     assert f"{refused.ByteSize()} bytes" in sent.failure.message
     assert "return a reference" in sent.failure.message

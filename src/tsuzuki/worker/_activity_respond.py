@@ -87,7 +87,7 @@ def _smaller(attempt: Attempt, outcome: Message, error: ServiceError) -> Respond
             failure.application_failure_info.non_retryable = info.non_retryable
             return failed(attempt, failure, None)
         return None
-    failure.application_failure_info.type = "PayloadTooLarge" if is_about_size(error) else "InvalidOutcome"
+    failure.application_failure_info.type = "PayloadsTooLarge" if is_about_size(error) else "InvalidOutcome"
     failure.message = (
         f"the engine refused the outcome of activity {attempt.task.activity_type.name!r} "
         f"({outcome.ByteSize()} bytes): {error.message}. "

@@ -171,9 +171,9 @@ class ActivityRunner:
         known = sorted(name for name in self._definitions if name is not None)
         nearest = difflib.get_close_matches(task.activity_type.name, known, n=1)
         return ApplicationError(
-            f"activity {task.activity_type.name!r} is not registered on this worker"
-            + (f"; did you mean {nearest[0]!r}?" if nearest else "")
-            + f" Task queue {self._host.task_queue!r}, registered: {', '.join(known) or 'none'}. "
-            "It is tried again until a worker that knows it takes it",
+            f"activity {task.activity_type.name!r} is not registered on this worker "
+            f"(task queue {self._host.task_queue!r}); "
+            + (f"did you mean {nearest[0]!r}? " if nearest else "")
+            + f"It knows: {', '.join(known) or 'none'}. It is tried again until a worker that knows it takes it",
             type="NotFoundError",
         )
