@@ -17,7 +17,7 @@ from typing import Final
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
-from tsuzuki.core import start, wakeup
+from tsuzuki.core import close, start, wakeup
 from tsuzuki.core.activity import ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import Limits
@@ -107,7 +107,10 @@ class Engine:
             stored = self.store.find_run(namespace, workflow_id, run_id)
         if stored is None:
             return None
-        return self._runs.get(stored.new.run_key) or self._load(stored)
+        run = self._runs.get(stored.new.run_key) or self._load(stored)
+        if not run_id and self._failure is None:
+            self._current[namespace, workflow_id] = run
+        return run
 
     def create(self, namespace: str, workflow_id: str, run_id: str, start_request_id: str) -> Execution:
         """A new, empty run; the caller records its start and settles it."""
@@ -127,9 +130,6 @@ class Engine:
         if self._failure is not None:
             return run  # to be looked at; what it would change waits until the store takes writes
         self._remember(run)
-        newest = self.store.current_run(run.namespace, run.workflow_id)
-        if newest is not None and newest.new.run_key == run.key:
-            self._current.setdefault((run.namespace, run.workflow_id), run)
         self.settle(run)
         return run
 
@@ -167,6 +167,10 @@ class Engine:
 
     def settle(self, run: Execution) -> None:
         """Pass on what a transition left in `run`."""
+        if run.is_open and run.next_event_id > self.limits.history_events_max:
+            self._end_too_long(run, f"{run.next_event_id - 1:,} events", f"{self.limits.history_events_max:,}")
+        elif run.is_open and run.history_bytes > self.limits.history_bytes_max:
+            self._end_too_long(run, f"{run.history_bytes:,} bytes", f"{self.limits.history_bytes_max:,}")
         if run.dirty:
             self.journal.touch(run)
         if run.new_wakes:
@@ -187,6 +191,13 @@ class Engine:
             following = self.create(run.namespace, run.workflow_id, successor.run_id, self.new_id())
             start.succeed(following, successor.started, self.clock.now_ns())
             self.settle(following)
+
+    def _end_too_long(self, run: Execution, size: str, limit: str) -> None:
+        reason = (
+            f"the history of this run has {size}, the limit is {limit}; continue as new before that, or do the "
+            "work in child workflows."
+        )
+        close.terminate(run, reason, None, "tsuzuki", self.moment())
 
     def _offer_workflow_task(self, run: Execution) -> None:
         task = run.workflow_task

@@ -10,11 +10,15 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
+from tsuzuki.core.times import SECOND
 from tsuzuki.core.wake import WakeKey
 
 from ._clock import Alarm, Clock
 
 _REBUILD_MIN: Final = 4096
+_LOOK_NS: Final = 60 * SECOND
+"""How often the head is looked at even if it is far: a machine that slept, or whose clock was set, wakes late runs
+soon after."""
 
 
 class WakeHeap:
@@ -57,7 +61,7 @@ class WakeHeap:
             self._alarm.cancel()
             self._alarm = None
         if self._heap:
-            self._alarm_ns = self._heap[0][0]
+            self._alarm_ns = min(self._heap[0][0], self._clock.now_ns() + _LOOK_NS)
             self._alarm = self._clock.call_at(self._alarm_ns, self._ring)
 
     def _ring(self) -> None:
