@@ -100,6 +100,7 @@ class ActivityWorker:
         patience = asyncio.ensure_future(self._host.pace.sleep(grace_s))
         await asyncio.wait((closing, patience), return_when=asyncio.FIRST_COMPLETED)
         patience.cancel()
+        await asyncio.wait((patience,))
 
 
 def _sync_executor(executor: Executor, host: ActivityHost) -> SyncExecutor:
