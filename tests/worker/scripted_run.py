@@ -272,10 +272,11 @@ class ScriptedRun:
     def run_to_end(self, activities: Mapping[str, Callable[..., Any]] | None = None, *, tasks_max: int = 100) -> None:
         """Do workflow tasks until the run closes; end activities and timers in order, one at a time."""
         for _ in range(tasks_max):
+            if self._activities or self._timers:
+                self.end_next(activities or {})
             self.workflow_task()
             if self.closed:
                 return
-            self.end_next(activities or {})
         raise AssertionError(f"not closed after {tasks_max} workflow tasks: {self.notation()}")
 
     def end_next(self, activities: Mapping[str, Callable[..., Any]]) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from scripted_run import ScriptedRun, WorkflowTaskFailedError
 
 from tsuzuki import activity, workflow
 from tsuzuki.exceptions import ActivityError
-
-from scripted_run import ScriptedRun, WorkflowTaskFailedError
 
 pytestmark = pytest.mark.parametrize("cached", [True, False], ids=["incremental", "replay"])
 
@@ -77,7 +77,7 @@ def test_the_sets_of_wait_iterate_in_order_of_creation(cached: bool) -> None:
     """Each member of a set leads to a timer: another order would start other timers on replay."""
     orders = finish(ScriptedRun(waits_for_sets, cached=cached))
     assert all(order == sorted(order) for order in orders)
-    assert sorted(sum(orders, [])) == list(range(20))
+    assert sorted(itertools.chain(*orders)) == list(range(20))
 
 
 @workflow.defn
@@ -118,7 +118,7 @@ async def times_out_as_completed() -> list[Any]:
     seen: list[Any] = []
     try:
         for next_done in asyncio.as_completed([nap(1, 1), nap(60, 60)], timeout=5):
-            seen.append(await next_done)
+            seen.append(await next_done)  # noqa: PERF401
     except TimeoutError:
         seen.append("timeout")
     return seen
@@ -177,7 +177,7 @@ async def bounds_time() -> list[str]:
     async with asyncio.timeout(60):
         await asyncio.sleep(1)
         seen.append("in time")
-    async with asyncio.timeout(None):
+    async with asyncio.timeout(None):  # noqa: ASYNC100
         seen.append("no bound")
     return seen
 

@@ -23,7 +23,7 @@ from tsuzuki.workflow import NotAllowedInWorkflowError
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
 
-_CLOSE_TRIES_MAX: Final = 100
+_UNWIND_TRIES_MAX: Final = 100
 _SWEEP_AT_MIN: Final = 16
 
 _logger: Final = logging.getLogger("tsuzuki.worker")
@@ -227,13 +227,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def destroy(self) -> None:
         """Throw away everything that is still waiting; called inside `enter`, with the owner refusing to act.
 
-        Closing a coroutine runs its `finally` blocks. They find every door shut (`Evicted`), here and now
-        and not whenever the garbage collector comes by, on whatever thread, in the middle of another run.
+        Ending a coroutine runs its `finally` blocks. They find every door shut (`Evicted`), here and now and
+        not whenever the garbage collector comes by, on whatever thread, in the middle of another run.
         """
         self._ready.clear()
         self._conditions.clear()
         for task in reversed(self._tasks):  # inner tasks were made after those that wait for them
-            close_quietly(task.get_coro())
+            _unwind(task.get_coro())
         self._ready.clear()
         self._tasks.clear()
 
@@ -336,25 +336,32 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         if asyncio._get_running_loop() is self and not self._owner.replaying:
             self.create_task(generator.aclose())  # as asyncio does
         else:
-            close_quietly(generator.aclose())
+            _finish_generator(generator)
 
     async def shutdown_asyncgens(self) -> None:
         return None
 
 
-def close_quietly(coroutine: Any) -> None:
-    """Close a coroutine, however hard it resists; what it raises is nobody's concern any more."""
-    close = getattr(coroutine, "close", None)
-    for _ in range(_CLOSE_TRIES_MAX):
+def _unwind(coroutine: Any) -> None:
+    """End a suspended coroutine, however hard it resists; what it raises is nobody's concern any more.
+
+    `close()` will not do: one that waits in a `finally` while it is closed is cut off from those that wait for
+    it, and left to the garbage collector.
+    """
+    for _ in range(_UNWIND_TRIES_MAX):
         try:
-            if close is not None:
-                close()
-        except RuntimeError:  # it waited for something instead of ending: tell it again
-            continue
+            coroutine.throw(Evicted("the run is being evicted"))
         except BaseException:
             return
-        else:
-            return
+
+
+def _finish_generator(generator: AsyncGenerator[Any, Any]) -> None:
+    closing = generator.aclose()
+    try:
+        closing.send(None)  # type: ignore[attr-defined]
+    except BaseException:
+        return
+    _unwind(closing)
 
 
 _NOT_ALLOWED: Final = {

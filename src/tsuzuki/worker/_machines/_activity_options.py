@@ -28,7 +28,7 @@ _TIMEOUTS: Final = (
 )
 # Whatever is not part of the template: it differs from call to call, or is not sent.
 _BESIDES: Final = frozenset(("activity_id", "summary", "cancellation_type"))
-_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, type]] = {
     **dict.fromkeys(_TIMEOUTS, timedelta),
     "task_queue": str,
     "activity_id": str,
@@ -57,6 +57,8 @@ def schedule_command(name: str, task_queue: str, options: Mapping[str, Any]) -> 
         if len(_templates) >= _TEMPLATES_MAX:  # options made up at run time
             _templates.clear()
         template = _templates[key] = _build(name, task_queue, options)
+    for option in _BESIDES & options.keys():
+        _check_type(option, options[option])
     command = Command()
     command.CopyFrom(template)
     return command
@@ -109,13 +111,17 @@ def _build(name: str, own_task_queue: str, options: Mapping[str, Any]) -> Comman
 
 def _check_types(options: Mapping[str, Any]) -> None:
     for option, value in options.items():
-        expected = _TYPES.get(option)
-        if expected is None:
-            near = difflib.get_close_matches(option, ActivityConfig.__annotations__, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise TypeError(f"an activity has no option {option}{hint}")
-        if value is not None and not isinstance(value, expected):
-            wanted = expected.__name__ if isinstance(expected, type) else " or ".join(t.__name__ for t in expected)
-            raise TypeError(
-                f"the activity option {option} is {value!r} ({type(value).__name__}); it must be a {wanted}"
-            )
+        _check_type(option, value)
+
+
+def _check_type(option: str, value: Any) -> None:
+    expected = _TYPES.get(option)
+    if expected is None:
+        near = difflib.get_close_matches(option, ActivityConfig.__annotations__, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise TypeError(f"an activity has no option {option}{hint}")
+    if not isinstance(value, expected) and (value is not None or option == "cancellation_type"):
+        raise TypeError(
+            f"the activity option {option} is {value!r} ({type(value).__name__}); "
+            f"it must be of type {expected.__name__}"
+        )
