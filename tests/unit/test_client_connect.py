@@ -1,0 +1,49 @@
+"""Connecting: whose service is closed, and how long a server is waited for."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from answering_service import AnsweringService, ManualTime
+
+from tsuzuki.client import Client, ServiceUnavailableError
+from tsuzuki.client._client import default_identity
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nothing listens on, and nothing else can take."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+async def test_without_waiting_a_missing_server_is_reported_at_once(closed_port: int) -> None:
+    time = ManualTime()
+    with pytest.raises(ServiceUnavailableError, match="Is a server listening there"):
+        await Client.connect(f"127.0.0.1:{closed_port}", clock=time.clock, sleep=time.sleep)
+    assert time.naps == []
+
+
+async def test_waiting_probes_the_port_each_second_and_gives_up_at_the_deadline(closed_port: int) -> None:
+    time = ManualTime()
+    with pytest.raises(ServiceUnavailableError):
+        await Client.connect(f"127.0.0.1:{closed_port}", wait=5, clock=time.clock, sleep=time.sleep)
+    assert time.naps == [1.0] * 5
+
+
+async def test_a_service_made_by_someone_else_is_not_closed() -> None:
+    service = AnsweringService()
+    async with Client(service.service) as client:
+        assert client.service is service
+        assert client.namespace == "default"
+        assert client.identity == default_identity()
+    assert service.requests == []
+
+
+def test_the_default_identity_names_process_and_host() -> None:
+    pid, _, host = default_identity().partition("@")
+    assert pid.isdigit()
+    assert host
