@@ -46,7 +46,7 @@ class Proof:
         if self.missing:
             return f"No proof: the log of executions lacks {self.missing} of {self.recorded} recorded searches."
         extra = self.executions - self.recorded
-        others = f" and {extra} that failed or were cut off" if extra else ""
+        others = f" and {extra} that failed or {'was' if extra == 1 else 'were'} cut off" if extra else ""
         return (
             f"Proof: the log of executions has {self.executions}: the {self.recorded} that the history records"
             f"{others}. No finished search ran twice."
