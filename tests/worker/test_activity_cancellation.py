@@ -203,3 +203,22 @@ async def test_shutdown_gives_grace_then_cancels_as_a_failure_to_be_retried() ->
         assert (info.type, info.non_retryable) == ("WorkerShutdown", False)
         await stopping
         assert setting.service.polls_open == 0
+
+
+async def test_attempt_past_its_timeout_gives_its_slot_back_and_reports_nothing() -> None:
+    @activity.defn
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert activity.cancellation_details() == activity.ActivityCancellationDetails(timed_out=True)
+
+    async with activities_running(hang, slots=1) as setting:
+        setting.service.give(activity_task("hang", start_to_close_s=60))
+        await settle()
+        for _ in range(13):  # looked at every 5 s; 60 s of its own and 5 s for an answer on its way
+            await setting.time.advance(5)
+        assert setting.service.polls_open == 0
+        await setting.time.advance(5)
+        assert setting.service.polls_open == 1
+        assert setting.service.sent == []

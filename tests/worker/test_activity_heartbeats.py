@@ -42,7 +42,7 @@ class Puppet:
 async def test_first_goes_at_once_then_the_newest_per_interval(timeout_s: float, interval_s: float) -> None:
     puppet = Puppet()
     async with activities_running(puppet.act) as setting:
-        setting.service.give(activity_task("act", heartbeat_s=timeout_s))
+        setting.service.give(activity_task("act", heartbeat_s=timeout_s, start_to_close_s=3600))
         await settle()
         await puppet.beat(1)
         sent = await setting.service.received()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 from collections.abc import Sequence
@@ -212,8 +213,6 @@ def test_activity_functions_outside_an_activity_say_so() -> None:
 
 
 async def test_loop_that_is_torn_down_reports_nothing() -> None:
-    import asyncio
-
     started = asyncio.Event()
 
     @activity.defn
@@ -224,7 +223,7 @@ async def test_loop_that_is_torn_down_reports_nothing() -> None:
     async with activities_running(wait, slots=1) as setting:
         setting.service.give(activity_task("wait"))
         await started.wait()
-        (slot,) = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        (slot,) = setting.worker._slots._open
         slot.cancel()
         await settle()
         assert slot.cancelled()

@@ -5,7 +5,10 @@ attempt is lost or fails, so it should be safe to repeat.
 """
 
 from ._context import (
+    ActivityContext,
+    CompleteAsyncSignal,
     cancellation_details,
+    current_context,
     heartbeat,
     in_activity,
     info,
@@ -25,10 +28,13 @@ from ._logger import LoggerAdapter, logger
 
 __all__ = [
     "ActivityCancellationDetails",
+    "ActivityContext",
     "ActivityDefinition",
+    "CompleteAsyncSignal",
     "Info",
     "LoggerAdapter",
     "cancellation_details",
+    "current_context",
     "definition_of",
     "defn",
     "heartbeat",

@@ -40,9 +40,7 @@ class ActivitySignature:
     variadic: bool
 
     def __str__(self) -> str:
-        names = [
-            name if index < self.required else f"{name}=..." for index, name in enumerate(self.parameters)
-        ]
+        names = [name if index < self.required else f"{name}=..." for index, name in enumerate(self.parameters)]
         return f"({', '.join([*names, '*args'] if self.variadic else names)})"
 
 
@@ -120,9 +118,7 @@ def defn(
     return mark if fn is None else mark(fn)
 
 
-def _mark(
-    target: Callable[..., Any], name: str | None, no_thread_cancel_exception: bool, dynamic: bool
-) -> None:
+def _mark(target: Callable[..., Any], name: str | None, no_thread_cancel_exception: bool, dynamic: bool) -> None:
     if not callable(target):
         raise TypeError(f"@activity.defn marks functions; {target!r} is not callable")
     target_name = getattr(target, "__name__", type(target).__name__)
@@ -155,9 +151,7 @@ def definition_of(fn: Callable[..., Any]) -> ActivityDefinition:
     """
     mark = getattr(fn, _MARK, None)
     if not isinstance(mark, _Mark):
-        raise TypeError(
-            f"{getattr(fn, '__qualname__', fn)!s} is not an activity: decorate it with @activity.defn"
-        )
+        raise TypeError(f"{getattr(fn, '__qualname__', fn)!s} is not an activity: decorate it with @activity.defn")
     if mark.definition is None:
         mark.definition = _define(fn, mark)
     if mark.definition.fn == fn:

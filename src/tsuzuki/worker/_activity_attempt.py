@@ -17,8 +17,7 @@ from typing import Final
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
-from tsuzuki.activity import ActivityCancellationDetails, Info
-from tsuzuki.activity._context import ActivityContext
+from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, Info
 from tsuzuki.converter import DataConverter, PayloadConverter
 from tsuzuki.service import ServiceError, WorkflowService
 

@@ -15,18 +15,18 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki import activity
-from tsuzuki.activity import ActivityCancellationDetails, ActivityDefinition
-from tsuzuki.activity._context import CompleteAsyncSignal, current_context
+from tsuzuki.activity import ActivityCancellationDetails, ActivityDefinition, CompleteAsyncSignal, current_context
 from tsuzuki.exceptions import ApplicationError, CancelledError
 
 from ._activity_arguments import decode_arguments
 from ._activity_attempt import ActivityHost, Attempt
+from ._activity_info import seconds_left
 from ._activity_outcome import (
     Outcome,
     canceled,
@@ -38,6 +38,11 @@ from ._activity_outcome import (
     is_cancellation,
 )
 from ._activity_respond import respond
+
+OVERDUE_CHECK_S: Final = 5.0
+OVERDUE_GRACE_S: Final = 5.0
+"""How much later than the engine the worker gives an attempt up: the answer may be on its way."""
+TIMED_OUT: Final = ActivityCancellationDetails(timed_out=True)
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -81,6 +86,20 @@ class ActivityRunner:
         """Tell every running attempt to stop."""
         for attempt in tuple(self._attempts):
             attempt.stop(details)
+
+    async def watch_overdue(self) -> None:
+        """Stop attempts that have run past their timeout; runs until cancelled.
+
+        The engine has given such an attempt up and may run the next one elsewhere. Code that sends no
+        heartbeats would never hear of it, and would hold its slot for as long as it likes.
+        """
+        pace = self._host.pace
+        while True:
+            await pace.sleep(OVERDUE_CHECK_S)
+            now_s = pace.now()
+            for attempt in tuple(self._attempts):
+                if now_s > attempt.started_s + seconds_left(attempt.task) + OVERDUE_GRACE_S:
+                    attempt.stop(TIMED_OUT)
 
     async def run(self, task: PollActivityTaskQueueResponse) -> None:
         """Run an attempt and tell the service how it ended; its own asyncio task must be the caller's.

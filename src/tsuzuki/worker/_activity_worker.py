@@ -49,6 +49,7 @@ class ActivityWorker:
         self._host = host
         self._slot_count = slots
         self._own_executor: Executor | None = None
+        self._overdue: asyncio.Future[None] | None = None
         has_sync = any(not definition.is_async for definition in definitions.values())
         if has_sync and executor is None:
             executor = self._own_executor = ThreadPoolExecutor(slots, thread_name_prefix="tsuzuki-activity")
@@ -76,6 +77,7 @@ class ActivityWorker:
     def start(self) -> None:
         """Begin to poll."""
         self._slots.open(self._slot_count)
+        self._overdue = asyncio.ensure_future(self._runner.watch_overdue())
 
     async def stop(self, grace: timedelta) -> None:
         """Stop polling, give running activities `grace`, cancel those left, and wait for all.
@@ -91,6 +93,9 @@ class ActivityWorker:
         if not closing.done():
             self._runner.stop_all(WORKER_SHUTDOWN)
         await closing
+        if self._overdue is not None:
+            self._overdue.cancel()
+            await asyncio.wait((self._overdue,))
         if self._sync is not None:
             await self._sync.close()
         if self._own_executor is not None:

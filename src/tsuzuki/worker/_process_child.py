@@ -20,8 +20,14 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
-from tsuzuki.activity import ActivityCancellationDetails, Info, definition_of
-from tsuzuki.activity._context import ActivityContext, CompleteAsyncSignal, current_context
+from tsuzuki.activity import (
+    ActivityCancellationDetails,
+    ActivityContext,
+    CompleteAsyncSignal,
+    Info,
+    current_context,
+    definition_of,
+)
 from tsuzuki.converter import DataConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError
 
