@@ -91,9 +91,7 @@ class RetryPolicy:
         return RetryPolicy(
             initial_interval=proto.initial_interval.ToTimedelta(),
             backoff_coefficient=proto.backoff_coefficient,
-            maximum_interval=(
-                proto.maximum_interval.ToTimedelta() if proto.HasField("maximum_interval") else None
-            ),
+            maximum_interval=(proto.maximum_interval.ToTimedelta() if proto.HasField("maximum_interval") else None),
             maximum_attempts=proto.maximum_attempts,
             non_retryable_error_types=list(proto.non_retryable_error_types) or None,
         )
@@ -130,13 +128,9 @@ class RetryPolicy:
         if self.maximum_attempts == 1:
             return  # no retry: the rest has no meaning, and other clients leave it unset
         if self.initial_interval <= timedelta(0):
-            raise ValueError(
-                f"RetryPolicy.initial_interval is {self.initial_interval}; it must be more than zero"
-            )
+            raise ValueError(f"RetryPolicy.initial_interval is {self.initial_interval}; it must be more than zero")
         if not self.backoff_coefficient >= 1:  # also refuses NaN
-            raise ValueError(
-                f"RetryPolicy.backoff_coefficient is {self.backoff_coefficient}; it must be 1 or more"
-            )
+            raise ValueError(f"RetryPolicy.backoff_coefficient is {self.backoff_coefficient}; it must be 1 or more")
         if self.maximum_interval is not None and self.maximum_interval < self.initial_interval:
             raise ValueError(
                 f"RetryPolicy.maximum_interval is {self.maximum_interval}, less than initial_interval "

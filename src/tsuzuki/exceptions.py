@@ -171,9 +171,7 @@ class TimeoutError(FailureError):
         last_heartbeat_details: What the last attempt reported before it went silent.
     """
 
-    def __init__(
-        self, message: str, *, type: TimeoutType | None, last_heartbeat_details: Sequence[Any]
-    ) -> None:
+    def __init__(self, message: str, *, type: TimeoutType | None, last_heartbeat_details: Sequence[Any]) -> None:
         super().__init__(message)
         self.type: Final = type
         self.last_heartbeat_details: Final = last_heartbeat_details

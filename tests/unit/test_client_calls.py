@@ -137,9 +137,7 @@ async def test_a_busy_engine_is_asked_again_but_not_with_a_message_too_large() -
         (StatusCode.INTERNAL, None, RPCError),
     ],
 )
-async def test_each_refusal_has_its_class(
-    status: StatusCode, detail: Message | None, expected: type[RPCError]
-) -> None:
+async def test_each_refusal_has_its_class(status: StatusCode, detail: Message | None, expected: type[RPCError]) -> None:
     scene = Scene(refusal(status, detail))
 
     with pytest.raises(RPCError) as caught:

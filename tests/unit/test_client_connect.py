@@ -37,7 +37,7 @@ async def test_waiting_probes_the_port_each_second_and_gives_up_at_the_deadline(
 async def test_a_service_made_by_someone_else_is_not_closed() -> None:
     service = AnsweringService()
     async with Client(service.service) as client:
-        assert client.service is service
+        assert client.service is service.service
         assert client.namespace == "default"
         assert client.identity == default_identity()
     assert service.requests == []

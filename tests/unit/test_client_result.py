@@ -148,9 +148,7 @@ async def test_each_end_without_a_result_has_its_cause(
 
 async def test_details_of_a_cancelled_workflow_are_decoded() -> None:
     details = converter.to_payloads_wrapper(["half done", 3])
-    handle, _ = handle_of(
-        closed(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, "canceled", details=details)
-    )
+    handle, _ = handle_of(closed(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED, "canceled", details=details))
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert caught.value.cause.details == ("half done", 3)  # type: ignore[attr-defined]

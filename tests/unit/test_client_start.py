@@ -29,9 +29,7 @@ async def count_down(seconds: int) -> str:
 
 async def sent(*args: Any, **options: Any) -> StartWorkflowExecutionRequest:
     service = AnsweringService(StartWorkflowExecutionResponse(run_id="r"))
-    await Client(service.service, identity="me").start_workflow(
-        *args, **{"id": "w", "task_queue": "q"} | options
-    )
+    await Client(service.service, identity="me").start_workflow(*args, **{"id": "w", "task_queue": "q"} | options)
     (request,) = service.requests
     assert isinstance(request, StartWorkflowExecutionRequest)
     return request
@@ -74,9 +72,7 @@ OPTIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("args", "options"), OPTIONS, ids=str)
-async def test_a_start_says_what_the_official_client_says(
-    args: tuple[Any, ...], options: dict[str, Any]
-) -> None:
+async def test_a_start_says_what_the_official_client_says(args: tuple[Any, ...], options: dict[str, Any]) -> None:
     recorder = _Recorder()
     official = temporalio.client.Client(_Connection(recorder))  # type: ignore[arg-type]
     await official.start_workflow("Research", *args, id="w", task_queue="q", **options)
@@ -116,9 +112,7 @@ async def test_search_attributes_are_plain_json() -> None:
             "Tags": ["a", "b"],
         },
     )
-    fields = {
-        name: payload.data.decode() for name, payload in request.search_attributes.indexed_fields.items()
-    }
+    fields = {name: payload.data.decode() for name, payload in request.search_attributes.indexed_fields.items()}
     assert fields == {
         "Topic": '"x"',
         "Count": "3",

@@ -31,9 +31,7 @@ def page(*ids: str, token: bytes = b"") -> ListWorkflowExecutionsResponse:
         (9, ["a", "b", "c", "d", "e"], [2, 2, 2]),
     ],
 )
-async def test_pages_follow_each_other_up_to_the_limit(
-    limit: int | None, listed: list[str], asked: list[int]
-) -> None:
+async def test_pages_follow_each_other_up_to_the_limit(limit: int | None, listed: list[str], asked: list[int]) -> None:
     service = AnsweringService(page("a", "b", token=b"1"), page("c", "d", token=b"2"), page("e"))
     client = Client(service.service)
 

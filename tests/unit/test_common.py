@@ -83,9 +83,7 @@ def test_a_priority_out_of_bounds_is_refused(fields: dict[str, Any], message: st
         Priority(**fields)
 
 
-@pytest.mark.parametrize(
-    "name", ["WorkflowIDReusePolicy", "WorkflowIDConflictPolicy", "QueryRejectCondition"]
-)
+@pytest.mark.parametrize("name", ["WorkflowIDReusePolicy", "WorkflowIDConflictPolicy", "QueryRejectCondition"])
 def test_enums_have_the_numbers_of_the_protocol(name: str) -> None:
     ours, theirs = getattr(common, name), getattr(temporalio.common, name)
     assert {member.name: member.value for member in ours} == {member.name: member.value for member in theirs}

@@ -68,9 +68,7 @@ def kinds(package: Any) -> list[BaseException]:
             next_retry_delay=timedelta(milliseconds=7500),
             category=package.ApplicationErrorCategory.BENIGN,
         ),
-        package.TimeoutError(
-            "late", type=package.TimeoutType.HEARTBEAT, last_heartbeat_details=[{"done": 3}]
-        ),
+        package.TimeoutError("late", type=package.TimeoutType.HEARTBEAT, last_heartbeat_details=[{"done": 3}]),
         package.TimeoutError("late", type=None, last_heartbeat_details=[]),
         package.CancelledError("stop", 1, "two"),
         package.CancelledError(),

@@ -171,7 +171,7 @@ def test_without_a_hint_the_official_plain_values_come_out(value: Any, hint: Any
 
 
 # What the official converter does not take, or takes otherwise.
-FURTHER: list[tuple[Any, Any, str]] = [
+FURTHER: list[tuple[Any, Any, str | None]] = [
     (Decimal("1.50"), Decimal, '"1.50"'),
     (Shape.ROUND, Shape, '"round"'),
     (Pair(1, "b"), Pair, '[1,"b"]'),

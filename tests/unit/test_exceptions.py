@@ -84,9 +84,7 @@ def test_each_error_survives_pickle_with_its_facts(error: FailureError) -> None:
     assert vars(back) == vars(error)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in exceptions.__all__ if hasattr(temporalio.exceptions, name)]
-)
+@pytest.mark.parametrize("name", [name for name in exceptions.__all__ if hasattr(temporalio.exceptions, name)])
 def test_constructors_take_what_the_ecosystem_passes(name: str) -> None:
     ours, theirs = getattr(exceptions, name), getattr(temporalio.exceptions, name)
     if inspect.isclass(ours) and issubclass(ours, Exception):

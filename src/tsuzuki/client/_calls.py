@@ -103,7 +103,5 @@ class Calls:
 
 def _is_transient(error: ServiceError) -> bool:
     # RESOURCE_EXHAUSTED without this detail is a message too large: no later time is better.
-    busy = error.status is StatusCode.RESOURCE_EXHAUSTED and isinstance(
-        error.detail, ResourceExhaustedFailure
-    )
+    busy = error.status is StatusCode.RESOURCE_EXHAUSTED and isinstance(error.detail, ResourceExhaustedFailure)
     return busy or error.status in _TRANSIENT

@@ -7,12 +7,11 @@ that grows by a second up to 15 s until it speaks (it is initializing). Both end
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from ..service import RemoteWorkflowService, ServiceError, TLSConfig, WorkflowService
-from ._errors import NamespaceNotFoundError, RPCError, client_error
+from ._errors import RPCError, client_error
 from ._target import EmbeddedTarget, RemoteTarget
 
 PROBE_EVERY_S: Final = 1.0
@@ -31,13 +30,11 @@ async def open_embedded_service(target: EmbeddedTarget, namespace: str) -> OpenS
     """Start the engine in this process.
 
     Raises:
-        RPCError: The database cannot be opened; the message says why.
+        StoreError: The database cannot be used; its class and message say why and what to do.
     """
-    engine = importlib.import_module("tsuzuki.engine")  # only those who embed it load it
-    try:
-        return cast("OpenService", await engine.open_embedded(target.path, namespace=namespace))
-    except ServiceError as error:
-        raise client_error(error, NamespaceNotFoundError) from error
+    from ..engine import open_embedded  # only those who embed the engine load it
+
+    return await open_embedded(target.path, namespace=namespace)
 
 
 async def open_remote_service(

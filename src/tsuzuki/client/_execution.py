@@ -147,10 +147,7 @@ class WorkflowExecution:
 
     async def memo(self) -> dict[str, Any]:
         """Decode the memo, without type hints."""
-        return {
-            name: self._context.payloads.from_payload(item)
-            for name, item in self.raw_info.memo.fields.items()
-        }
+        return {name: self._context.payloads.from_payload(item) for name, item in self.raw_info.memo.fields.items()}
 
     async def memo_value(self, key: str, default: Any = UNSET, *, type_hint: Any = None) -> Any:
         """Decode one value of the memo.
@@ -289,9 +286,7 @@ class WorkflowExecutionDescription(WorkflowExecution):
             last_started_time=_time(raw, "last_started_time"),
             last_heartbeat_time=_time(raw, "last_heartbeat_time"),
             next_attempt_time=_time(raw, "next_attempt_schedule_time"),
-            last_failure=self._context.exception_from(raw.last_failure)
-            if raw.HasField("last_failure")
-            else None,
+            last_failure=self._context.exception_from(raw.last_failure) if raw.HasField("last_failure") else None,
             last_worker_identity=raw.last_worker_identity,
             heartbeat_details=self._context.payloads.from_payloads_wrapper(raw.heartbeat_details),
             raw_info=raw,

@@ -47,9 +47,7 @@ class WorkflowHistory:
         """
         first = self.events[0] if self.events else None
         if first is None or not first.HasField("workflow_execution_started_event_attributes"):
-            raise ValueError(
-                f"the history of {self.workflow_id!r} does not begin with WorkflowExecutionStarted"
-            )
+            raise ValueError(f"the history of {self.workflow_id!r} does not begin with WorkflowExecutionStarted")
         return first.workflow_execution_started_event_attributes.original_execution_run_id
 
     def to_json(self) -> str:

@@ -108,9 +108,7 @@ def start_request(
     return request
 
 
-async def send_start(
-    context: ClientContext, request: StartWorkflowExecutionRequest
-) -> StartWorkflowExecutionResponse:
+async def send_start(context: ClientContext, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
     """Send a start, again if need be with the same request id.
 
     Raises:

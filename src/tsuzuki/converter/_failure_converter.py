@@ -29,9 +29,7 @@ class FailureConverter(ABC):
     default: ClassVar[FailureConverter]
 
     @abstractmethod
-    def to_failure(
-        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
-    ) -> None:
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Fill an empty failure from an exception, its stack and its causes.
 
         Args:
@@ -54,9 +52,7 @@ class FailureConverter(ABC):
 class DefaultFailureConverter(FailureConverter):
     """The failure converter of `DataConverter.default`; writes what official SDKs write."""
 
-    def to_failure(
-        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
-    ) -> None:
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         self._to_failure(exception, payload_converter, failure, CAUSES_MAX)
 
     def _to_failure(

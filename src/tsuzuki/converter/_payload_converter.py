@@ -38,9 +38,7 @@ class PayloadConverter(ABC):
         """
 
     @abstractmethod
-    def from_payloads(
-        self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None
-    ) -> list[Any]:
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None) -> list[Any]:
         """Decode payloads, one value each.
 
         Args:
@@ -64,9 +62,7 @@ class PayloadConverter(ABC):
         """Encode values into the message that requests and events carry."""
         return Payloads(payloads=self.to_payloads(values))
 
-    def from_payloads_wrapper(
-        self, payloads: Payloads | None, type_hints: Sequence[Any] | None = None
-    ) -> list[Any]:
+    def from_payloads_wrapper(self, payloads: Payloads | None, type_hints: Sequence[Any] | None = None) -> list[Any]:
         """Decode the message that requests and events carry; none and empty are no values."""
         if payloads is None or not payloads.payloads:
             return []
@@ -108,9 +104,7 @@ class DefaultPayloadConverter(PayloadConverter):
         payload.data = data
         return payload
 
-    def from_payloads(
-        self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None
-    ) -> list[Any]:
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None) -> list[Any]:
         hinted = len(type_hints) if type_hints else 0
         return [
             self._from_payload(position, payload, type_hints[position] if position < hinted else None)  # type: ignore[index]

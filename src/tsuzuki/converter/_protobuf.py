@@ -29,9 +29,7 @@ def from_payload(payload: Payload, encoding: bytes) -> Message:
     try:
         descriptor = descriptor_pool.Default().FindMessageTypeByName(name)
     except KeyError:
-        raise ValueError(
-            f"the protobuf type {name!r} is not known here; import its generated module"
-        ) from None
+        raise ValueError(f"the protobuf type {name!r} is not known here; import its generated module") from None
     message = message_factory.GetMessageClass(descriptor)()
     if encoding == b"binary/protobuf":
         message.ParseFromString(payload.data)

@@ -111,9 +111,7 @@ def _dataclass(hint: Any, cls: type, value: Any, path: str, exact: bool) -> Any:
         if field.name in value
     }
     try:
-        built = cls(
-            **{field.name: given[field.name] for field in fields if field.init and field.name in given}
-        )
+        built = cls(**{field.name: given[field.name] for field in fields if field.init and field.name in given})
     except TypeError as error:  # a required field is missing
         raise ValueError(f"{error} - at `{path}`") from error
     for field in fields:
@@ -129,8 +127,7 @@ def _typed_dict(cls: Any, value: Any, path: str, exact: bool) -> Any:
     if exact and value.keys() - hints.keys():
         raise Mismatch(cls, value, path)
     return {
-        key: structure(hints[key], inner, f"{path}[{key!r}]") if key in hints else inner
-        for key, inner in value.items()
+        key: structure(hints[key], inner, f"{path}[{key!r}]") if key in hints else inner for key, inner in value.items()
     }
 
 
@@ -139,8 +136,7 @@ def _mapping(hint: Any, cls: type, value: Any, path: str) -> Any:
         raise Mismatch(hint, value, path)
     key_hint, value_hint = get_args(hint) if len(get_args(hint)) == 2 else (Any, Any)
     built = {
-        _key(key_hint, key, path): structure(value_hint, inner, f"{path}[{key!r}]")
-        for key, inner in value.items()
+        _key(key_hint, key, path): structure(value_hint, inner, f"{path}[{key!r}]") for key, inner in value.items()
     }
     if inspect.isabstract(cls) or cls is dict:
         return built

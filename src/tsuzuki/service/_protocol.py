@@ -36,9 +36,7 @@ class WorkflowService(Protocol):
 
     async def get_system_info(self, request: rpc.GetSystemInfoRequest) -> rpc.GetSystemInfoResponse: ...
 
-    async def describe_namespace(
-        self, request: rpc.DescribeNamespaceRequest
-    ) -> rpc.DescribeNamespaceResponse: ...
+    async def describe_namespace(self, request: rpc.DescribeNamespaceRequest) -> rpc.DescribeNamespaceResponse: ...
 
     # ---- starting, stopping, looking -------------------------------------------------------------
 

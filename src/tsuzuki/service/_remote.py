@@ -35,6 +35,10 @@ EXIT_GRACE_S: Final = 0.02
 interpreter lock; one that still holds or awaits it when the interpreter is torn down crashes the process
 (seen with temporalio 1.35 in about one exit of five right after a call; in none with a pause of 1 ms)."""
 
+_SUPPORTED_FEATURES: Final = "follows-next-run-id"
+"""Without it a server shows a failed or completed run that another takes over from (workflow retry, cron) to
+waiting clients as continued as new."""
+
 _EMPTY_ANSWERS: Final = frozenset((StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED))
 
 
@@ -141,7 +145,7 @@ class _Connection:
         Raises:
             ServiceError: UNAVAILABLE; the server cannot be reached or is no Temporal service.
         """
-        headers = dict(metadata or {})
+        headers = {"supported-features": _SUPPORTED_FEATURES, **(metadata or {})}
         if namespace is not None:
             headers.setdefault("temporal-namespace", namespace)
         config = ConnectConfig(
