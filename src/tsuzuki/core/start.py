@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from temporalio.api.common.v1 import RetryPolicy
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
@@ -72,6 +73,8 @@ def check_request(request: StartWorkflowExecutionRequest, limits: Limits) -> Non
             value = duration_ns(getattr(request, name))
             if value < 0:
                 raise InvalidInput(f"{name} is {in_words(value)}; expected more than 0, or nothing.")
+    if request.HasField("retry_policy"):
+        retry.normalize(request.retry_policy, RetryPolicy())
     if request.cron_schedule:
         raise InvalidInput("cron_schedule is not supported yet; start the workflow again from outside.")
 

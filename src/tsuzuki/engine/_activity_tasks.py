@@ -101,15 +101,15 @@ class ActivityTasks:
         if activity.state == ActivityState.SCHEDULED:
             if activity.attempt_scheduled_ns > now_ns:
                 return False  # it backs off; its wake-up will offer it again
-            activities.start(
-                run,
-                scheduled_event_id,
-                now_ns,
-                identity=poll.identity,
-                request_id=engine.new_request_id(),
-                incarnation=engine.incarnation if poll.local else None,
-            )
-            engine.settle(run)
+            with engine.changing(run):
+                activities.start(
+                    run,
+                    scheduled_event_id,
+                    now_ns,
+                    identity=poll.identity,
+                    request_id=engine.new_request_id(),
+                    incarnation=engine.incarnation if poll.local else None,
+                )
         elif activity.handed_out:
             return False
         # From here on and not from its delivery: another offer of this attempt may come before the commit.
@@ -227,10 +227,11 @@ class ActivityTasks:
             what = f"the result of activity '{activity.asked.activity_type.name}'"
             failure = Failure(message=too_large(what, size, limit), source="Server")
             failure.server_failure_info.non_retryable = True
-            activities.fail(run, activity, failure, identity, now_ns)
-        else:
+            with engine.changing(run):
+                activities.fail(run, activity, failure, identity, now_ns)
+            return
+        with engine.changing(run):
             activities.complete(run, activity, result, identity, now_ns)
-        engine.settle(run)
 
     # ---- failed ------------------------------------------------------------------------------------
 
@@ -265,10 +266,10 @@ class ActivityTasks:
             shortened.application_failure_info.non_retryable = failure.application_failure_info.non_retryable
             failure = shortened
         now_ns = engine.clock.now_ns()
-        if details is not None:
-            activities.heartbeat(run, activity, details, now_ns)
-        activities.fail(run, activity, failure, identity, now_ns)
-        engine.settle(run)
+        with engine.changing(run):
+            if details is not None:
+                activities.heartbeat(run, activity, details, now_ns)
+            activities.fail(run, activity, failure, identity, now_ns)
 
     # ---- cancelled ---------------------------------------------------------------------------------
 
@@ -295,8 +296,8 @@ class ActivityTasks:
                 f"activity '{activity.asked.activity_id}' of workflow '{run.workflow_id}' was not asked to cancel; "
                 "report a failure instead.",
             )
-        activities.report_cancelled(run, activity, details, identity, self._engine.clock.now_ns())
-        self._engine.settle(run)
+        with self._engine.changing(run):
+            activities.report_cancelled(run, activity, details, identity, self._engine.clock.now_ns())
 
     # ---- heartbeats --------------------------------------------------------------------------------
 
@@ -316,6 +317,5 @@ class ActivityTasks:
 
     def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
         engine = self._engine
-        cancel = activities.heartbeat(run, activity, details, engine.clock.now_ns())
-        engine.settle(run)
-        return cancel
+        with engine.changing(run):
+            return activities.heartbeat(run, activity, details, engine.clock.now_ns())

@@ -5,13 +5,16 @@ to matching, its wake-ups to the heap. All transitions happen on one event loop,
 locks; between reading a run and settling it there is no `await`.
 
 Crash-only: opening is recovering. After a failed commit the engine starts over from the store in the same way, and
-until that succeeds it refuses to write.
+until that succeeds it refuses to write. So it does when a transition breaks one of its own assertions, for nothing of
+a half-made change may reach the disk; the run in question is then left alone until the next opening.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
 from typing import Final
 
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
@@ -22,6 +25,7 @@ from tsuzuki.core.activity import ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import Limits
 from tsuzuki.core.moment import Moment
+from tsuzuki.core.refusal import Refusal
 from tsuzuki.core.times import SECOND
 from tsuzuki.core.wake import WakeKey
 from tsuzuki.core.workflow_task import WorkflowTaskState
@@ -42,6 +46,32 @@ _RECOVERY_CHUNK: Final = 100
 _REOPEN_INTERVAL_NS: Final = SECOND
 
 Watch = Callable[[], None]
+
+
+class Changing:
+    """See `Engine.changing`. A class and not a generator: it frames every transition, so its cost counts."""
+
+    __slots__ = ("_engine", "_run")
+
+    def __init__(self, engine: Engine, run: Execution) -> None:
+        self._engine = engine
+        self._run = run
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._engine.settle(self._run)
+            except ServiceError:
+                raise
+            except Exception as broken:
+                raise self._engine.broke(self._run, broken) from broken
+        elif isinstance(error, Exception) and not isinstance(error, (Refusal, ServiceError)):
+            raise self._engine.broke(self._run, error) from error
 
 
 class Engine:
@@ -67,7 +97,7 @@ class Engine:
         self.journal = Journal(store, clock, self._on_durable, self._on_failed)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
-        self._cached_runs_max = cached_runs_max
+        self._cached_runs_max = self._evict_at = cached_runs_max
         self._runs: dict[int, Execution] = {}
         self._by_run_id: dict[tuple[str, str, str], Execution] = {}
         self._current: dict[tuple[str, str], Execution] = {}
@@ -76,6 +106,8 @@ class Engine:
         self._next_key = store.last_run_key + 1
         self._next_stamp = 1
         self._failure: Exception | None = None
+        self._quarantined: set[int] = set()
+        """Runs on which a transition broke: shown, but neither changed nor woken."""
         self._refill: Alarm | None = None
         self._recovery: Alarm | None = None
         self._closed = False
@@ -127,8 +159,8 @@ class Engine:
 
     def _load(self, stored: StoredRun) -> Execution:
         run = load(self.store, stored, self.incarnation, self.moment())
-        if self._failure is not None:
-            return run  # to be looked at; what it would change waits until the store takes writes
+        if self._failure is not None or run.key in self._quarantined:
+            return run  # to be looked at, not to be changed now
         self._remember(run)
         self.settle(run)
         return run
@@ -136,7 +168,7 @@ class Engine:
     def _remember(self, run: Execution) -> None:
         self._runs[run.key] = run
         self._by_run_id[run.namespace, run.workflow_id, run.run_id] = run
-        if len(self._runs) > self._cached_runs_max:
+        if len(self._runs) > self._evict_at:
             self._evict()
 
     def forget(self, run: Execution) -> None:
@@ -147,11 +179,13 @@ class Engine:
             del self._current[run.namespace, run.workflow_id]
 
     def _evict(self) -> None:
-        """Make room: the oldest tenth, as far as nothing is under way in them."""
-        wanted = max(1, self._cached_runs_max // 10)
+        """Make room: the longest known runs, as far as nothing is under way in them."""
+        surplus = len(self._runs) - self._cached_runs_max * 9 // 10
         idle = [run for run in self._runs.values() if self._is_idle(run)]
-        for run in idle[:wanted]:
+        for run in idle[:surplus]:
             self.forget(run)
+        # If most are busy, do not look through all of them again for the next few.
+        self._evict_at = max(self._cached_runs_max, len(self._runs) + self._cached_runs_max // 10)
 
     def _is_idle(self, run: Execution) -> bool:
         return (
@@ -163,7 +197,33 @@ class Engine:
             and all(activity.state == ActivityState.SCHEDULED for activity in run.activities.values())
         )
 
-    # ---- after a transition ------------------------------------------------------------------------
+    # ---- transitions -------------------------------------------------------------------------------
+
+    def changing(self, run: Execution) -> Changing:
+        """The frame of every transition: `with engine.changing(run): ...` and what it leaves is passed on.
+
+        Raises:
+            ServiceError: The run is quarantined, or this transition broke and quarantines it. A `Refusal` passes
+                through: it comes before anything was changed.
+        """
+        if run.key in self._quarantined:
+            raise self._internal(run)
+        return Changing(self, run)
+
+    def broke(self, run: Execution, error: Exception) -> ServiceError:
+        """A transition or loading of `run` broke an assertion of this engine: drop what it may have half done."""
+        logger.critical("internal error in %r; it is left alone until the next opening", run, exc_info=error)
+        self._quarantined.add(run.key)
+        if self._failure is None:
+            self._on_failed(error)
+        return self._internal(run)
+
+    def _internal(self, run: Execution) -> ServiceError:
+        return ServiceError(
+            StatusCode.INTERNAL,
+            f"workflow '{run.workflow_id}', run {run.run_id}: an earlier internal error (see the log) left it alone; "
+            "its history is intact. Please report the error; opening the store anew tries again.",
+        )
 
     def settle(self, run: Execution) -> None:
         """Pass on what a transition left in `run`."""
@@ -242,7 +302,7 @@ class Engine:
 
     def _hand(self, task: ReadyTask, poll: Poll) -> bool:
         run = self.run(task.run_key)
-        if run is None or not run.is_open:
+        if run is None or not run.is_open or run.key in self._quarantined:
             return False
         if task.scheduled_event_id:
             return self.hand_activity(run, task.scheduled_event_id, poll)
@@ -281,8 +341,8 @@ class Engine:
         run = self.run(run_key)
         if run is None or run.wakes.get(key) != due_ns or self._failure is not None:
             return
-        wakeup.wake(run, key, self.moment())
-        self.settle(run)
+        with suppress(ServiceError), self.changing(run):
+            wakeup.wake(run, key, self.moment())
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)
@@ -301,7 +361,10 @@ class Engine:
         self._recovery = None
         due = self.store.due(until_ns, after, _RECOVERY_CHUNK)
         for _, run_key in due:
-            self.run(run_key)
+            try:
+                self.run(run_key)
+            except Exception:
+                logger.critical("run with key %d cannot be loaded; it is left alone", run_key, exc_info=True)
         if len(due) == _RECOVERY_CHUNK:
             last = due[-1]
             self._recovery = self.clock.call_at(self.clock.now_ns(), lambda: self._load_due(last, until_ns))

@@ -12,6 +12,7 @@ turns of the event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from tsuzuki.store import Batch, Store
 
 from ._clock import Clock
 from ._rows import take_changes
+
+logger = logging.getLogger("tsuzuki.engine")
 
 _TURNS_MAX: Final = 8
 """How many turns of the loop a flush waits for workflow tasks that run ahead."""
@@ -155,8 +158,7 @@ class Journal:
             return
         for run, last_event_id in flight.written:
             self._on_durable(run, last_event_id)
-        for callback in flight.callbacks:
-            callback(None)
+        _tell(flight.callbacks, None)
         if self._open.runs:
             self._schedule()
 
@@ -164,8 +166,16 @@ class Journal:
         lost, self._open = self._open, _Flight()
         self._on_failed(error)
         for each in (flight, lost):
-            for callback in each.callbacks:
-                callback(error)
+            _tell(each.callbacks, error)
+
+
+def _tell(callbacks: list[Callback], error: Exception | None) -> None:
+    """Call all back; one that breaks does not keep the others waiting for ever."""
+    for callback in callbacks:
+        try:
+            callback(error)
+        except Exception:
+            logger.critical("internal error after a commit", exc_info=True)
 
 
 class _Committer:

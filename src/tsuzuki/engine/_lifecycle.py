@@ -53,8 +53,8 @@ class Lifecycle:
             raise service_error(refusal) from None
         if answer is None:
             run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
-            start.start(run, request, engine.clock.now_ns(), engine.limits)
-            engine.settle(run)
+            with engine.changing(run):
+                start.start(run, request, engine.clock.now_ns(), engine.limits)
             answer = StartWorkflowExecutionResponse(
                 run_id=run.run_id,
                 started=True,
@@ -103,14 +103,14 @@ class Lifecycle:
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return StartWorkflowExecutionResponse(run_id=existing.run_id, started=False, status=existing.status)
         if terminate_if_running or conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
-            close.terminate(
-                existing,
-                "a new run was started under TERMINATE_EXISTING",
-                None,
-                "history-service",
-                self._engine.moment(),
-            )
-            self._engine.settle(existing)
+            with self._engine.changing(existing):
+                close.terminate(
+                    existing,
+                    "a new run was started under TERMINATE_EXISTING",
+                    None,
+                    "history-service",
+                    self._engine.moment(),
+                )
             return None
         raise AlreadyStarted(
             f"workflow '{request.workflow_id}' is already running, as run {existing.run_id}. Use another id, wait for "
@@ -138,8 +138,8 @@ class Lifecycle:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
             if not self._answered_before(run, request.request_id):
-                signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
-                self._engine.settle(run)
+                with self._engine.changing(run):
+                    signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
         await self._engine.durable()
         return SignalWorkflowExecutionResponse()
 
@@ -150,8 +150,8 @@ class Lifecycle:
             run = self._find(request.namespace, request.workflow_execution)
             _check_first_run(run, request.first_execution_run_id)
             if not self._answered_before(run, request.request_id):
-                signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
-                self._engine.settle(run)
+                with self._engine.changing(run):
+                    signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
         await self._engine.durable()
         return RequestCancelWorkflowExecutionResponse()
 
@@ -162,8 +162,8 @@ class Lifecycle:
             if not run.is_open:
                 raise NotFound(signal.closed_message(run))
             details = request.details if request.HasField("details") else None
-            close.terminate(run, request.reason, details, request.identity, self._engine.moment())
-            self._engine.settle(run)
+            with self._engine.changing(run):
+                close.terminate(run, request.reason, details, request.identity, self._engine.moment())
         await self._engine.durable()
         return TerminateWorkflowExecutionResponse()
 

@@ -68,8 +68,8 @@ class WorkflowTasks:
         engine.journal.ahead.discard(token.stamp)
         run = engine.run(token.run_key)
         if run is not None and run.workflow_task.stamp == token.stamp and run.workflow_task.state == _STARTED:
-            workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
-            engine.settle(run)
+            with engine.changing(run):
+                workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
 
     def _hand(self, run: Execution, poll: Poll) -> None:
         """Start the scheduled task for a waiting worker. One in this process may have it ahead of the commit."""
@@ -78,16 +78,16 @@ class WorkflowTasks:
         now_ns = engine.clock.now_ns()
         stamp = engine.new_stamp()
         was_sticky = task.on_sticky_queue
-        workflow_task.start(
-            run,
-            now_ns,
-            limits=engine.limits,
-            identity=poll.identity,
-            request_id=f"{engine.incarnation}-{stamp}",
-            incarnation=engine.incarnation if poll.local else None,
-            stamp=stamp,
-        )
-        engine.settle(run)
+        with engine.changing(run):
+            workflow_task.start(
+                run,
+                now_ns,
+                limits=engine.limits,
+                identity=poll.identity,
+                request_id=f"{engine.incarnation}-{stamp}",
+                incarnation=engine.incarnation if poll.local else None,
+                stamp=stamp,
+            )
         response = self._response(run, was_sticky)
         if poll.local:
             engine.journal.ahead.add(stamp)
@@ -147,8 +147,8 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
-        bad = complete_workflow_task(run, request, engine.moment())
-        engine.settle(run)
+        with engine.changing(run):
+            bad = complete_workflow_task(run, request, engine.moment())
         engine.journal.ahead.discard(stamp)
         await engine.durable()
         if bad is not None:
@@ -164,15 +164,15 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
-        workflow_task.fail(
-            run,
-            engine.clock.now_ns(),
-            cause=request.cause,
-            failure=request.failure,
-            identity=request.identity,
-            limits=engine.limits,
-        )
-        engine.settle(run)
+        with engine.changing(run):
+            workflow_task.fail(
+                run,
+                engine.clock.now_ns(),
+                cause=request.cause,
+                failure=request.failure,
+                identity=request.identity,
+                limits=engine.limits,
+            )
         engine.journal.ahead.discard(stamp)
         await engine.durable()
         return RespondWorkflowTaskFailedResponse()
