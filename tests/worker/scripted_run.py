@@ -189,6 +189,15 @@ class ScriptedRun:
         """Ids of the activities that have not ended."""
         return list(self._activities)
 
+    def activity_type(self, activity_id: str) -> str:
+        """Type of an activity that has not ended."""
+        scheduled = self.events[self._activities[activity_id] - 1]
+        return scheduled.activity_task_scheduled_event_attributes.activity_type.name
+
+    def next_timer(self) -> str:
+        """Id of the timer that is due first."""
+        return min(self._timers, key=lambda timer_id: self._timers[timer_id][1])
+
     def pending_timers(self) -> list[str]:
         """Ids of the timers that have not fired."""
         return list(self._timers)
@@ -213,7 +222,8 @@ class ScriptedRun:
         """Record the start of a workflow task and return what the worker polls."""
         self.now_ns += 1_000_000
         self.add("WORKFLOW_TASK_SCHEDULED")
-        self.add("WORKFLOW_TASK_STARTED").scheduled_event_id = len(self.events) - 1
+        started = self.add("WORKFLOW_TASK_STARTED")
+        started.scheduled_event_id = len(self.events) - 1
         return self.poll_response()
 
     def poll_response(self) -> PollWorkflowTaskQueueResponse:
@@ -253,6 +263,7 @@ class ScriptedRun:
         """Record a completion and its commands."""
         self._seen = len(self.events)
         completed = self.add("WORKFLOW_TASK_COMPLETED")
+        completed.scheduled_event_id = len(self.events) - 2
         completed.started_event_id = len(self.events) - 1
         completed.sdk_metadata.CopyFrom(response.sdk_metadata)
         for command in response.commands:
@@ -261,9 +272,19 @@ class ScriptedRun:
     def fail_workflow_task(self, response: RespondWorkflowTaskFailedRequest) -> None:
         """Record a failed workflow task; the next one gets the whole history."""
         failed = self.add("WORKFLOW_TASK_FAILED")
+        failed.scheduled_event_id = len(self.events) - 2
+        failed.started_event_id = len(self.events) - 1
         failed.cause = response.cause
         failed.failure.CopyFrom(response.failure)
         self._seen = 0
+
+    def lose_workflow_task(self) -> None:
+        """A workflow task is started and times out; the next one gets the whole history."""
+        self.start_workflow_task()
+        timed_out = self.add("WORKFLOW_TASK_TIMED_OUT")
+        timed_out.scheduled_event_id = len(self.events) - 2
+        timed_out.started_event_id = len(self.events) - 1
+        self.forget()
 
     def forget(self) -> None:
         """What the engine does when the sticky worker is lost: the next task comes with the whole history."""
@@ -284,11 +305,11 @@ class ScriptedRun:
         if self._activities:
             activity_id = next(iter(self._activities))
             scheduled = self.events[self._activities[activity_id] - 1].activity_task_scheduled_event_attributes
-            function = activities[scheduled.activity_type.name]
+            function = activities[self.activity_type(activity_id)]
             self.complete_activity(activity_id, function(*CONVERTER.from_payloads(scheduled.input.payloads)))
         else:
             assert self._timers, f"the workflow waits for nothing: {self.notation()}"
-            self.fire_timer(min(self._timers, key=lambda timer_id: self._timers[timer_id][1]))
+            self.fire_timer(self.next_timer())
 
     # ---- commands into events --------------------------------------------------------------------------
 

@@ -251,13 +251,10 @@ def test_an_error_in_init_fails_the_workflow_task(cached: bool) -> None:
 
 def test_a_workflow_task_that_timed_out_is_skipped(cached: bool) -> None:
     run = ScriptedRun(mended, cached=cached)
-    run.start_workflow_task()  # nobody answers
-    run.add("WORKFLOW_TASK_TIMED_OUT")
+    run.lose_workflow_task()
     run.workflow_task()
     run.complete_activity("1", 1)
-    run.start_workflow_task()
-    run.add("WORKFLOW_TASK_TIMED_OUT")
-    run.forget()
+    run.lose_workflow_task()
     run.workflow_task()
     run.fire_timer("1")
     run.workflow_task()

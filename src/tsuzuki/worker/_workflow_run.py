@@ -29,12 +29,13 @@ from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_except
 from tsuzuki.workflow import Info, NondeterminismError, ReadOnlyContextError, WorkflowDefinition
 
 from . import _asyncio_order
-from ._chunks import next_chunk, uses_version_2
+from ._chunks import COMPLETED, next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
 from ._loop import Evicted, TimerHandle, WorkflowLoop
 from ._machines import COMMAND_EVENTS, EVENTS, _close, _timer, describe_event
 from ._machines import _activity as _activities
 from ._machines._activity_handle import RunningActivity
+from ._machines._workflow_task import note_flags
 from ._seed import seed_of
 from ._source import Source, set_boundary
 from ._workflow_arguments import decode_arguments
@@ -198,6 +199,8 @@ class WorkflowRun:
             if self.commands and (runs_code or self.closed):
                 self._refuse_command(self.commands[0])
             if runs_code and not self.closed:
+                if end < count and types[end] == COMPLETED:  # its flags are about the code that runs now
+                    note_flags(self, events[end])
                 self._run_code()
 
     def take_commands(self) -> list[Command]:

@@ -96,11 +96,11 @@ class RunningActivity(ActivityHandle[Any]):
                 self._take_cancel()
             else:
                 self._finish()
-        elif turn is Turn.BEGIN:
+        elif self._cancel_asked:  # before the first turn: there is nobody to take what becomes of it
+            self._turn = None
+            super().cancel()
+        else:
             self._next = Turn.WAIT
-            if self._cancel_asked:
-                self._turn = None
-                super().cancel()
 
     def _finish(self) -> None:
         self._turn = None

@@ -29,8 +29,13 @@ def _on_started(run: WorkflowRun, event: HistoryEvent) -> None:
 
 
 def _on_completed(run: WorkflowRun, event: HistoryEvent) -> None:
-    attributes = event.workflow_task_completed_event_attributes
     run.completions_recorded = True
+    note_flags(run, event)
+
+
+def note_flags(run: WorkflowRun, event: HistoryEvent) -> None:
+    """Take note of the behaviours under which a workflow task was completed."""
+    attributes = event.workflow_task_completed_event_attributes
     if attributes.HasField("sdk_metadata"):
         metadata = attributes.sdk_metadata
         if metadata.lang_used_flags:
