@@ -85,12 +85,11 @@ def definitions(program: dict[str, Any]) -> dict[str, Any]:
 async def on_the_real_server(target: str) -> AsyncIterator[Scene]:
     """The reference: official worker, real server."""
     program = load("temporalio")
-    official = await temporalio.client.Client.connect(target)
-    worker = temporalio.worker.Worker(
-        official, workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(), **definitions(program)
-    )
-    async with worker, await Client.connect(target) as client:
-        yield Scene(client, program)
+    async with await Client.connect(target, wait=20) as client:
+        official = await temporalio.client.Client.connect(target)
+        runner = temporalio.worker.UnsandboxedWorkflowRunner()
+        async with temporalio.worker.Worker(official, workflow_runner=runner, **definitions(program)):
+            yield Scene(client, program)
 
 
 @asynccontextmanager
