@@ -305,6 +305,12 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         [(8, 5, "MARKER_RECORDED is 1 ns earlier than the event before")],
     ),
     (
+        "a signal that waited for the workflow task came before it started",
+        [started(), *task(2), event(5, "WorkflowExecutionSignaled", signal_name="s", time_ns=T0 + 3 * SECOND - 1)],
+        {},
+        [(8, 5, "WORKFLOW_EXECUTION_SIGNALED is 1 ns earlier than the event before")],
+    ),
+    (
         "signal twice",
         [
             started(),

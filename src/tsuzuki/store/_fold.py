@@ -30,6 +30,23 @@ CLOSED_AS: Final = {
 }
 
 
+_FROM_OUTSIDE: Final = frozenset(
+    {
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+        EventType.EVENT_TYPE_TIMER_FIRED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    }
+)
+"""Events that may wait for a workflow task to end. They keep the time at which they came, as on the real server, so
+they may be earlier than the end of that task, but not than its start."""
+_STARTED_LATE: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+"""Written when the attempt has ended, with the time at which it began, as on the real server."""
+
+
 class Finding(NamedTuple):
     """Something that a history says and must not."""
 
@@ -45,6 +62,8 @@ class Folded:
     started: WorkflowExecutionStartedEventAttributes | None = None
     last_event_id: int = 0
     last_time_ns: int = 0
+    last_outside_ns: int = 0
+    """Time of the last event that came from outside, or of the last start of a workflow task."""
     status: int = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
     closed_ns: int | None = None
     successor: str = ""
@@ -85,9 +104,17 @@ class Folded:
             self.note(event, 7, f"event {event.event_id} is {name}")
         if self.closed:
             self.note(event, 7, f"{name} after the run was closed")
+        if event.event_type != _STARTED_LATE:
+            self._order_in_time(event, name)
+
+    def _order_in_time(self, event: HistoryEvent, name: str) -> None:
         time_ns = event.event_time.ToNanoseconds()
-        if time_ns < self.last_time_ns:
-            self.note(event, 8, f"{name} is {self.last_time_ns - time_ns} ns earlier than the event before")
+        outside = event.event_type in _FROM_OUTSIDE
+        not_before_ns = self.last_outside_ns if outside else self.last_time_ns
+        if time_ns < not_before_ns:
+            self.note(event, 8, f"{name} is {not_before_ns - time_ns} ns earlier than the event before")
+        if outside or event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            self.last_outside_ns = max(time_ns, self.last_outside_ns)
         self.last_time_ns = max(time_ns, self.last_time_ns)
 
     def _close(self, event: HistoryEvent) -> None:
