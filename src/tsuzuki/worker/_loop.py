@@ -224,6 +224,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 waiting.append(entry)
         self._conditions[:] = waiting
 
+    def has_waiting(self) -> bool:
+        """Tell whether any task is not done."""
+        return any(not task.done() for task in self._tasks)
+
     def destroy(self) -> None:
         """Throw away everything that is still waiting; called inside `enter`, with the owner refusing to act.
 

@@ -216,7 +216,7 @@ class WorkflowRun:
         """Throw the run away; its code gets no further, wherever it waits."""
         self._evicting = True
         self.replaying = True
-        if self._primary is not None:
+        if self.loop.has_waiting():
             entered = self.loop.enter()
             try:
                 with warnings.catch_warnings():
