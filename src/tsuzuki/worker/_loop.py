@@ -362,7 +362,7 @@ def _unwind(coroutine: Any) -> None:
 def _finish_generator(generator: AsyncGenerator[Any, Any]) -> None:
     closing = generator.aclose()
     try:
-        closing.send(None)  # type: ignore[attr-defined]
+        closing.send(None)
     except BaseException:
         return
     _unwind(closing)
