@@ -43,6 +43,23 @@ class LoopOwner(Protocol):
     def check_may_act(self, action: str) -> None: ...
 
 
+class _Nobody:
+    """Stands in for the run of a loop that was abandoned, so that the two are not garbage in a circle."""
+
+    time_ns = 0
+    replaying = True
+    failed_by: BaseException | None = None
+
+    def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
+        raise Evicted("start a timer")
+
+    def cancel_timer(self, handle: TimerHandle) -> None:
+        pass
+
+    def check_may_act(self, action: str) -> None:
+        raise Evicted(action)
+
+
 class Evicted(BaseException):
     """Raised into workflow code that tries to do something while its run is being thrown away."""
 
@@ -133,7 +150,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, owner: LoopOwner, order_base: int) -> None:
         self.workflow_runtime: Any = owner
-        self._owner = owner
+        self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
         self._order = order_base << 16
@@ -240,6 +257,14 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             _unwind(task.get_coro())
         self._ready.clear()
         self._tasks.clear()
+
+    def abandon(self) -> None:
+        """Let go of the run; nothing runs here any more."""
+        self._owner = _NOBODY
+        self.workflow_runtime = None
+        self._ready.clear()
+        self._tasks.clear()
+        self._conditions.clear()
 
     # ---- asyncio ---------------------------------------------------------------------------------------
 
@@ -367,6 +392,8 @@ def _finish_generator(generator: AsyncGenerator[Any, Any]) -> None:
         return
     _unwind(closing)
 
+
+_NOBODY: Final = _Nobody()
 
 _NOT_ALLOWED: Final = {
     "call_soon_threadsafe": "threads; let an activity do the work",
