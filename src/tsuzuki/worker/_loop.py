@@ -117,6 +117,9 @@ class ReadyHandle(asyncio.Handle):
         self._context = context
         self._cancelled = False
 
+    def __repr__(self) -> str:
+        return f"<ReadyHandle {self._callback!r}{' cancelled' if self._cancelled else ''}>"
+
 
 class TimerHandle(asyncio.TimerHandle):
     """A durable timer that asyncio asked for.
@@ -255,8 +258,11 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._conditions.clear()
         for task in reversed(self._tasks):  # inner tasks were made after those that wait for them
             _unwind(task.get_coro())
-        self._ready.clear()
-        self._tasks.clear()
+            waiter = getattr(task, "_fut_waiter", None)
+            if waiter is not None:
+                # Lets go of the task, so that the two are not garbage in a circle. A handle's own `cancel`
+                # would ask for something.
+                asyncio.Future.cancel(waiter)
 
     def abandon(self) -> None:
         """Let go of the run; nothing runs here any more."""

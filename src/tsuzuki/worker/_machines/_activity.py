@@ -142,6 +142,8 @@ class ActivityMachine:
 
     def forget(self) -> None:
         """Let go of the handle and the command."""
+        if self.handle is not None:
+            self.handle.let_go()
         self.handle = self.command = None
 
     def describe(self, event_type: int) -> str:
