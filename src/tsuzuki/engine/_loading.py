@@ -61,9 +61,10 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             run.buffered.append(event)
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
-        activities.watch_deadline(run, activity)
         if activity.state == ActivityState.SCHEDULED and not activities.backs_off(activity, moment.now_ns):
-            run.ready_activities.append(activity.scheduled_event_id)
+            activities.offer(run, activity)
+        else:
+            activities.watch_deadline(run, activity)
     run.touched_activities.clear()
     run.forgotten_activities.clear()
     settle_lost_work(run, incarnation, moment)
