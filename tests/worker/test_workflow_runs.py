@@ -210,8 +210,8 @@ async def mended() -> str:
     return "mended"
 
 
-def test_a_stuck_workflow_task_is_logged_in_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
-    run = ScriptedRun(broken, cached=False)
+def test_a_stuck_workflow_task_is_logged_in_growing_intervals(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
+    run = ScriptedRun(broken, cached=cached)
     run.workflow_task()
     run.complete_activity("1", 1)
     task = run.start_workflow_task()
