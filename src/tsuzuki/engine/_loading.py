@@ -68,6 +68,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
     run.touched_activities.clear()
     run.forgotten_activities.clear()
     settle_lost_work(run, incarnation, moment)
+    run.new_wakes = [(due_ns, key) for key, due_ns in run.wakes.items()]  # not those that history has seen pass
     return run
 
 
