@@ -62,7 +62,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
         activities.watch_deadline(run, activity)
-        if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns <= moment.now_ns:
+        if activity.state == ActivityState.SCHEDULED and not activities.backs_off(activity, moment.now_ns):
             run.ready_activities.append(activity.scheduled_event_id)
     run.touched_activities.clear()
     run.forgotten_activities.clear()
