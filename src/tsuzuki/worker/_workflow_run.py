@@ -44,6 +44,7 @@ from ._machines._activity_handle import RunningActivity
 from ._machines._workflow_task import note_flags
 from ._seed import seed_of
 from ._source import Source, set_boundary
+from ._watchdog import Watch
 from ._workflow_arguments import decode_arguments
 from ._workflow_info import build_info
 
@@ -63,6 +64,8 @@ class RunSettings:
     task_queue: str
     data_converter: DataConverter
     failure_exception_types: tuple[type[BaseException], ...] = ()
+    determinism_guard: bool = True
+    watch: Watch | None = None
 
 
 class WorkflowRun:
@@ -145,7 +148,11 @@ class WorkflowRun:
         self._random: random.Random | None = None
         self._info: Info | None = None
         self._memo: Mapping[str, Any] | None = None
-        self.loop: WorkflowLoop = WorkflowLoop(self, zlib.crc32(original_run_id.encode()))  # type: ignore[abstract]
+        self.loop: WorkflowLoop = WorkflowLoop(  # type: ignore[abstract]
+            self,
+            zlib.crc32(original_run_id.encode()),
+            guarded=settings.determinism_guard and definition.sandboxed,
+        )
         self.own_context: contextvars.Context = contextvars.Context()
         # What workflow code has done so far.
         self.workflow: Any = None
@@ -319,25 +326,31 @@ class WorkflowRun:
             self.first_task_started_ns = self.time_ns
         entered = self.loop.enter()
         try:
-            try:
-                signals, self.signal_jobs = self.signal_jobs, []
-                if signals:
-                    self._prepare()
-                    self._apply(signals)
-                if self.jobs:
-                    jobs, self.jobs = self.jobs, []
-                    self._apply(jobs)
-                while self.follow_up_jobs and not self.finished:
-                    jobs, self.follow_up_jobs = self.follow_up_jobs, []
-                    self._apply(jobs)
-            except Exception as error:
-                if self.finished or error is self.failed_by or not self.is_failure(error):
-                    raise
-                _close.fail(self, error)
-            if self.finished:
-                self._put_closing_command_last()
+            if self._settings.watch is None:
+                self._run_jobs()
+            else:
+                self._settings.watch.call(self, self._run_jobs)
         finally:
             self.loop.leave(entered)
+
+    def _run_jobs(self) -> None:
+        try:
+            signals, self.signal_jobs = self.signal_jobs, []
+            if signals:
+                self._prepare()
+                self._apply(signals)
+            if self.jobs:
+                jobs, self.jobs = self.jobs, []
+                self._apply(jobs)
+            while self.follow_up_jobs and not self.finished:
+                jobs, self.follow_up_jobs = self.follow_up_jobs, []
+                self._apply(jobs)
+        except Exception as error:
+            if self.finished or error is self.failed_by or not self.is_failure(error):
+                raise
+            _close.fail(self, error)
+        if self.finished:
+            self._put_closing_command_last()
 
     def _apply(self, jobs: list[tuple[Any, ...]]) -> None:
         for job, *arguments in jobs:

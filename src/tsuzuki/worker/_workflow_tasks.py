@@ -28,8 +28,10 @@ from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import WorkflowService
 from tsuzuki.workflow import NondeterminismError, WorkflowDefinition, definition_of
 
+from . import _guard
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
+from ._watchdog import Watch
 from ._workflow_run import RunSettings, WorkflowRun
 
 SDK_NAME: Final = "tsuzuki"
@@ -69,6 +71,8 @@ class WorkflowTaskProcessor:
         max_cached_workflows: How many runs to keep; 0 makes every workflow task a full replay.
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task, in every
             workflow of this worker.
+        determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
+        watch: Breaks workflow code off that does not yield; None to let it.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -88,6 +92,8 @@ class WorkflowTaskProcessor:
         sticky_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
         max_cached_workflows: int = 1000,
         failure_exception_types: Sequence[type[BaseException]] = (),
+        determinism_guard: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self._service = service
         self._namespace = namespace
@@ -98,7 +104,11 @@ class WorkflowTaskProcessor:
             task_queue=task_queue,
             data_converter=data_converter,
             failure_exception_types=tuple(failure_exception_types),
+            determinism_guard=determinism_guard,
+            watch=watch,
         )
+        if determinism_guard:
+            _guard.install(it.run.__module__ for it in self._definitions.values() if it.sandboxed)
         self._cache = RunCache(max_cached_workflows)
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()

@@ -45,6 +45,8 @@ from ._definition import (
     run,
 )
 from ._exceptions import (
+    DeadlockError,
+    DeterminismError,
     NondeterminismError,
     NotAllowedInWorkflowError,
     NotInWorkflowError,
@@ -60,6 +62,8 @@ __all__ = [
     "ActivityCancellationType",
     "ActivityConfig",
     "ActivityHandle",
+    "DeadlockError",
+    "DeterminismError",
     "Info",
     "LoggerAdapter",
     "NondeterminismError",
