@@ -72,6 +72,7 @@ class Execution:
         "ready_workflow_task",
         "request_ids",
         "run_id",
+        "run_timeout_ns",
         "search_attributes",
         "signal_count",
         "start_request_id",
@@ -109,6 +110,7 @@ class Execution:
         self.parent_workflow_id = ""
         self.parent_run_id = ""
         self.workflow_task_timeout_ns = 0
+        self.run_timeout_ns = 0
         self.started_ns = 0
         self.execution_ns = 0
         self.memo = _NO_MEMO

@@ -146,15 +146,15 @@ class ActivityTasks:
 
     def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
         asked = activity.asked
-        response = PollActivityTaskQueueResponse(
-            task_token=activity_token(run.key, activity.scheduled_event_id, activity.attempt),
-            workflow_namespace=run.namespace,
-            activity_id=asked.activity_id,
-            attempt=activity.attempt,
-        )
+        response = PollActivityTaskQueueResponse()
+        response.task_token = activity_token(run.key, activity.scheduled_event_id, activity.attempt)
+        response.workflow_namespace = run.namespace
+        response.activity_id = asked.activity_id
+        response.attempt = activity.attempt
         response.workflow_type.name = run.workflow_type
-        response.workflow_execution.workflow_id = run.workflow_id
-        response.workflow_execution.run_id = run.run_id
+        execution = response.workflow_execution
+        execution.workflow_id = run.workflow_id
+        execution.run_id = run.run_id
         response.activity_type.name = asked.activity_type.name
         if asked.HasField("input"):
             response.input.CopyFrom(asked.input)

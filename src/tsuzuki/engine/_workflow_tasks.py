@@ -108,14 +108,14 @@ class WorkflowTasks:
 
     def _response(self, run: Execution, sticky: bool) -> PollWorkflowTaskQueueResponse:
         task = run.workflow_task
-        response = PollWorkflowTaskQueueResponse(
-            task_token=workflow_token(run.key, task.stamp),
-            previous_started_event_id=run.previous_started_event_id,
-            started_event_id=task.started_event_id,
-            attempt=task.attempt,
-        )
-        response.workflow_execution.workflow_id = run.workflow_id
-        response.workflow_execution.run_id = run.run_id
+        response = PollWorkflowTaskQueueResponse()
+        response.task_token = workflow_token(run.key, task.stamp)
+        response.previous_started_event_id = run.previous_started_event_id
+        response.started_event_id = task.started_event_id
+        response.attempt = task.attempt
+        execution = response.workflow_execution
+        execution.workflow_id = run.workflow_id
+        execution.run_id = run.run_id
         response.workflow_type.name = run.workflow_type
         queue = response.workflow_execution_task_queue
         queue.name = run.task_queue

@@ -261,7 +261,7 @@ def start_activity(
         attributes.activity_id = machine.activity_id
         if args:
             try:
-                attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
+                run.payload_converter.write_payloads(args, attributes.input)
             except PayloadEncodeError as error:
                 raise _argument_error(activity, name, error, source) from error
         summary = options.get("summary")

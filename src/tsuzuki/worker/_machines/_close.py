@@ -69,7 +69,7 @@ def complete(run: WorkflowRun, result: Any) -> None:
         message = Command(command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION)
         attributes = message.complete_workflow_execution_command_attributes
         try:
-            attributes.result.payloads.extend(run.payload_converter.to_payloads((result,)))
+            run.payload_converter.write_payloads((result,), attributes.result)
         except PayloadEncodeError as error:
             raise PayloadEncodeError(
                 f"{run.source}: the result of workflow {run.workflow_type!r}: {error}",
