@@ -16,6 +16,7 @@ from typing import Final
 from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.sdk.v1 import UserMetadata
 
 from .activity import ENDS, Activity, link_started_event
 from .apply import APPLY
@@ -87,6 +88,7 @@ class Execution:
         "task_queue",
         "timers",
         "touched_activities",
+        "user_metadata",
         "waiters",
         "wakes",
         "workflow_id",
@@ -107,6 +109,7 @@ class Execution:
         self.started: WorkflowExecutionStartedEventAttributes
         self.workflow_type = ""
         self.task_queue = ""
+        self.user_metadata: UserMetadata | None = None
         self.parent_workflow_id = ""
         self.parent_run_id = ""
         self.workflow_task_timeout_ns = 0

@@ -62,12 +62,14 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             run.buffered.append(event)
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
-        activities.watch_deadline(run, activity)
-        if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns <= moment.now_ns:
-            run.ready_activities.append(activity.scheduled_event_id)
+        if activity.state == ActivityState.SCHEDULED and not activities.backs_off(activity, moment.now_ns):
+            activities.offer(run, activity)
+        else:
+            activities.watch_deadline(run, activity)
     run.touched_activities.clear()
     run.forgotten_activities.clear()
     settle_lost_work(run, incarnation, moment)
+    run.new_wakes = [(due_ns, key) for key, due_ns in run.wakes.items()]  # not those that history has seen pass
     return run
 
 
