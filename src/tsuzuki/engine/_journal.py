@@ -120,7 +120,7 @@ class Journal:
         """Something else than a commit broke: what is not on its way to the disk is lost, as after a failed one."""
         lost, self._open = self._open, _Flight()
         self._on_failed(error)
-        _tell(lost.callbacks, error)
+        self._tell(lost.waiters, error)
 
     def reset(self) -> None:
         """Forget what was to be written: the engine starts over from the store."""
