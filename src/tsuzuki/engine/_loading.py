@@ -16,6 +16,7 @@ from tsuzuki.core.activity import ActivityState
 from tsuzuki.core.apply import APPLY
 from tsuzuki.core.execution import RUNNING, Execution
 from tsuzuki.core.moment import Moment
+from tsuzuki.core.times import time_ns
 from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.store import ActivityRow, Store, StoredRun
@@ -59,6 +60,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             apply = APPLY.get(event.event_type)
             if apply is not None:
                 apply(run, event)
+            run.last_event_ns = max(run.last_event_ns, time_ns(event.event_time))
             run.buffered.append(event)
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
