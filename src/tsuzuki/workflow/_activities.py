@@ -86,9 +86,7 @@ def start_activity(
     activity: Callable[[], Awaitable[Result]], **options: Unpack[ActivityConfig]
 ) -> ActivityHandle[Result]: ...
 @overload
-def start_activity(
-    activity: Callable[[], Result], **options: Unpack[ActivityConfig]
-) -> ActivityHandle[Result]: ...
+def start_activity(activity: Callable[[], Result], **options: Unpack[ActivityConfig]) -> ActivityHandle[Result]: ...
 @overload
 def start_activity(
     activity: Callable[[Param], Awaitable[Result]], arg: Param, **options: Unpack[ActivityConfig]
@@ -145,9 +143,7 @@ def start_activity(
 
 
 @overload
-async def execute_activity(
-    activity: Callable[[], Awaitable[Result]], **options: Unpack[ActivityConfig]
-) -> Result: ...
+async def execute_activity(activity: Callable[[], Awaitable[Result]], **options: Unpack[ActivityConfig]) -> Result: ...
 @overload
 async def execute_activity(activity: Callable[[], Result], **options: Unpack[ActivityConfig]) -> Result: ...
 @overload
@@ -233,9 +229,7 @@ async def execute_activity_method(
     activity: Callable[[Self], Awaitable[Result]], **options: Unpack[ActivityConfig]
 ) -> Result: ...
 @overload
-async def execute_activity_method(
-    activity: Callable[[Self], Result], **options: Unpack[ActivityConfig]
-) -> Result: ...
+async def execute_activity_method(activity: Callable[[Self], Result], **options: Unpack[ActivityConfig]) -> Result: ...
 @overload
 async def execute_activity_method(
     activity: Callable[[Self, Param], Awaitable[Result]], arg: Param, **options: Unpack[ActivityConfig]

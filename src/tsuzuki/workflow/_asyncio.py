@@ -14,9 +14,7 @@ Result = TypeVar("Result")
 AnyFuture = TypeVar("AnyFuture", bound=asyncio.Future[Any])
 
 
-def as_completed(
-    fs: Iterable[Awaitable[Result]], *, timeout: float | None = None
-) -> Iterator[Awaitable[Result]]:
+def as_completed(fs: Iterable[Awaitable[Result]], *, timeout: float | None = None) -> Iterator[Awaitable[Result]]:
     """Return awaitables that give the results in order of completion; see `asyncio.as_completed`."""
     return asyncio.as_completed([asyncio.ensure_future(awaitable) for awaitable in fs], timeout=timeout)
 

@@ -205,9 +205,7 @@ def _mark(
 
 
 def _run_method(cls: type) -> Callable[..., Awaitable[Any]]:
-    marked = [
-        member for _, member in inspect.getmembers(cls, inspect.isfunction) if hasattr(member, _RUN_MARK)
-    ]
+    marked = [member for _, member in inspect.getmembers(cls, inspect.isfunction) if hasattr(member, _RUN_MARK)]
     own = [member for member in marked if member in cls.__dict__.values()]
     if len(own) > 1:
         names = " and ".join(member.__name__ for member in own)
