@@ -24,7 +24,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="tsuzuki-benchmark-", dir=parent))
     try:
         if arguments.profile is not None:
-            _profile.run(arguments.profile, folder, calls=arguments.calls)
+            _profile.run(arguments.profile, None if arguments.memory else folder, calls=arguments.calls)
             return
         machine = _machine.describe(folder)
         for line in machine:
@@ -73,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each (default {ROUNDS})")
     parser.add_argument("--folder", type=Path, help="where to make the databases (default: temporary folder)")
     parser.add_argument("--write", type=Path, help="also put the table into this document")
+    parser.add_argument("--memory", action="store_true", help="profile: no disk, a database in memory")
     parser.add_argument("--calls", action="store_true", help="profile: count calls (cProfile), slower")
     arguments = parser.parse_args()
     arguments.sides = arguments.sides.split(",")

@@ -17,27 +17,32 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 from benchmarks import _replay
 from benchmarks._side_tsuzuki import open_side
 
 INTERVAL_S = 0.001
-SHOWN = 35
-WAITING = ("select", "epoll", "wait", "get", "acquire")
+SHOWN = 50
+WAITING = "waiting"
+WAITS = ("EpollSelector.select", "Condition.wait", "_Committer._work", "SqliteStore.commit", "LogCopier._run")
+OURS = "tsuzuki/"
 
 
 class Sampler:
-    """Counts of (thread, area), (thread, function) by self and by inclusive time, and lines."""
+    """Counts, for each thread, what its stacks were doing: by area, by function, by line."""
 
     def __init__(self) -> None:
         self.samples = 0
+        self.waiting: Counter[str] = Counter()
         self.areas: Counter[tuple[str, str]] = Counter()
         self.own: Counter[tuple[str, str]] = Counter()
         self.inclusive: Counter[tuple[str, str]] = Counter()
         self.lines: Counter[tuple[str, str]] = Counter()
+        self._busy = False
         self._loop_thread = threading.get_ident()
-        self._names: dict[int, str] = {}
+        self._threads: dict[int, str] = {}
+        self._places: dict[CodeType, tuple[str, str]] = {}
 
     def __enter__(self) -> Sampler:
         signal.signal(signal.SIGALRM, self._sample)
@@ -48,34 +53,54 @@ class Sampler:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _sample(self, _: int, interrupted: FrameType | None) -> None:
+        if self._busy:  # a signal during the handler of the one before
+            return
+        self._busy = True
         self.samples += 1
         if interrupted is not None:
             self._note("loop", interrupted)
         for ident, frame in sys._current_frames().items():
             if ident != self._loop_thread:
-                self._note(self._name(ident), frame)
+                self._note(self._thread(ident), frame)
+        self._busy = False
 
-    def _name(self, ident: int) -> str:
-        if ident not in self._names:
-            self._names.update({thread.ident or 0: thread.name for thread in threading.enumerate()})
-        return self._names.get(ident, "?")
+    def _thread(self, ident: int) -> str:
+        if ident not in self._threads:
+            self._threads.update({thread.ident or 0: thread.name for thread in threading.enumerate()})
+        return self._threads.get(ident, "?")
 
     def _note(self, thread: str, top: FrameType) -> None:
-        self.areas[thread, _area(top)] += 1
-        self.own[thread, _function(top)] += 1
-        self.lines[thread, f"{_short(top)}:{top.f_lineno}"] += 1
+        area, function = self._place(top.f_code)
+        if area == WAITING:
+            self.waiting[thread] += 1
+            return
+        self.areas[thread, area] += 1
+        self.own[thread, function] += 1
+        self.lines[thread, f"{function}:{top.f_lineno}"] += 1
         seen: set[str] = set()
         frame: FrameType | None = top
         while frame is not None:
-            name = _function(frame)
-            if name not in seen:
-                seen.add(name)
-                self.inclusive[thread, name] += 1
+            area, function = self._place(frame.f_code)
+            if function not in seen and area.startswith(OURS):
+                seen.add(function)
+                self.inclusive[thread, function] += 1
             frame = frame.f_back
+
+    def _place(self, code: CodeType) -> tuple[str, str]:
+        place = self._places.get(code)
+        if place is None:
+            parts = code.co_filename.split("/")
+            name = f"{'/'.join(parts[-2:])} {code.co_qualname}"
+            place = self._places[code] = (WAITING if name.endswith(WAITS) else _area(parts), name)
+        return place
 
     def report(self, seconds: float, work: str, count: int) -> None:
         per = seconds / count * 1e6
         print(f"{work}: {count:,} in {seconds:.2f} s = {per:,.0f} us each ({self.samples:,} samples)\n")
+        print("threads: share of real time not spent waiting (for input, a lock or the disk)")
+        for thread, hits in self.waiting.items():
+            print(f"  {1 - hits / self.samples:6.1%}  {thread}")
+        print()
         for title, counts in (
             ("by area, own time", self.areas),
             ("by function, own time", self.own),
@@ -89,12 +114,12 @@ class Sampler:
             print()
 
 
-def run(letter: str, folder: Path, *, calls: bool) -> None:
-    """Print the profile of one of the measurements a to d."""
+def run(letter: str, folder: Path | None, *, calls: bool) -> None:
+    """Print the profile of one of the measurements a to d; without a folder on a database in memory."""
     asyncio.run(_run(letter, folder, calls=calls))
 
 
-async def _run(letter: str, folder: Path, *, calls: bool) -> None:
+async def _run(letter: str, folder: Path | None, *, calls: bool) -> None:
     if letter == "d":
         task = await _replay.recorded_task(folder, _replay.STEPS)
         count = len(task.history.events) * _replay.REPLAYS
@@ -131,22 +156,10 @@ async def _measured(unit: str, count: int, work: Callable[[], Awaitable[float]],
     print(f"processor time of this process: {(time.process_time() - used) / seconds:.2f} cores")
 
 
-def _area(frame: FrameType) -> str:
-    """The folder under tsuzuki, or the library; waiting for something to happen is its own area."""
-    if frame.f_code.co_name in WAITING:
-        return f"waiting ({frame.f_code.co_name})"
-    parts = Path(frame.f_code.co_filename).parts
-    for root, depth in (("tsuzuki", 2), ("site-packages", 1), ("python3.11", 1)):
-        if root in parts:
-            inside = parts[len(parts) - parts[::-1].index(root) :]
-            return "/".join(inside[:depth]) if root == "tsuzuki" else inside[0]
-    return parts[-1]
-
-
-def _short(frame: FrameType) -> str:
-    parts = Path(frame.f_code.co_filename).parts
+def _area(parts: list[str]) -> str:
+    """The file of ours, or the library."""
+    if "tsuzuki" in parts:
+        return OURS + "/".join(parts[len(parts) - parts[::-1].index("tsuzuki") :])
+    if "site-packages" in parts:
+        return parts[parts.index("site-packages") + 1]
     return "/".join(parts[-2:])
-
-
-def _function(frame: FrameType) -> str:
-    return f"{_short(frame)} {frame.f_code.co_qualname}"

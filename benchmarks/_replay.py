@@ -44,7 +44,7 @@ async def _measure(folder: Path, rounds: int) -> list[Row]:
     return [Row("d", f"replay of {events:,} events", Series.of(rates).show(" events/s"))]
 
 
-async def recorded_task(folder: Path, steps: int) -> PollWorkflowTaskQueueResponse:
+async def recorded_task(folder: Path | None, steps: int) -> PollWorkflowTaskQueueResponse:
     """Run `steps` activities and give the last workflow task of that run, with its whole history."""
     side = await open_side(folder)
     try:

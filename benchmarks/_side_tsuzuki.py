@@ -55,9 +55,9 @@ class TsuzukiSide:
         await self.client.__aexit__(None, None, None)
 
 
-async def open_side(folder: Path) -> TsuzukiSide:
-    """Create the database in `folder` and start the worker."""
-    client = await Client.connect(f"sqlite:///{folder / 'tsuzuki.db'}")
+async def open_side(folder: Path | None) -> TsuzukiSide:
+    """Create the database in `folder`, or in memory, and start the worker."""
+    client = await Client.connect("sqlite://" if folder is None else f"sqlite:///{folder / 'tsuzuki.db'}")
     await client.__aenter__()
     side = TsuzukiSide(client)
     await side.start()

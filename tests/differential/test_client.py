@@ -57,8 +57,8 @@ class Scene:
 
     async def start(self, name: str, *args: Any, **options: Any) -> Any:
         """Start a workflow of the worker."""
-        given = {"id": self.id, "task_queue": "q", "execution_timeout": SHORT} | options
-        return await self.client.start_workflow(name, args=args, **given)  # type: ignore[misc]
+        given: dict[str, Any] = {"id": self.id, "task_queue": "q", "execution_timeout": SHORT} | options
+        return await self.client.start_workflow(name, args=args, **given)
 
 
 def load(package: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
 
-from test_official_replayer import Official, ours, program
+from test_official_replayer import Official, Ours, program
 
 PROGRAMS = 16
 SECONDS_SCALE = 0.1
@@ -82,6 +82,8 @@ async def record(client: Any, queue: str) -> list[list[HistoryEvent]]:
     handles = [
         await client.start_workflow("Program", tree, id=f"program-{uuid.uuid4()}", task_queue=queue) for tree in trees()
     ]
+    for handle in handles[::3]:
+        await handle.signal("poke", 1)
     for handle in handles[::4]:
         await handle.cancel()
     async with asyncio.timeout(CLOSED_WITHIN_S):
@@ -102,7 +104,7 @@ async def test_official_histories_replay_on_ours(real_server: str) -> None:
         histories = await record(client, queue)
     settings = RunSettings("default", queue, DataConverter.default)
     for tree, events in zip(trees(), histories, strict=True):
-        run = WorkflowRun(settings, tsuzuki.workflow.definition_of(ours), events[0], "id", "run")
+        run = WorkflowRun(settings, tsuzuki.workflow.definition_of(Ours), events[0], "id", "run")
         run.activate(events, replay_only=True)
         assert run.closed, tree
         run.evict()
@@ -112,7 +114,7 @@ async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> Non
     queue = f"queue-{uuid.uuid4()}"
     async with (
         await Client.connect(real_server) as client,
-        Worker(client, task_queue=queue, workflows=[ours], activities=[our_activity]),
+        Worker(client, task_queue=queue, workflows=[Ours], activities=[our_activity]),
     ):
         histories = await record(client, queue)
     replayer = temporalio.worker.Replayer(

@@ -29,6 +29,7 @@ START: dict[str, Any] = {"id": "w", "task_queue": "q"}
         ({"id": ""}, "the workflow id is empty; it must have 1 to 1000 characters"),
         ({"id": "x" * 1001}, "the workflow id has 1001 characters .*; the bound is 1000"),
         ({"id": "a\0b"}, "the workflow id 'a.x00b' contains a NUL character at position 1"),
+        ({"id": "a\ud800"}, "the workflow id 'a.ud800' contains half of a surrogate pair"),
         ({"id": 5}, r"the workflow id is 5 \(int\); it must be a str"),
         ({"id": None}, r"the workflow id is None \(NoneType\); it must be a str"),
         ({"task_queue": ""}, "the task queue is empty"),

@@ -117,6 +117,14 @@ async def test_a_detail_of_an_unknown_type_is_passed_over() -> None:
     assert caught.value.detail is None
 
 
+async def test_a_message_too_large_for_grpc_says_its_size_and_the_way_out() -> None:
+    service, _ = remote(RPCError("grpc: received message larger than max 4", RPCStatusCode.RESOURCE_EXHAUSTED, b""))
+    request = rpc.StartWorkflowExecutionRequest(workflow_id="x" * 5000)
+    with pytest.raises(ServiceError, match=r"start_workflow_execution of 5,003 bytes .*pass a reference") as caught:
+        await service.start_workflow_execution(request)
+    assert caught.value.status is StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_it_is_not_local_and_watches_nothing() -> None:
     service, _ = remote(rpc.GetSystemInfoResponse())
     assert service.local is False

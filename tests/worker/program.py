@@ -22,11 +22,20 @@ from datetime import timedelta
 from typing import Any
 
 
-def make_workflow(workflow: Any, activity_error: type[BaseException]) -> Any:
-    """Return the interpreter as a coroutine function for one package's `workflow` module."""
+def make_workflow(workflow: Any, activity_error: type[BaseException]) -> tuple[Any, Any]:
+    """Return the interpreter, and a signal handler, for one package's `workflow` module.
 
-    async def interpret(program: list[Any]) -> list[str]:
-        steps: list[str] = []
+    Both take the list of steps that the workflow has done; a signal is a step, and every other one also calls
+    an activity.
+    """
+
+    async def poke(steps: list[str], number: int) -> None:
+        steps.append(f"signal {number}")
+        if number % 2:
+            await workflow.execute_activity("poked", start_to_close_timeout=timedelta(hours=1))
+            steps.append("poked")
+
+    async def interpret(steps: list[str], program: list[Any]) -> list[str]:
 
         async def run(node: list[Any]) -> None:
             await INSTRUCTIONS[node[0]](*node[1:])
@@ -113,4 +122,4 @@ def make_workflow(workflow: Any, activity_error: type[BaseException]) -> Any:
         await call("did " + ", ".join(steps), 0)  # so that history shows what the code saw
         return steps
 
-    return interpret
+    return interpret, poke

@@ -43,6 +43,7 @@ _WORDS: Final = {
     "WorkflowExecutionFailed": "Failed",
     "WorkflowExecutionCanceled": "Canceled",
     "WorkflowExecutionCancelRequested": "CancelRequested",
+    "WorkflowExecutionSignaled": "Signaled",
 }
 
 
@@ -180,6 +181,13 @@ class ScriptedRun:
     def request_cancel(self, reason: str = "") -> None:
         """Somebody asks for the workflow's cancellation."""
         self.add("WORKFLOW_EXECUTION_CANCEL_REQUESTED").cause = reason
+
+    def signal(self, name: str, *args: Any) -> None:
+        """Somebody sends a signal."""
+        signaled = self.add("WORKFLOW_EXECUTION_SIGNALED")
+        signaled.signal_name = name
+        if args:
+            signaled.input.payloads.extend(CONVERTER.to_payloads(args))
 
     def advance(self, duration: timedelta) -> None:
         """Let time pass."""

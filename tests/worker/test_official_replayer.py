@@ -24,15 +24,36 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 import tsuzuki.exceptions
 import tsuzuki.workflow
 
-ours = tsuzuki.workflow.defn(name="Program")(make_workflow(tsuzuki.workflow, tsuzuki.exceptions.ActivityError))
-_official = make_workflow(temporalio.workflow, temporalio.exceptions.ActivityError)
+_our_run, _our_poke = make_workflow(tsuzuki.workflow, tsuzuki.exceptions.ActivityError)
+_official_run, _official_poke = make_workflow(temporalio.workflow, temporalio.exceptions.ActivityError)
+
+
+@tsuzuki.workflow.defn(name="Program")
+class Ours:
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    @tsuzuki.workflow.run
+    async def run(self, program: list[Any]) -> list[str]:
+        return await _our_run(self.steps, program)  # type: ignore[no-any-return]
+
+    @tsuzuki.workflow.signal
+    async def poke(self, number: int) -> None:
+        await _our_poke(self.steps, number)
 
 
 @temporalio.workflow.defn(name="Program")
 class Official:
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
     @temporalio.workflow.run
     async def run(self, program: list[Any]) -> list[str]:
-        return await _official(program)  # type: ignore[no-any-return]
+        return await _official_run(self.steps, program)  # type: ignore[no-any-return]
+
+    @temporalio.workflow.signal
+    async def poke(self, number: int) -> None:
+        await _official_poke(self.steps, number)
 
 
 async def replay_officially(run: ScriptedRun) -> None:
@@ -43,7 +64,7 @@ async def replay_officially(run: ScriptedRun) -> None:
 
 def play(run: ScriptedRun, chance: random.Random, *, events_max: int = 60) -> None:
     """Let random things happen, several of them before each workflow task, until the run closes."""
-    cancels_left = 1
+    cancels_left, signals_left = 1, 3
     for _ in range(events_max):
         if chance.random() < 0.05:
             run.lose_workflow_task()
@@ -57,7 +78,10 @@ def play(run: ScriptedRun, chance: random.Random, *, events_max: int = 60) -> No
         happened = False
         while not happened or chance.random() < 0.5:
             activities, timers = run.pending_activities(), run.pending_timers()
-            if cancels_left and (chance.random() < 0.05 or not (activities or timers)):
+            if signals_left and chance.random() < 0.1:
+                run.signal("poke", signals_left)
+                signals_left -= 1
+            elif cancels_left and (chance.random() < 0.05 or not (activities or timers)):
                 run.request_cancel()
                 cancels_left = 0
             elif activities and (chance.random() < 0.6 or not timers):
@@ -104,7 +128,7 @@ def program(chance: random.Random, depth: int) -> list[Any]:
 @given(seed=st.integers(0, 2**32))
 async def test_random_programs_replay_on_the_official_sdk(seed: int) -> None:
     chance = random.Random(seed)
-    run = ScriptedRun(ours, tree := program(chance, 3), cached=chance.random() < 0.5)
+    run = ScriptedRun(Ours, tree := program(chance, 3), cached=chance.random() < 0.5)
     note(f"seed {seed}: {tree}")
     play(run, chance)
     note(run.notation())
@@ -121,6 +145,6 @@ FIXED: Sequence[tuple[str, list[Any]]] = [
 @pytest.mark.parametrize(("name", "tree"), FIXED)
 @pytest.mark.parametrize("seed", range(8))
 async def test_chosen_programs_replay_on_the_official_sdk(name: str, tree: list[Any], seed: int) -> None:
-    run = ScriptedRun(ours, tree, cached=True)
+    run = ScriptedRun(Ours, tree, cached=True)
     play(run, random.Random(seed))
     await replay_officially(run)

@@ -90,7 +90,8 @@ class Client:
 
         Raises:
             InvalidArgumentError: The target is none of the forms.
-            ServiceUnavailableError: The server cannot be reached, or the database not be opened.
+            ServiceUnavailableError: The server cannot be reached.
+            StoreError: The database cannot be used; the class and message say why and what to do.
         """
         parsed = parse_target(target)
         identity = identity or default_identity()

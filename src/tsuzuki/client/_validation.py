@@ -16,10 +16,10 @@ UNSET: Final[Any] = object()
 
 
 def check_name(label: str, value: object) -> None:
-    """Refuse an id or name that is not a string of 1 to 1000 characters without NUL."""
+    """Refuse an id or name that is not a Unicode text of 1 to 1000 characters without NUL."""
     if type(value) is not str and not isinstance(value, str):
         raise InvalidArgumentError(f"{label} is {value!r} ({type(value).__qualname__}); it must be a str")
-    if not value or len(value) > ID_LENGTH_MAX or "\0" in value:
+    if not value or len(value) > ID_LENGTH_MAX or "\0" in value or not (value.isascii() or _is_unicode(value)):
         raise InvalidArgumentError(_name_problem(label, value))
 
 
@@ -28,7 +28,17 @@ def _name_problem(label: str, value: str) -> str:
         return f"{label} is empty; it must have 1 to {ID_LENGTH_MAX} characters"
     if len(value) > ID_LENGTH_MAX:
         return f"{label} has {len(value)} characters ({value[:40]!r}...); the bound is {ID_LENGTH_MAX}"
+    if "\0" not in value:
+        return f"{label} {value[:80]!r} contains half of a surrogate pair, which is no Unicode text"
     return f"{label} {value[:80]!r} contains a NUL character at position {value.index(chr(0))}"
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_timeout(label: str, value: object) -> None:

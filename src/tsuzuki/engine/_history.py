@@ -35,22 +35,22 @@ class HistoryReading:
         engine = self._engine
         engine.check_open()
         with refusals_as_errors():
-            run_key, first_event_id = self._position(request)
+            run, first_event_id = self._position(request)
         await engine.durable_if_writable()
         close_only = request.history_event_filter_type == _CLOSE_ONLY
-        run = self._run(run_key)
+        if not _is_final(run):  # else it may have left memory meanwhile, and is at hand all the same
+            run = self._run(run.key)
         while request.wait_new_event:
-            closed = not run.is_open and run.next_event_id - 1 <= run.durable_event_id
-            if closed or (not close_only and run.durable_event_id >= first_event_id):
+            if _is_final(run) or (not close_only and run.durable_event_id >= first_event_id):
                 break
             await self._more(run)
-            if run.is_open:  # else what was waited for is at hand, though the run has left memory
-                run = self._run(run_key)
+            if not _is_final(run):
+                run = self._run(run.key)
         if close_only:
             return self._close_event(run, waited=request.wait_new_event)
         return self._page(run, first_event_id, request)
 
-    def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[int, int]:
+    def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[Execution, int]:
         if request.next_page_token:
             try:
                 run_key, first_event_id = _PAGE.unpack(request.next_page_token)
@@ -58,12 +58,12 @@ class HistoryReading:
                 raise InvalidInput(
                     "next_page_token is none of this engine's; pass the token as it was received."
                 ) from None
-            return run_key, first_event_id
+            return self._run(run_key), first_event_id
         check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
         run = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
         if run is None:
             raise NotFound(not_found_message(request.execution))
-        return run.key, 1
+        return run, 1
 
     def _run(self, run_key: int) -> Execution:
         run = self._engine.run(run_key)
@@ -116,3 +116,8 @@ class HistoryReading:
         if more:
             response.next_page_token = _PAGE.pack(run.key, last_event_id + 1)
         return response
+
+
+def _is_final(run: Execution) -> bool:
+    """True when the run is closed and all of it is on disk: it will not change any more."""
+    return not run.is_open and run.next_event_id - 1 <= run.durable_event_id

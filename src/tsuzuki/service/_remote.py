@@ -81,7 +81,7 @@ def _remote_method(name: str, rpc: _Rpc) -> Callable[[Any, Message], Awaitable[M
                 timeout=LONG_POLL_TIMEOUT if long_poll else CALL_TIMEOUT,
             )
         except RPCError as error:
-            refused = _service_error(name, error)
+            refused = _service_error(name, request, error)
             if long_poll and refused.status in _EMPTY_ANSWERS:
                 return _empty_answer(request)
             raise refused from None
@@ -99,7 +99,7 @@ def _empty_answer(request: Message) -> Message:
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
 
 
-def _service_error(name: str, error: RPCError) -> ServiceError:
+def _service_error(name: str, request: Message, error: RPCError) -> ServiceError:
     """Translate the gRPC client's error, with the first detail message whose type is known."""
     detail = None
     for packed in error.grpc_status.details:
@@ -110,7 +110,13 @@ def _service_error(name: str, error: RPCError) -> ServiceError:
         detail = message_factory.GetMessageClass(descriptor)()
         packed.Unpack(detail)
         break
-    return ServiceError(StatusCode(int(error.status)), error.message or f"{name} failed", detail)
+    status, message = StatusCode(int(error.status)), error.message or f"{name} failed"
+    if detail is None and status is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
+        message = (
+            f"{name} of {request.ByteSize():,} bytes is more than the server takes in one message ({message}). "
+            "Store the data elsewhere and pass a reference (a path, a key) instead"
+        )
+    return ServiceError(status, message, detail)
 
 
 class _Connection:

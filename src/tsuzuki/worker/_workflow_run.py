@@ -16,23 +16,29 @@ import random
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.command.v1 import Command
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 
 from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
-from tsuzuki.workflow import Info, NondeterminismError, ReadOnlyContextError, WorkflowDefinition
+from tsuzuki.workflow import (
+    Info,
+    NondeterminismError,
+    ReadOnlyContextError,
+    SignalDefinition,
+    WorkflowDefinition,
+)
 
 from . import _asyncio_order
 from ._chunks import COMPLETED, next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
 from ._loop import Evicted, TimerHandle, WorkflowLoop
-from ._machines import COMMAND_EVENTS, EVENTS, _close, _timer, describe_event
+from ._machines import COMMAND_EVENTS, EVENTS, _close, _signal, _timer, describe_event
 from ._machines import _activity as _activities
 from ._machines._activity_handle import RunningActivity
 from ._machines._workflow_task import note_flags
@@ -71,6 +77,7 @@ class WorkflowRun:
     """
 
     __slots__ = (
+        "_arguments",
         "_definition",
         "_evicting",
         "_info",
@@ -106,10 +113,12 @@ class WorkflowRun:
         "recorded_sdk",
         "replaying",
         "run_id",
+        "signal_handlers",
         "signal_jobs",
         "task_queue",
         "time_ns",
         "timer_count",
+        "waiting_signals",
         "workflow",
         "workflow_id",
     )
@@ -140,6 +149,9 @@ class WorkflowRun:
         self.own_context: contextvars.Context = contextvars.Context()
         # What workflow code has done so far.
         self.workflow: Any = None
+        self._arguments: list[Any] | None = None
+        self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
+        self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
         self.commands: deque[PendingCommand] = deque()
         self.by_event: dict[int, Machine] = {}
@@ -307,6 +319,7 @@ class WorkflowRun:
             try:
                 signals, self.signal_jobs = self.signal_jobs, []
                 if signals:
+                    self._prepare()
                     self._apply(signals)
                 if self.jobs:
                     jobs, self.jobs = self.jobs, []
@@ -340,17 +353,36 @@ class WorkflowRun:
         others = [command for command in commands if not command.terminal]
         self.commands = deque([*others, commands[closing]])
 
+    def _prepare(self) -> list[Any]:
+        """Decode the arguments and make the workflow's object, once."""
+        if self._arguments is None:
+            definition = self._definition
+            payloads = self._started.workflow_execution_started_event_attributes.input.payloads
+            arguments = decode_arguments(definition, payloads, self.payload_converter)
+            if definition.cls is not None:
+                self.workflow = definition.cls(*arguments) if definition.init_takes_args else definition.cls()
+            self._arguments = arguments
+        return self._arguments
+
     def start_workflow(self) -> None:
-        """Job: make the workflow's object and its first task."""
+        """Job: start the workflow's first task."""
         definition = self._definition
-        payloads = self._started.workflow_execution_started_event_attributes.input.payloads
-        arguments = decode_arguments(definition, payloads, self.payload_converter)
-        if definition.cls is None:
-            coroutine = self._run_workflow(definition.run, arguments)
-        else:
-            self.workflow = definition.cls(*arguments) if definition.init_takes_args else definition.cls()
-            coroutine = self._run_workflow(definition.run, [self.workflow, *arguments])
+        arguments = self._prepare()
+        if definition.cls is not None:
+            arguments = [self.workflow, *arguments]
+        coroutine = self._run_workflow(definition.run, arguments)
         self._primary = self.loop.create_task(coroutine, name="run", context=contextvars.Context())
+
+    def start_handler(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a handler as a task of its own."""
+        self.loop.create_task(self._run_handler(coroutine), name=name, context=contextvars.Context())
+
+    async def _run_handler(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except (Exception, asyncio.CancelledError) as error:
+            if not self._evicting:
+                self._end_by(error)
 
     async def _run_workflow(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
         try:
@@ -482,6 +514,11 @@ class WorkflowRun:
         """Start an activity."""
         self.check_may_act("start an activity")
         return _activities.start_activity(self, activity, args, result_type, options)
+
+    def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None:
+        """Set or remove the handler of a signal."""
+        self.check_may_act("set a signal handler")
+        _signal.set_handler(self, name, handler)
 
     async def sleep(self, seconds: float, summary: str | None) -> None:
         """Sleep on a durable timer."""

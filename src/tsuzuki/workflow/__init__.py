@@ -53,6 +53,7 @@ from ._exceptions import (
 from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
 from ._runtime import Runtime
+from ._signals import SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
 from ._unsafe import unsafe
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "ReadOnlyContextError",
     "RootInfo",
     "Runtime",
+    "SignalDefinition",
     "WorkflowDefinition",
     "WorkflowSignature",
     "as_completed",
@@ -92,6 +94,9 @@ __all__ = [
     "random",
     "random_seed",
     "run",
+    "set_dynamic_signal_handler",
+    "set_signal_handler",
+    "signal",
     "sleep",
     "start_activity",
     "start_activity_class",

@@ -8,11 +8,13 @@ workflow runs; hints may therefore name classes defined further down in the modu
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, get_type_hints, overload
 
 from tsuzuki.common import RawValue
+
+from ._signals import SignalDefinition, signals_of
 
 AnyWorkflow = TypeVar("AnyWorkflow", bound=Callable[..., Any])
 AnyRun = TypeVar("AnyRun", bound=Callable[..., Awaitable[Any]])
@@ -55,6 +57,7 @@ class WorkflowDefinition:
         init_takes_args: True when the class gets the arguments of `run` in its `__init__` too.
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task.
         signature: Its parameters and result.
+        signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
     """
 
     name: str | None
@@ -63,6 +66,7 @@ class WorkflowDefinition:
     init_takes_args: bool
     failure_exception_types: tuple[type[BaseException], ...]
     signature: WorkflowSignature
+    signals: Mapping[str | None, SignalDefinition]
 
     @property
     def label(self) -> str:
@@ -262,6 +266,7 @@ def _define(mark: _Mark) -> WorkflowDefinition:
         init_takes_args=cls is not None and hasattr(cls.__init__, _INIT_MARK),  # type: ignore[misc]
         failure_exception_types=mark.failure_exception_types,
         signature=signature,
+        signals=signals_of(cls) if cls is not None else {},
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ._activities import ActivityHandle
     from ._info import Info
+    from ._signals import SignalDefinition
 
 
 class Runtime(Protocol):
@@ -49,6 +50,7 @@ class Runtime(Protocol):
     def start_activity(
         self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
     ) -> ActivityHandle[Any]: ...
+    def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None: ...
     async def sleep(self, seconds: float, summary: str | None) -> None: ...
     async def wait_condition(
         self, condition: Callable[[], bool], timeout: float | None, timeout_summary: str | None

@@ -46,14 +46,14 @@ class ZeroTimer:
 @workflow.defn
 class ParallelTimers:
     @workflow.run
-    async def run(self) -> list[str]:
-        order: list[str] = []
+    async def run(self, seconds: list[float]) -> list[int]:
+        order: list[int] = []
 
-        async def wait(name: str, seconds: float) -> None:
-            await asyncio.sleep(seconds)
-            order.append(name)
+        async def wait(index: int) -> None:
+            await asyncio.sleep(seconds[index])
+            order.append(index)
 
-        await asyncio.gather(wait("slow", 0.6), wait("fast", 0.1), wait("middle", 0.3))
+        await asyncio.gather(*map(wait, range(len(seconds))))
         return order
 
 
@@ -128,7 +128,12 @@ async def scenario_zero(d: Driver) -> None:
 
 
 async def scenario_parallel(d: Driver) -> None:
-    await d.outcome(await d.start(ParallelTimers.run))
+    await d.outcome(await d.start(ParallelTimers.run, [0.2, 0.2, 0.2]))
+
+
+async def scenario_one_after_another(d: Driver) -> None:
+    """The real server fires together what is due within one second."""
+    await d.outcome(await d.start(ParallelTimers.run, [2.5, 0.2]))
 
 
 async def scenario_cancelled(d: Driver) -> None:

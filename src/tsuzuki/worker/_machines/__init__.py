@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from . import _activity, _close, _execution, _timer, _workflow_task
+from . import _activity, _close, _execution, _signal, _timer, _workflow_task
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
 
-_MODULES: Final[tuple[Any, ...]] = (_execution, _workflow_task, _activity, _timer, _close)
+_MODULES: Final[tuple[Any, ...]] = (_execution, _workflow_task, _signal, _activity, _timer, _close)
 
 EVENTS: Final[dict[int, Callable[[WorkflowRun, HistoryEvent], None]]] = {
     event_type: handler for module in _MODULES for event_type, handler in module.EVENTS.items()
 }
+
+assert len(EVENTS) == sum(len(module.EVENTS) for module in _MODULES), "two modules take the same event"
 
 _DESCRIPTIONS: Final[dict[int, Callable[[HistoryEvent], str]]] = {
     event_type: describe for module in _MODULES for event_type, describe in module.DESCRIPTIONS.items()

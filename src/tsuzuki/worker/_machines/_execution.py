@@ -28,7 +28,6 @@ def _on_nothing_for_the_code(run: WorkflowRun, event: HistoryEvent) -> None:
 EVENTS: Final = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _on_started,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _on_cancel_requested,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _on_nothing_for_the_code,  # no handlers yet; never a reason to stop
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _on_nothing_for_the_code,
 }
 COMMAND_EVENTS: Final[frozenset[int]] = frozenset()

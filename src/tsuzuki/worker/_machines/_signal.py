@@ -1,0 +1,81 @@
+"""Signals that the workflow gets: handed to their handlers before anything else of the same workflow task.
+
+A signal without a handler waits for one: a handler set later gets it. A handler runs as a task of its own;
+an exception that leaves it counts as one that left the workflow.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+
+from tsuzuki.common import RawValue
+from tsuzuki.converter import PayloadDecodeError
+from tsuzuki.workflow import SignalDefinition
+
+if TYPE_CHECKING:
+    from .._workflow_run import WorkflowRun
+
+_logger: Final = logging.getLogger("tsuzuki.worker")
+
+
+def _on_signaled(run: WorkflowRun, event: HistoryEvent) -> None:
+    run.signal_jobs.append((deliver, run, event.workflow_execution_signaled_event_attributes))
+
+
+def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) -> None:
+    """Job: hand a signal to its handler, or keep it until there is one."""
+    name = signal.signal_name
+    handler = run.signal_handlers.get(name) or run.signal_handlers.get(None)
+    if handler is None:
+        run.waiting_signals.setdefault(name, []).append(signal)
+        return
+    try:
+        arguments = _arguments(run, handler, signal)
+    except PayloadDecodeError as error:
+        if not run.replaying:
+            _logger.error(
+                "signal %r of workflow %r (run %s) is dropped, its arguments do not fit its handler: %s",
+                name,
+                run.workflow_id,
+                run.run_id,
+                error,
+            )
+        return
+    run.start_handler(_handle(run, handler, arguments), f"signal {name}")
+
+
+def _arguments(
+    run: WorkflowRun, handler: SignalDefinition, signal: WorkflowExecutionSignaledEventAttributes
+) -> list[Any]:
+    payloads = signal.input.payloads
+    if handler.name is None:
+        return [signal.signal_name, run.payload_converter.from_payloads(payloads, [RawValue] * len(payloads))]
+    return run.payload_converter.from_payloads(payloads, handler.arg_types)
+
+
+async def _handle(run: WorkflowRun, handler: SignalDefinition, arguments: list[Any]) -> None:
+    result = handler.fn(run.workflow, *arguments) if handler.bound else handler.fn(*arguments)
+    if inspect.isawaitable(result):
+        await result
+
+
+def set_handler(run: WorkflowRun, name: str | None, handler: SignalDefinition | None) -> None:
+    """Set or remove a handler; a new one gets the signals that waited for it."""
+    if handler is None:
+        run.signal_handlers.pop(name, None)
+        return
+    run.signal_handlers[name] = handler
+    names = list(run.waiting_signals) if name is None else [name]
+    for waiting in names:
+        for signal in run.waiting_signals.pop(waiting, ()):
+            deliver(run, signal)
+
+
+EVENTS: Final = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _on_signaled}
+COMMAND_EVENTS: Final[frozenset[int]] = frozenset()
+DESCRIPTIONS: Final[dict[int, object]] = {}
