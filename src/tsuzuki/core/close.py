@@ -24,8 +24,10 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEven
 from . import retry
 from .activity import ActivityState
 from .apply import applies
+from .child_workflow import close_children
 from .commands import Plan, Successor, carries_out
 from .limits import too_large
+from .outgoing import TellParent
 from .refusal import BadCommand
 from .times import set_duration, time_ns
 from .workflow_task import WorkflowTask, WorkflowTaskState, record_failed
@@ -59,6 +61,9 @@ def _apply_close(run: Execution, event: HistoryEvent) -> None:
         if activity.state == ActivityState.STARTED:
             run.cancelled_activities.append((activity.scheduled_event_id, activity.attempt))
         run.forgotten_activities.add(activity.scheduled_event_id)
+    close_children(run)
+    if run.parent_workflow_id and run.successor is None:  # else the successor is the child now
+        run.outgoing.append(TellParent(event))
     run.activities.clear()
     run.activity_ids.clear()
     run.touched_activities.clear()

@@ -25,6 +25,7 @@ class Plan:
     activity_ids: set[str] = field(default_factory=set)
     timers_started: set[str] = field(default_factory=set)
     timers_cancelled: set[str] = field(default_factory=set)
+    children: int = 0
     closed_by: str = ""
 
 

@@ -19,8 +19,10 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEven
 
 from .activity import Activity, link_started_event
 from .apply import APPLY
+from .child_workflow import Child
 from .commands import Successor
 from .framing import frame
+from .outgoing import Outgoing
 from .timer import Timer
 from .times import SECOND, time_ns
 from .wake import WakeKey, WakeKind
@@ -44,6 +46,7 @@ class Execution:
         "cancel_requested",
         "cancelled_activities",
         "chain",
+        "children",
         "close_event_type",
         "closed_ns",
         "completing",
@@ -64,6 +67,7 @@ class Execution:
         "new_request_ids",
         "new_wakes",
         "next_event_id",
+        "outgoing",
         "parent_run_id",
         "parent_workflow_id",
         "previous_started_event_id",
@@ -127,6 +131,7 @@ class Execution:
         self.activities: dict[int, Activity] = {}
         self.activity_ids: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
+        self.children: dict[int, Child] = {}
 
         # During a workflow task's completion.
         self.completing = False
@@ -164,6 +169,8 @@ class Execution:
         self.ready_workflow_task = False
         self.cancelled_activities: list[tuple[int, int]] = []
         """(scheduled event id, attempt) of running attempts that should stop."""
+        self.outgoing: list[Outgoing] = []
+        """What this run asks of others; carried out before the commit."""
         self.successor: Successor | None = None
         """The run that continues this one, made by the same transition."""
         self.waiters: list[Callable[[], None]] = []

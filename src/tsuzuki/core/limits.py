@@ -24,6 +24,7 @@ class Limits:
     history_events_suggest: int = 4_096
     history_bytes_suggest: int = 4 * MIB
     pending_activities_max: int = 2_000
+    pending_children_max: int = 2_000
     signals_max: int = 10_000
     buffered_events_max: int = 100
     buffered_bytes_max: int = 2 * MIB

@@ -32,6 +32,7 @@ from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Batch, Store, StoredRun, StoreError, StoreFullError
 
+from ._between_runs import deliver
 from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
@@ -231,6 +232,8 @@ class Engine:
             self._end_too_long(run, f"{run.next_event_id - 1:,} events", f"{self.limits.history_events_max:,}")
         elif run.is_open and run.history_bytes > self.limits.history_bytes_max:
             self._end_too_long(run, f"{run.history_bytes:,} bytes", f"{self.limits.history_bytes_max:,}")
+        if run.outgoing:
+            deliver(self, run)
         if run.dirty:
             self.journal.touch(run)
         if run.new_wakes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
@@ -19,20 +17,12 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.core import close, signal, start
 from tsuzuki.core.execution import Execution
+from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
 
 from ._engine import Engine
 from ._refusals import refusals_as_errors, service_error
-
-_FAILED_STATUSES: Final = frozenset(
-    {
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
-    }
-)
 
 
 class Lifecycle:
@@ -76,16 +66,7 @@ class Lifecycle:
         reuse = request.workflow_id_reuse_policy
         if existing.is_open:
             return self._meet_open(existing, request)
-        failed_only = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-        rejected = reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
-        if rejected or (reuse == failed_only and existing.status not in _FAILED_STATUSES):
-            status = WorkflowExecutionStatus.Name(existing.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
-            raise AlreadyStarted(
-                f"workflow id '{request.workflow_id}' was used before, by run {existing.run_id} ({status}), and the "
-                f"reuse policy {WorkflowIdReusePolicy.Name(reuse)} does not allow another run. Use another id.",
-                existing.run_id,
-                existing.start_request_id,
-            )
+        check_reuse(existing, reuse)
         return None
 
     def _meet_open(
