@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import (
-    CancelExternalWorkflowExecutionFailedCause,
-    CommandType,
-    EventType,
-    SignalExternalWorkflowExecutionFailedCause,
-    WorkflowTaskFailedCause,
-)
+from temporalio.api.enums.v1 import CancelExternalWorkflowExecutionFailedCause as CancelFailedCause
+from temporalio.api.enums.v1 import CommandType, EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import SignalExternalWorkflowExecutionFailedCause as SignalFailedCause
 
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
@@ -27,9 +23,13 @@ _BAD_SIGNAL: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGN
 _BAD_CANCEL: Final = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES
 )
-SIGNAL_NOT_FOUND: Final = SignalExternalWorkflowExecutionFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
-SIGNAL_LIMIT: Final = SignalExternalWorkflowExecutionFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
-_CANCEL_NOT_FOUND: Final = CancelExternalWorkflowExecutionFailedCause.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
+SIGNAL_NOT_FOUND: Final = (
+    SignalFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
+)  # noqa: E501
+SIGNAL_LIMIT: Final = SignalFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
+_CANCEL_NOT_FOUND: Final = (
+    CancelFailedCause.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
+)  # noqa: E501
 
 
 # ---- signal ------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def signalled(run: Execution, asked: SignalOther, now_ns: int) -> None:
 def signal_failed(
     run: Execution,
     asked: SignalOther,
-    cause: SignalExternalWorkflowExecutionFailedCause.ValueType,
+    cause: SignalFailedCause.ValueType,
     now_ns: int,
 ) -> None:
     event = run.event(EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, now_ns)
