@@ -25,11 +25,11 @@ _BAD_CANCEL: Final = (
 )
 SIGNAL_NOT_FOUND: Final = (
     SignalFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
-)  # noqa: E501
+)
 SIGNAL_LIMIT: Final = SignalFailedCause.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
 _CANCEL_NOT_FOUND: Final = (
     CancelFailedCause.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
-)  # noqa: E501
+)
 
 
 # ---- signal ------------------------------------------------------------------------------------------
