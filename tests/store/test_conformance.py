@@ -39,6 +39,7 @@ from tsuzuki.store import (
     StoredRun,
     StoreFailedError,
     StoreNotADatabaseError,
+    _statements,
     chain,
 )
 
@@ -224,9 +225,11 @@ def test_list_is_newest_first_and_pages_without_gap_or_repeat(store: Store) -> N
     assert keys(store.list_runs(NAMESPACE, [], None, 10)) == [5, 4, 3, 2, 1]
     page = store.list_runs(NAMESPACE, [], None, 2)
     seen = keys(page)
-    while page:
+    for _ in range(3):
         page = store.list_runs(NAMESPACE, [], (page[-1].new.started_ns, page[-1].new.run_key), 2)
         seen += keys(page)
+        if not page:
+            break
     assert seen == [5, 4, 3, 2, 1]
 
 
@@ -254,6 +257,22 @@ def test_list_and_count_agree_on_filters(store: Store, filters: list[RunFilter],
     assert store.count_runs(NAMESPACE, filters) == len(expected)
     assert store.count_runs("other", filters) == 0
     assert store.list_runs("other", filters, None, 10) == []
+
+
+@pytest.mark.parametrize("paged", [False, True])
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ([], "runs_by_start"),
+        ([RunFilter("status", "=", 1)], "runs_by_start"),
+        ([RunFilter("workflow_id", "=", "w")], "runs_by_id"),
+    ],
+)
+def test_lists_use_an_index(filters: list[RunFilter], index: str, paged: bool) -> None:
+    with closing(SqliteStore.open(None)) as store:
+        text = _statements.list_runs(filters, paged=paged)
+        plan = store._rows(f"EXPLAIN QUERY PLAN {text}", [1] * text.count("?"))
+        assert f"USING INDEX {index}" in plan[0][3]
 
 
 @pytest.mark.parametrize(

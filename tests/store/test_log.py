@@ -29,6 +29,22 @@ def test_new_log_is_laid_out_and_gone_after_closing(database: Path) -> None:
     assert not Path(f"{database}-wal").exists()
 
 
+def test_every_commit_is_synced_to_the_log(database: Path) -> None:
+    with closing(SqliteStore.open(database)) as store:
+        settings = [store._writer.execute(f"PRAGMA {name}").fetchall() for name in ("journal_mode", "synchronous")]
+        assert settings == [[("wal",)], [(2,)]]
+
+
+def test_write_never_touches_the_disk(database: Path) -> None:
+    log = Path(f"{database}-wal")
+    with closing(SqliteStore.open(database)) as store:
+        before = log.read_bytes()
+        store.write(whole_run([started(identity="x" * (20 << 20))]))  # more than the page cache
+        assert log.read_bytes() == before
+        store.commit()
+        assert log.read_bytes() != before
+
+
 def test_log_with_commits_is_not_touched(database: Path) -> None:
     log = Path(f"{database}-wal")
     database.touch()
@@ -57,6 +73,42 @@ def test_log_begins_anew_while_commits_go_on(database: Path, monkeypatch: pytest
             pytest.fail(f"the log never began anew in {COMMITS_MAX} commits")
         assert log.stat().st_size == LOG_BYTES
     assert check_store(database) == []
+
+
+class WokenOnce:
+    """Lets the copying thread's loop run once, in this thread."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+
+    def wait(self) -> bool:
+        self.waits += 1
+        return self.waits == 1
+
+    def clear(self) -> None: ...
+
+
+def test_commit_after_a_copy_copies_what_came_meanwhile_so_that_the_next_begins_anew(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Path(f"{database}-wal")
+    with closing(SqliteStore.open(database)) as store:
+        copier = store._copier
+        assert copier is not None
+
+        def commit() -> int:
+            store.write(Batch(run_updates=[run_update()]))
+            store.commit()
+            return times_begun_anew(log)
+
+        before = commit()
+        assert commit() == before
+        with monkeypatch.context() as patched:
+            patched.setattr(copier, "_wake", WokenOnce())
+            copier._run()
+        assert commit() == before + 1  # and copies itself, as the copy before it may be out of date
+        assert commit() == before + 2
+        assert commit() == before + 2
 
 
 def test_closing_ends_the_copying_thread(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

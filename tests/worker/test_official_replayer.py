@@ -51,7 +51,7 @@ class Official:
     async def run(self, program: list[Any]) -> list[str]:
         return await _official_run(self.steps, program)  # type: ignore[no-any-return]
 
-    @temporalio.workflow.signal
+    @temporalio.workflow.signal(unfinished_policy=temporalio.workflow.HandlerUnfinishedPolicy.ABANDON)
     async def poke(self, number: int) -> None:
         await _official_poke(self.steps, number)
 

@@ -114,6 +114,27 @@ def test_every_option_reaches_the_command(cached: bool) -> None:
 
 
 @workflow.defn
+async def shares_options() -> None:
+    with workflow.activity_options(start_to_close_timeout=BOUND, task_queue="outer"):
+        await workflow.execute_activity("first")
+        with workflow.activity_options(task_queue="inner"):
+            task = asyncio.create_task(workflow.execute_activity("second"))
+            await workflow.execute_activity("third", task_queue="own")
+        await task
+
+
+def test_a_block_gives_its_options_to_all_calls_inside(cached: bool) -> None:
+    run = ScriptedRun(shares_options, cached=cached)
+    sent = commands_of(run)
+    run.complete_activity("1")
+    sent += commands_of(run)
+    assert [
+        (attributes.activity_type.name, attributes.task_queue.name, attributes.start_to_close_timeout.seconds)
+        for attributes in (command.schedule_activity_task_command_attributes for command in sent)
+    ] == [("first", "outer", 10), ("third", "own", 10), ("second", "inner", 10)]
+
+
+@workflow.defn
 async def survives_failure() -> list[Any]:
     try:
         await workflow.execute_activity(search, "x", start_to_close_timeout=BOUND)

@@ -261,6 +261,18 @@ def test_a_workflow_task_that_timed_out_is_skipped(cached: bool) -> None:
     assert run.result == "mended"
 
 
+def test_a_retried_workflow_task_whose_start_is_not_in_history(cached: bool) -> None:
+    run = ScriptedRun(tells_time, cached=cached)
+    task = run.start_workflow_task()
+    del task.history.events[1:]
+    task.started_time.FromNanoseconds(run.now_ns)
+    response = run.process(task)
+    assert isinstance(response, RespondWorkflowTaskCompletedRequest)
+    run.complete_workflow_task(response)
+    run.run_to_end()
+    assert run.result == [pytest.approx(60.502, abs=1e-6)] * 3
+
+
 # ---- cancelling --------------------------------------------------------------------------------------------
 
 

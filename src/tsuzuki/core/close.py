@@ -43,6 +43,9 @@ TERMINATED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 CONTINUED_AS_NEW: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
 
+ENGINE_IDENTITY: Final = "tsuzuki"
+"""Who ends a run when nobody asked for it."""
+
 STATUS_AFTER: Final[dict[int, WorkflowExecutionStatus.ValueType]] = {
     COMPLETED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
     FAILED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
@@ -169,12 +172,14 @@ def terminate(run: Execution, reason: str, details: Payloads | None, identity: s
     run.record(event)
 
 
-def time_out(run: Execution, moment: Moment, *, may_retry: bool) -> None:
-    """The run's timeout (which a retry policy may follow) or the whole execution's has passed."""
+def time_out(run: Execution, moment: Moment) -> None:
+    """The run's timeout (which another attempt may follow) or the whole execution's has passed."""
     failure = Failure(message="workflow timeout", source="Server")
     failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-    state, backoff_ns = RetryState.RETRY_STATE_TIMEOUT, 0
-    if may_retry:
+    expiration_ns = _expiration_ns(run)
+    if expiration_ns is not None and expiration_ns <= moment.now_ns:
+        state, backoff_ns = RetryState.RETRY_STATE_TIMEOUT, 0
+    else:
         state, backoff_ns = _retry_of_run(run, failure, moment.now_ns)
     _abandon_workflow_task(run, moment)
     event = run.event(TIMED_OUT, moment.now_ns)
@@ -186,15 +191,9 @@ def time_out(run: Execution, moment: Moment, *, may_retry: bool) -> None:
 
 
 def end_run_for(run: Execution, bad: BadCommand, failure: Failure, identity: str, moment: Moment) -> None:
-    """Fail the workflow task, and with it the run, for a command that no retry could make good."""
+    """Fail the workflow task and terminate the run, for a command that no retry could make good."""
     record_failed(run, moment.now_ns, cause=bad.cause, failure=failure, identity=identity)
-    run.flush_buffered()
-    event = run.event(FAILED, moment.now_ns)
-    attributes = event.workflow_execution_failed_event_attributes
-    attributes.failure.CopyFrom(failure)
-    attributes.retry_state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
-    attributes.workflow_task_completed_event_id = run.next_event_id - 1
-    run.record(event)
+    terminate(run, str(bad), None, ENGINE_IDENTITY, moment)
 
 
 def _abandon_workflow_task(run: Execution, moment: Moment) -> None:
@@ -206,7 +205,7 @@ def _abandon_workflow_task(run: Execution, moment: Moment) -> None:
             moment.now_ns,
             cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
             failure=None,
-            identity="",
+            identity=ENGINE_IDENTITY,
         )
     run.flush_buffered()
 
@@ -219,11 +218,15 @@ def _retry_of_run(run: Execution, failure: Failure, now_ns: int) -> tuple[RetryS
     started = run.started
     if not started.HasField("retry_policy"):
         return RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET, 0
-    expiration_ns = None
-    if started.HasField("workflow_execution_expiration_time"):
-        expiration_ns = time_ns(started.workflow_execution_expiration_time)
-    state, next_ns = retry.next_attempt(started.retry_policy, started.attempt, failure, now_ns, expiration_ns)
+    state, next_ns = retry.next_attempt(started.retry_policy, started.attempt, failure, now_ns, _expiration_ns(run))
     return state, max(0, next_ns - now_ns)
+
+
+def _expiration_ns(run: Execution) -> int | None:
+    """When the whole execution, all its runs, is over."""
+    if not run.started.HasField("workflow_execution_expiration_time"):
+        return None
+    return time_ns(run.started.workflow_execution_expiration_time)
 
 
 def _make_successor(run: Execution, failure: Failure, backoff_ns: int, moment: Moment) -> str:
@@ -236,8 +239,6 @@ def _make_successor(run: Execution, failure: Failure, backoff_ns: int, moment: M
     started.continued_execution_run_id = run.run_id
     started.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY
     started.continued_failure.CopyFrom(failure)
-    started.ClearField("first_workflow_task_backoff")
-    if backoff_ns:
-        set_duration(started.first_workflow_task_backoff, backoff_ns)
+    set_duration(started.first_workflow_task_backoff, backoff_ns)
     run.successor = Successor(run_id, started)
     return run_id

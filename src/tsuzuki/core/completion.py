@@ -86,7 +86,6 @@ def _refuse(run: Execution, bad: BadCommand, identity: str, moment: Moment) -> N
     failure = Failure(message=str(bad), source="Server")
     failure.server_failure_info.SetInParent()
     if bad.ends_run:
-        failure.server_failure_info.non_retryable = True
         end_run_for(run, bad, failure, identity, moment)
         return
     fail(run, moment.now_ns, cause=bad.cause, failure=failure, identity=identity, limits=moment.limits)

@@ -17,7 +17,7 @@ from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
-from .activity import Activity, link_started_event
+from .activity import ENDS, Activity, link_started_event
 from .apply import APPLY
 from .child_workflow import Child
 from .commands import Successor
@@ -225,11 +225,16 @@ class Execution:
         self.dirty = True
 
     def flush_buffered(self) -> bool:
-        """Give the waiting events their place in history. True if there were any."""
+        """Give the waiting events their place in history. True if there were any.
+
+        They keep their order of arrival, but for the outcomes of activities: as on the real server, those come last.
+        """
         if not self.buffered:
             return False
+        outcomes = [event for event in self.buffered if event.event_type in ENDS]
+        others = [event for event in self.buffered if event.event_type not in ENDS] if outcomes else self.buffered
         started_ids: dict[int, int] = {}
-        for event in self.buffered:
+        for event in (*others, *outcomes):
             event.event_id = self.next_event_id
             link_started_event(event, started_ids)
             self._append(event)

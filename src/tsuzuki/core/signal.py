@@ -48,6 +48,7 @@ def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int,
     attributes = event.workflow_execution_signaled_event_attributes
     attributes.signal_name = request.signal_name
     attributes.identity = request.identity
+    attributes.request_id = request.request_id
     if request.HasField("input"):
         attributes.input.CopyFrom(request.input)
     if request.header.fields:

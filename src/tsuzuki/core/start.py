@@ -13,7 +13,7 @@ from . import retry
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput
-from .times import duration_ns, in_words, set_duration, set_time, time_ns
+from .times import NEVER, duration_ns, in_words, set_duration, set_time, time_ns
 from .wake import WakeKind
 from .workflow_task import NORMAL, schedule
 
@@ -45,10 +45,11 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
         run.first_workflow_task_pending = True
         run.wake_at(WakeKind.FIRST_WORKFLOW_TASK, run.execution_ns)
     run_timeout_ns = duration_ns(attributes.workflow_run_timeout)
-    if run_timeout_ns:
-        run.wake_at(WakeKind.RUN_TIMEOUT, run.execution_ns + run_timeout_ns)
+    timeout_ns = run.execution_ns + run_timeout_ns if run_timeout_ns else NEVER
     if attributes.HasField("workflow_execution_expiration_time"):
-        run.wake_at(WakeKind.EXECUTION_TIMEOUT, time_ns(attributes.workflow_execution_expiration_time))
+        timeout_ns = min(timeout_ns, time_ns(attributes.workflow_execution_expiration_time))
+    if timeout_ns < NEVER:
+        run.wake_at(WakeKind.TIMEOUT, timeout_ns)
 
 
 def check_request(request: StartWorkflowExecutionRequest, limits: Limits) -> None:
@@ -102,12 +103,13 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     run_ns = duration_ns(request.workflow_run_timeout)
     if execution_ns:
         set_duration(attributes.workflow_execution_timeout, execution_ns)
-        set_time(attributes.workflow_execution_expiration_time, now_ns + delay_ns + execution_ns)
+        set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)  # a start delay counts too
         run_ns = min(run_ns or execution_ns, execution_ns)
     if run_ns:
         set_duration(attributes.workflow_run_timeout, run_ns)
     task_ns = duration_ns(request.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
-    set_duration(attributes.workflow_task_timeout, min(task_ns, limits.workflow_task_timeout_max_ns))
+    task_ns = min(task_ns, limits.workflow_task_timeout_max_ns, run_ns or NEVER)
+    set_duration(attributes.workflow_task_timeout, task_ns)
     attributes.original_execution_run_id = run.run_id
     attributes.first_execution_run_id = run.run_id
     attributes.identity = request.identity
@@ -115,8 +117,7 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     attributes.workflow_id = run.workflow_id
     if request.HasField("retry_policy"):
         retry.normalize(request.retry_policy, attributes.retry_policy)
-    if delay_ns:
-        set_duration(attributes.first_workflow_task_backoff, delay_ns)
+    set_duration(attributes.first_workflow_task_backoff, delay_ns)
     if request.memo.fields:
         attributes.memo.CopyFrom(request.memo)
     if request.search_attributes.indexed_fields:
@@ -177,6 +178,4 @@ def succeed(successor: Execution, attributes: WorkflowExecutionStartedEventAttri
 
 def first_workflow_task_due(run: Execution, now_ns: int) -> None:
     """The start delay or back-off is over."""
-    run.wake_no_more(WakeKind.FIRST_WORKFLOW_TASK)
-    run.first_workflow_task_pending = False
     schedule(run, now_ns)

@@ -8,8 +8,8 @@ from enum import IntEnum
 class WakeKind(IntEnum):
     """Each kind is handled in one place; see `core.wakeup`."""
 
-    RUN_TIMEOUT = 1
-    EXECUTION_TIMEOUT = 2
+    TIMEOUT = 1
+    """The end of the run's timeout or of the whole execution's, whichever comes first."""
     FIRST_WORKFLOW_TASK = 3
     """The end of a start delay, or of the back-off of a retry or cron run."""
     WORKFLOW_TASK_SCHEDULED = 4

@@ -22,12 +22,8 @@ def wake(run: Execution, key: WakeKey, moment: Moment) -> None:
     _WAKEUPS[kind](run, subject, moment)
 
 
-def _run_timeout(run: Execution, subject: int, moment: Moment) -> None:
-    close.time_out(run, moment, may_retry=True)
-
-
-def _execution_timeout(run: Execution, subject: int, moment: Moment) -> None:
-    close.time_out(run, moment, may_retry=False)
+def _timeout(run: Execution, subject: int, moment: Moment) -> None:
+    close.time_out(run, moment)
 
 
 def _first_workflow_task(run: Execution, subject: int, moment: Moment) -> None:
@@ -57,8 +53,7 @@ def _timer(run: Execution, subject: int, moment: Moment) -> None:
 
 
 _WAKEUPS: Final[Mapping[WakeKind, Callable[[Execution, int, Moment], None]]] = {
-    WakeKind.RUN_TIMEOUT: _run_timeout,
-    WakeKind.EXECUTION_TIMEOUT: _execution_timeout,
+    WakeKind.TIMEOUT: _timeout,
     WakeKind.FIRST_WORKFLOW_TASK: _first_workflow_task,
     WakeKind.WORKFLOW_TASK_SCHEDULED: _workflow_task_scheduled,
     WakeKind.WORKFLOW_TASK_STARTED: _workflow_task_started,

@@ -90,7 +90,9 @@ def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
     task.scheduled_ns = time_ns(event.event_time)
     task.attempt = event.workflow_task_scheduled_event_attributes.attempt
     task.transient_at = 0
-    run.first_workflow_task_pending = False
+    if run.first_workflow_task_pending:
+        run.first_workflow_task_pending = False
+        run.wake_no_more(WakeKind.FIRST_WORKFLOW_TASK)
 
 
 @applies(STARTED)

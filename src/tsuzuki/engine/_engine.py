@@ -260,7 +260,7 @@ class Engine:
             f"the history of this run has {size}, the limit is {limit}; continue as new before that, or do the "
             "work in child workflows."
         )
-        close.terminate(run, reason, None, "tsuzuki", self.moment())
+        close.terminate(run, reason, None, close.ENGINE_IDENTITY, self.moment())
 
     def _offer_workflow_task(self, run: Execution) -> None:
         task = run.workflow_task

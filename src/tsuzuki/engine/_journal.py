@@ -2,7 +2,9 @@
 
 Owns: which runs changed, who waits for durability, the committing thread. Nothing is acknowledged before its
 commit. Statements run on the loop's thread and only COMMIT (with its disk sync) runs on the other one: a thread
-that ran the statements would hand the interpreter lock back and forth once per row, which costs far more.
+that ran the statements would hand the interpreter lock back and forth once per row, which costs far more. Where
+the disk has lately been fast and hardly anything moves, COMMIT runs on the loop too: the way to a thread and back
+then costs a sequential step more than the loop loses by waiting.
 
 A workflow task on a worker in this process may run ahead of its commit: it has no side effects, and its answer
 joins the same transaction. `ahead` holds the tasks that are out; a flush waits for them, for a bounded number of
@@ -14,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -29,6 +32,10 @@ logger = logging.getLogger("tsuzuki.engine")
 
 _TURNS_MAX: Final = 8
 """How many turns of the loop a flush waits for workflow tasks that run ahead."""
+
+_INLINE_RUNS_MAX: Final = 2
+_INLINE_COMMIT_NS_MAX: Final = 1_000_000
+_COMMITS_REMEMBERED: Final = 8
 
 Callback = Callable[[Exception | None], None]
 
@@ -62,6 +69,7 @@ class Journal:
         self._flying: _Flight | None = None
         self._flush_scheduled = False
         self._turns = 0
+        self._commit_ns = 2 * _INLINE_COMMIT_NS_MAX  # a disk is slow until it has shown otherwise
         self.ahead: set[int] = set()
         """Stamps of workflow tasks that run in this process ahead of their commit."""
         self._committer = None if store.commits_in_memory else _Committer(store, self._loop)
@@ -138,17 +146,29 @@ class Journal:
         batch = Batch()
         now_ns = self._clock.now_ns()
         flight.written = [(run, take_changes(run, batch, now_ns)) for run in flight.runs.values()]
+        inline = self._committer is None or (
+            len(flight.runs) <= _INLINE_RUNS_MAX and self._commit_ns < _INLINE_COMMIT_NS_MAX
+        )
         try:
             self._store.write(batch)
-            if self._committer is None:
+            began_ns = time.perf_counter_ns()
+            if inline:
                 self._store.commit()
         except Exception as error:
             self._landed(error)
             return
-        if self._committer is None:
+        if inline or self._committer is None:
+            self._took(time.perf_counter_ns() - began_ns)
             self._landed(None)
         else:
-            self._committer.commit(self._landed)
+            self._committer.commit(self._committed)
+
+    def _committed(self, error: Exception | None, took_ns: int) -> None:
+        self._took(took_ns)
+        self._landed(error)
+
+    def _took(self, commit_ns: int) -> None:
+        self._commit_ns += (commit_ns - self._commit_ns) // _COMMITS_REMEMBERED
 
     def _landed(self, error: Exception | None) -> None:
         flight, self._flying = self._flying, None
@@ -184,22 +204,24 @@ class _Committer:
     def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self._store = store
         self._loop = loop
-        self._requests: SimpleQueue[Callable[[Exception | None], None] | None] = SimpleQueue()
+        self._requests: SimpleQueue[Callable[[Exception | None, int], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="tsuzuki commit", daemon=True)
         self._thread.start()
 
-    def commit(self, landed: Callable[[Exception | None], None]) -> None:
-        self._requests.put(landed)
+    def commit(self, committed: Callable[[Exception | None, int], None]) -> None:
+        """Commit, then call back on the loop with the error, if any, and the nanoseconds that it took."""
+        self._requests.put(committed)
 
     def close(self) -> None:
         self._requests.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while (landed := self._requests.get()) is not None:
+        while (committed := self._requests.get()) is not None:
             error: Exception | None = None
+            began_ns = time.perf_counter_ns()
             try:
                 self._store.commit()
             except Exception as caught:
                 error = caught
-            self._loop.call_soon_threadsafe(landed, error)
+            self._loop.call_soon_threadsafe(committed, error, time.perf_counter_ns() - began_ns)

@@ -71,7 +71,7 @@ class Visibility:
         extended = response.workflow_extended_info
         extended.cancel_requested = run.cancel_requested
         set_time(extended.original_start_time, run.started_ns)
-        if (due_ns := run.wakes.get((WakeKind.RUN_TIMEOUT, 0))) is not None:
+        if (due_ns := run.wakes.get((WakeKind.TIMEOUT, 0))) is not None:
             set_time(extended.run_expiration_time, due_ns)
         if started.HasField("workflow_execution_expiration_time"):
             extended.execution_expiration_time.CopyFrom(started.workflow_execution_expiration_time)

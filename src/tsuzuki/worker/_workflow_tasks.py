@@ -28,7 +28,7 @@ from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import WorkflowService
 from tsuzuki.workflow import NondeterminismError, WorkflowDefinition, definition_of
 
-from ._chunks import COMPLETED
+from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
 from ._workflow_run import RunSettings, WorkflowRun
 
@@ -136,6 +136,8 @@ class WorkflowTaskProcessor:
                 run.evict()
                 run = None
             events = await self._whole_history(task)
+        if events[-1].event_id < task.started_event_id:
+            events = [*events, *_unrecorded_start(task, events[-1].event_id)]
         try:
             if run is None:
                 run = self._new_run(task, events[0])
@@ -276,6 +278,13 @@ def _continuation(run: WorkflowRun, events: Sequence[HistoryEvent]) -> list[Hist
     # The last thing that it saw is the start of a workflow task. Unless that task was completed, its commands
     # were never recorded, and the run has run ahead.
     return fresh if fresh[0].event_type == COMPLETED else None
+
+
+def _unrecorded_start(task: PollWorkflowTaskQueueResponse, last_event_id: int) -> list[HistoryEvent]:
+    """Make the events of a workflow task that history does not show: a retry is recorded only when it ends."""
+    scheduled = HistoryEvent(event_id=last_event_id + 1, event_type=SCHEDULED, event_time=task.scheduled_time)
+    started = HistoryEvent(event_id=task.started_event_id, event_type=STARTED, event_time=task.started_time)
+    return [scheduled, started] if started.event_id > scheduled.event_id else [started]
 
 
 def _by_name(workflows: Sequence[Any]) -> Mapping[str | None, WorkflowDefinition]:

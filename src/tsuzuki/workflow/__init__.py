@@ -5,8 +5,6 @@ decide the same. So it asks this module, not the machine, for time, chance and t
 """
 
 from ._activities import (
-    ActivityCancellationType,
-    ActivityConfig,
     ActivityHandle,
     execute_activity,
     execute_activity_class,
@@ -15,6 +13,8 @@ from ._activities import (
     start_activity_class,
     start_activity_method,
 )
+from ._activity_config import ActivityCancellationType, ActivityConfig
+from ._activity_options import activity_options
 from ._asyncio import as_completed, wait
 from ._context import (
     cancellation_reason,
@@ -72,6 +72,7 @@ __all__ = [
     "SignalDefinition",
     "WorkflowDefinition",
     "WorkflowSignature",
+    "activity_options",
     "as_completed",
     "cancellation_reason",
     "cancellation_requested",

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
-from enum import IntEnum
-from typing import Any, Concatenate, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Protocol, TypeVar, Unpack, cast, overload
 
-from tsuzuki.common import Priority, RetryPolicy
-
+from ._activity_config import ActivityConfig
+from ._activity_options import with_defaults
 from ._context import UNSET
 from ._runtime import current_runtime
 
@@ -23,45 +21,6 @@ ResultCo = TypeVar("ResultCo", covariant=True)
 Param = TypeVar("Param")
 ParamContra = TypeVar("ParamContra", contravariant=True)
 Self = TypeVar("Self")
-
-
-class ActivityCancellationType(IntEnum):
-    """What the workflow does when its wait for an activity is cancelled."""
-
-    TRY_CANCEL = 0
-    """Ask for the cancellation and go on at once."""
-    WAIT_CANCELLATION_COMPLETED = 1
-    """Ask for the cancellation and wait for what becomes of the activity."""
-    ABANDON = 2
-    """Ask for nothing and go on at once."""
-
-
-class ActivityConfig(TypedDict, total=False):
-    """Options of an activity call.
-
-    Attributes:
-        task_queue: Where its worker polls; the default is the workflow's own task queue.
-        schedule_to_close_timeout: Bound over all attempts; this or `start_to_close_timeout` must be given.
-        schedule_to_start_timeout: Bound on the wait for a worker; running out of it is not retried.
-        start_to_close_timeout: Bound of one attempt.
-        heartbeat_timeout: Longest silence of an attempt that heartbeats.
-        retry_policy: The default retries with back-off, without end.
-        cancellation_type: The default is `TRY_CANCEL`.
-        activity_id: The default is a number that counts the run's activities.
-        summary: One line about the call for people who read the history.
-        priority: The default is the workflow's own.
-    """
-
-    task_queue: str | None
-    schedule_to_close_timeout: timedelta | None
-    schedule_to_start_timeout: timedelta | None
-    start_to_close_timeout: timedelta | None
-    heartbeat_timeout: timedelta | None
-    retry_policy: RetryPolicy | None
-    cancellation_type: ActivityCancellationType
-    activity_id: str | None
-    summary: str | None
-    priority: Priority
 
 
 class ActivityHandle(asyncio.Future[Result]):
@@ -139,7 +98,9 @@ def start_activity(
 
     Source: `ScheduleActivityTask`, `ActivityTaskScheduled`.
     """
-    return current_runtime().start_activity(activity, _arguments(arg, args), result_type, options)
+    return current_runtime().start_activity(
+        activity, _arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 @overload
@@ -184,7 +145,9 @@ async def execute_activity(
     Raises:
         ActivityError: The activity ended without a result; the reason is in `cause`.
     """
-    return await current_runtime().start_activity(activity, _arguments(arg, args), result_type, options)
+    return await current_runtime().start_activity(
+        activity, _arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 @overload
@@ -221,7 +184,9 @@ def start_activity_method(
     activity: Any, arg: Any = UNSET, *, args: Sequence[Any] = (), **options: Unpack[ActivityConfig]
 ) -> ActivityHandle[Any]:
     """`start_activity` for a method named through its class, such as `Searches.find`."""
-    return current_runtime().start_activity(activity, _arguments(arg, args), None, options)
+    return current_runtime().start_activity(
+        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 @overload
@@ -256,7 +221,9 @@ async def execute_activity_method(
     activity: Any, arg: Any = UNSET, *, args: Sequence[Any] = (), **options: Unpack[ActivityConfig]
 ) -> Any:
     """`execute_activity` for a method named through its class, such as `Searches.find`."""
-    return await current_runtime().start_activity(activity, _arguments(arg, args), None, options)
+    return await current_runtime().start_activity(
+        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 @overload
@@ -271,7 +238,9 @@ def start_activity_class(
     activity: Any, arg: Any = UNSET, *, args: Sequence[Any] = (), **options: Unpack[ActivityConfig]
 ) -> ActivityHandle[Any]:
     """`start_activity` for a class whose instances are called."""
-    return current_runtime().start_activity(activity, _arguments(arg, args), None, options)
+    return current_runtime().start_activity(
+        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 @overload
@@ -286,7 +255,9 @@ async def execute_activity_class(
     activity: Any, arg: Any = UNSET, *, args: Sequence[Any] = (), **options: Unpack[ActivityConfig]
 ) -> Any:
     """`execute_activity` for a class whose instances are called."""
-    return await current_runtime().start_activity(activity, _arguments(arg, args), None, options)
+    return await current_runtime().start_activity(
+        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+    )
 
 
 def _arguments(arg: Any, args: Sequence[Any]) -> Sequence[Any]:
