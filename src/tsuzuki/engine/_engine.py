@@ -98,6 +98,7 @@ class Engine:
         self.journal = Journal(store, clock, self._on_durable, self._on_failed)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
+        self.hand_query: Callable[[Execution, int, Poll], bool]
         self._cached_runs_max = self._evict_at = cached_runs_max
         self._runs: dict[int, Execution] = {}
         self._by_run_id: dict[tuple[str, str, str], Execution] = {}
@@ -305,7 +306,11 @@ class Engine:
 
     def _hand(self, task: ReadyTask, poll: Poll) -> bool:
         run = self.run(task.run_key)
-        if run is None or not run.is_open or run.key in self._quarantined:
+        if run is None:
+            return False
+        if task.query:
+            return self.hand_query(run, task.query, poll)
+        if not run.is_open or run.key in self._quarantined:
             return False
         if task.scheduled_event_id:
             return self.hand_activity(run, task.scheduled_event_id, poll)

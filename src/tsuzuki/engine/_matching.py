@@ -25,10 +25,11 @@ class QueueKey(NamedTuple):
 
 
 class ReadyTask(NamedTuple):
-    """A workflow task (scheduled event id 0) or an activity attempt."""
+    """A workflow task (scheduled event id 0), an activity attempt, or a query (which has a number)."""
 
     run_key: int
     scheduled_event_id: int
+    query: int = 0
 
 
 class Poll:
