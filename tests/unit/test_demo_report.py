@@ -132,9 +132,9 @@ def speak(text: str, heard: list[str] | None = None) -> FunctionModel:
     return FunctionModel(answer)
 
 
-def test_a_model_writes_from_numbered_passages_and_its_citations_are_kept() -> None:
+async def test_a_model_writes_from_numbered_passages_and_its_citations_are_kept() -> None:
     heard: list[str] = []
-    report = write_with_model(
+    report = await write_with_model(
         speak("Lamps give light [1], less with a dimmer [2].", heard), "What is a lamp?", FINDINGS
     )
     assert "[2] b\\nA dimmer turns a lamp down." in heard[0]
@@ -145,9 +145,9 @@ def test_a_model_writes_from_numbered_passages_and_its_citations_are_kept() -> N
 
 
 @pytest.mark.parametrize(("text", "words"), [("Lamps give light.", "none"), ("Lamps [3].", r"do not exist: \[3\]")])
-def test_a_model_that_cites_wrongly_is_refused(text: str, words: str) -> None:
+async def test_a_model_that_cites_wrongly_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        write_with_model(speak(text), "What is a lamp?", FINDINGS)
+        await write_with_model(speak(text), "What is a lamp?", FINDINGS)
 
 
 def test_a_model_is_used_only_with_a_key_and_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

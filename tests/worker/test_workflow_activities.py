@@ -199,7 +199,7 @@ async def cancels(how: int, sleep_first: bool) -> list[str]:
         return ["result", (await handle).title]
     except ActivityError as error:
         details = error.cause.details if isinstance(error.cause, CancelledError) else ["?"]
-        return ["cancelled", *details]
+        return ["cancelled", *details, *(["recorded"] if error.scheduled_event_id else [])]
 
 
 @pytest.mark.parametrize("how", [ActivityCancellationType.TRY_CANCEL, ActivityCancellationType.ABANDON])
@@ -215,7 +215,7 @@ def test_without_waiting_a_cancelled_activity_ends_in_the_same_workflow_task(cac
 
 @pytest.mark.parametrize(
     ("end", "expected"),
-    [("cancel", ["cancelled", "half done"]), ("complete", ["result", "late"])],
+    [("cancel", ["cancelled", "half done", "recorded"]), ("complete", ["result", "late"])],
 )
 def test_wait_cancellation_completed_waits_for_what_becomes_of_it(
     cached: bool, end: str, expected: Sequence[str]

@@ -67,7 +67,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: its report, and lines that account for it."""
+    """A finished run: its report, lines that account for it, and whether a search ran that should not have."""
 
     report: Report
     closing: Sequence[str]
@@ -149,7 +149,8 @@ async def _attend(client: Client, handle: _ResearchHandle, order: Order, view: V
     proof = prove(events, read_executions(_question(client, events).log, await _run_id(handle)))
     ran = run.recorded(State.DONE)
     summary = f"{SEARCHES} searches: {restored} restored from {order.db}, {ran} ran in this process ({os.getpid()})."
-    return Outcome(report, ["", summary, proof.line], proof.repeated)
+    closing = [f"The report was written by the {report.written_by}.", summary, proof.line]
+    return Outcome(report, closing, proof.repeated)
 
 
 async def _watch(

@@ -46,8 +46,8 @@ def model_from_environment() -> str | None:
     return None
 
 
-def write_with_model(model: str | Model, question: str, findings: Sequence[Finding]) -> Report:
-    """Have a model write the report; blocks until it has.
+async def write_with_model(model: str | Model, question: str, findings: Sequence[Finding]) -> Report:
+    """Have a model write the report.
 
     Raises:
         ValueError: The model cited nothing, or a passage that does not exist. Asking again may help.
@@ -57,7 +57,8 @@ def write_with_model(model: str | Model, question: str, findings: Sequence[Findi
     passages = list(dict.fromkeys(passage for finding in findings for passage in finding.passages))[:PASSAGES_MAX]
     numbered = "\n\n".join(f"[{number}] {p.title}\n{p.text}" for number, p in enumerate(passages, start=1))
     agent = Agent(model, instructions=_INSTRUCTIONS)
-    written = agent.run_sync(f"Question: {question}\n\nPassages:\n\n{numbered}").output.strip()
+    answer = await agent.run(f"Question: {question}\n\nPassages:\n\n{numbered}")
+    written = answer.output.strip()
     citations = _citations(written, passages)
     sources = [f"{citation.number}. {as_markdown(citation.source)}" for citation in citations]
     text = "\n".join([f"# {as_markdown(question)}", "", written, "", "## Sources", "", *sources, ""])

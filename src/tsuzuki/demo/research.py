@@ -91,12 +91,12 @@ def search(job: Search) -> Finding:
 
 
 @activity.defn
-def write_report(draft: Draft) -> Report:
-    """Write the report: with a model if there is a key for one, else from the best sentences found."""
+async def write_report(draft: Draft) -> Report:
+    """Write the report: with a model if there is a key for one, else (or if it fails) from the best sentences."""
     model = model_from_environment()
     if model and activity.info().attempt < 3:
-        return write_with_model(model, draft.question, draft.findings)
-    return write_extract(draft.question, draft.findings)
+        return await write_with_model(model, draft.question, draft.findings)
+    return await asyncio.to_thread(write_extract, draft.question, draft.findings)
 
 
 @workflow.defn

@@ -238,7 +238,9 @@ class WorkflowTaskProcessor:
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:
         execution = task.workflow_execution
-        _logger.error(
+        loud = task.attempt & (task.attempt - 1) == 0  # attempts 1, 2, 4, 8, ... of a task that stays stuck
+        _logger.log(
+            logging.ERROR if loud else logging.DEBUG,
             "workflow task failed, and is tried again until the code is mended: workflow %r (%s), run %s: %s: %s",
             execution.workflow_id,
             task.workflow_type.name,

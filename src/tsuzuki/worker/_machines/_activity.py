@@ -221,7 +221,11 @@ class ActivityMachine:
         return self.failure("Activity cancelled", cause, state, identity)
 
     def _resolve_cancelled(self, run: WorkflowRun) -> None:
-        self.fail(run, self.cancelled_failure())
+        failure = self.cancelled_failure()
+        # No event stands behind this one, and the official SDK names none.
+        failure.activity_failure_info.scheduled_event_id = 0
+        failure.activity_failure_info.started_event_id = 0
+        self.fail(run, failure)
 
 
 def _after_position(error: Exception) -> str:
