@@ -88,7 +88,7 @@ class Driver:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 history = await handle.fetch_history()
-                found = [recorded for recorded in history.events if recorded.event_type == kind]
+                found: list[HistoryEvent] = [recorded for recorded in history.events if recorded.event_type == kind]
                 if len(found) >= count:
                     return found[count - 1]
                 await self.pause()

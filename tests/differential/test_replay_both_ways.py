@@ -117,7 +117,9 @@ async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> Non
     ):
         histories = await record(client, queue)
     replayer = temporalio.worker.Replayer(
-        workflows=[Official], workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner()
+        workflows=[Official],
+        workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
+        debug_mode=True,  # a busy machine is no deadlock
     )
     for events in histories:
         await replayer.replay_workflow(temporalio.client.WorkflowHistory("id", events))

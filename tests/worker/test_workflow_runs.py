@@ -20,6 +20,8 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 from tsuzuki import activity, workflow
 from tsuzuki.common import RawValue
 from tsuzuki.exceptions import ApplicationError
+from tsuzuki.worker._loop import WorkflowLoop
+from tsuzuki.worker._workflow_run import WorkflowRun
 
 pytestmark = pytest.mark.parametrize("cached", [True, False], ids=["incremental", "replay"])
 
@@ -738,6 +740,24 @@ def test_an_exception_that_nobody_retrieves_is_logged_once_and_not_by_evicted_ru
     gc.collect()
     assert run.result == "done"
     assert len([record for record in caplog.records if "never retrieved" in record.message]) <= 1
+
+
+def test_a_finished_run_leaves_no_circles_to_the_garbage_collector(cached: bool) -> None:
+    def finish() -> None:
+        run = ScriptedRun(mended, cached=cached)
+        run.run_to_end({"act": lambda value: value})
+
+    finish()
+    gc.collect()
+    gc.disable()
+    try:
+        finish()
+        found = {
+            type(leaked).__name__ for leaked in gc.get_objects() if isinstance(leaked, (WorkflowRun, WorkflowLoop))
+        }
+    finally:
+        gc.enable()
+    assert found == set()
 
 
 def test_no_sticky_attributes_without_a_cache(cached: bool) -> None:

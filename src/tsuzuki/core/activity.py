@@ -35,20 +35,20 @@ TIMED_OUT: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT
 CANCEL_REQUESTED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
 CANCELED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED
 
-ENDS: Final = frozenset((COMPLETED, FAILED, TIMED_OUT, CANCELED))
-"""The outcomes of an activity."""
-
 START_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 SCHEDULE_TO_START: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
 SCHEDULE_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 HEARTBEAT: Final = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
 
-TIMEOUT_NAMES: Final[Mapping[int, str]] = {
-    START_TO_CLOSE: "StartToClose",
-    SCHEDULE_TO_START: "ScheduleToStart",
-    SCHEDULE_TO_CLOSE: "ScheduleToClose",
-    HEARTBEAT: "Heartbeat",
+TIMEOUT_MESSAGES: Final[Mapping[int, str]] = {
+    START_TO_CLOSE: "activity StartToClose timeout",
+    SCHEDULE_TO_START: "activity ScheduleToStart timeout",
+    SCHEDULE_TO_CLOSE: (
+        "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
+    ),
+    HEARTBEAT: "activity Heartbeat timeout",
 }
+"""In the real server's words, by which users of every language know them."""
 
 
 class ActivityState(IntEnum):
@@ -115,7 +115,7 @@ class Activity:
                 silent_ns = (self.heartbeat_ns or self.started_ns) + self.heartbeat_timeout_ns
                 if silent_ns < due:
                     due, kind = silent_ns, HEARTBEAT
-        elif self.schedule_to_start_ns and self.attempt_scheduled_ns + self.schedule_to_start_ns < due:
+        elif self.schedule_to_start_ns and self.attempt_scheduled_ns + self.schedule_to_start_ns <= due:
             due, kind = self.attempt_scheduled_ns + self.schedule_to_start_ns, SCHEDULE_TO_START
         return due, kind
 
@@ -194,6 +194,11 @@ def watch_deadline(run: Execution, activity: Activity) -> None:
         run.wake_no_more(WakeKind.ACTIVITY, activity.scheduled_event_id)
 
 
+def backs_off(activity: Activity, now_ns: int) -> bool:
+    """Whether the attempt must wait. The first one never does, even if the clock was set back since its schedule."""
+    return activity.attempt > 1 and activity.attempt_scheduled_ns > now_ns
+
+
 def start(
     run: Execution,
     scheduled_event_id: int,
@@ -205,7 +210,7 @@ def start(
 ) -> Activity:
     """A worker takes the attempt. Durable before the worker sees it."""
     activity = run.activities[scheduled_event_id]
-    assert now_ns >= activity.attempt_scheduled_ns, "an attempt must not start before its back-off ends"
+    assert not backs_off(activity, now_ns), "an attempt must not start before its back-off ends"
     activity.move(ActivityInput.START)
     activity.started_ns = now_ns
     activity.identity = identity
@@ -236,10 +241,9 @@ def find_started(run: Execution, scheduled_event_id: int, attempt: int | None) -
 
 
 def heartbeat(run: Execution, activity: Activity, details: Payloads | None, now_ns: int) -> bool:
-    """Note a sign of life. True if the attempt should stop."""
+    """Note a sign of life; its details, or their absence, replace those before. True if the attempt should stop."""
     activity.heartbeat_ns = now_ns
-    if details is not None:
-        activity.heartbeat_details = details
+    activity.heartbeat_details = details
     run.touched_activities.add(activity.scheduled_event_id)
     run.dirty = True
     watch_deadline(run, activity)
@@ -263,29 +267,40 @@ def _record_started(run: Execution, activity: Activity) -> int:
     return event.event_id
 
 
+_ENDED_FIELDS: Final[Mapping[int, str]] = {
+    COMPLETED: "activity_task_completed_event_attributes",
+    FAILED: "activity_task_failed_event_attributes",
+    TIMED_OUT: "activity_task_timed_out_event_attributes",
+    CANCELED: "activity_task_canceled_event_attributes",
+}
+ENDS: Final = frozenset(_ENDED_FIELDS)
+"""The outcomes of an activity."""
+
+
+def outcome_of(event: HistoryEvent) -> int:
+    """The scheduled event id of the activity that an event of `ENDS` ends."""
+    scheduled_event_id: int = getattr(event, _ENDED_FIELDS[event.event_type]).scheduled_event_id
+    return scheduled_event_id
+
+
 def link_started_event(event: HistoryEvent, started_ids: dict[int, int]) -> None:
-    """Point a close event that waited at the started event that waited before it."""
-    match event.event_type:
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-            started_ids[event.activity_task_started_event_attributes.scheduled_event_id] = event.event_id
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            completed = event.activity_task_completed_event_attributes
-            completed.started_event_id = started_ids.get(completed.scheduled_event_id, 0)
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-            failed = event.activity_task_failed_event_attributes
-            failed.started_event_id = started_ids.get(failed.scheduled_event_id, 0)
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-            timed_out = event.activity_task_timed_out_event_attributes
-            timed_out.started_event_id = started_ids.get(timed_out.scheduled_event_id, 0)
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-            canceled = event.activity_task_canceled_event_attributes
-            canceled.started_event_id = started_ids.get(canceled.scheduled_event_id, 0)
+    """Point an outcome that waited at the started event that waited before it."""
+    if event.event_type == STARTED:
+        started_ids[event.activity_task_started_event_attributes.scheduled_event_id] = event.event_id
+    elif event.event_type in ENDS:
+        attributes = getattr(event, _ENDED_FIELDS[event.event_type])
+        attributes.started_event_id = started_ids.get(attributes.scheduled_event_id, 0)
 
 
 # ---- outcomes ----------------------------------------------------------------------------------------
 
 
 def complete(run: Execution, activity: Activity, result: Payloads | None, identity: str, now_ns: int) -> None:
+    """Record the result; it may come by the activity's id while no attempt runs."""
+    if activity.state == ActivityState.SCHEDULED:
+        activity.move(ActivityInput.START)
+        activity.started_ns = now_ns
+        activity.identity = identity
     started_event_id = _record_started(run, activity)
     event = run.event(COMPLETED, now_ns)
     attributes = event.activity_task_completed_event_attributes
@@ -360,23 +375,21 @@ def lose_attempt(run: Execution, activity: Activity, now_ns: int) -> None:
 
 
 def _time_out(run: Execution, activity: Activity, kind: TimeoutType.ValueType, now_ns: int) -> None:
-    failure = Failure(message=f"activity {TIMEOUT_NAMES[kind]} timeout", source="Server")
-    failure.timeout_failure_info.timeout_type = kind
+    failure = _timeout_failure(kind)
     state = RetryState.RETRY_STATE_TIMEOUT
-    if activity.state == ActivityState.STARTED and kind != SCHEDULE_TO_CLOSE:
+    if kind in (START_TO_CLOSE, HEARTBEAT):
         state = _retry(run, activity, failure, now_ns)
         if state == retry.IN_PROGRESS:
             return
         if state == RetryState.RETRY_STATE_TIMEOUT:
-            failure = Failure(
-                message="Not enough time to schedule next retry before activity ScheduleToClose timeout, "
-                "giving up retrying",
-                source="Server",
-            )
-            failure.timeout_failure_info.timeout_type = SCHEDULE_TO_CLOSE
-    elif kind == SCHEDULE_TO_START:
-        state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+            failure = _timeout_failure(SCHEDULE_TO_CLOSE)
     _record_timed_out(run, activity, failure, state, now_ns)
+
+
+def _timeout_failure(kind: TimeoutType.ValueType) -> Failure:
+    failure = Failure(message=TIMEOUT_MESSAGES[kind], source="Server")
+    failure.timeout_failure_info.timeout_type = kind
+    return failure
 
 
 def _record_timed_out(
@@ -408,14 +421,14 @@ def _retry(
     if activity.cancel_requested_event_id:
         return RetryState.RETRY_STATE_CANCEL_REQUESTED
     state, next_ns = retry.next_attempt(
-        activity.asked.retry_policy, activity.attempt, failure, now_ns, activity.expiration_ns
+        activity.asked.retry_policy, activity.attempt, failure, now_ns, activity.expiration_ns, at_once=at_once
     )
     if state != retry.IN_PROGRESS:
         return state
     run.cancelled_activities.append((activity.scheduled_event_id, activity.attempt))
     activity.move(ActivityInput.RETRY)
     activity.attempt += 1
-    activity.attempt_scheduled_ns = now_ns if at_once else next_ns
+    activity.attempt_scheduled_ns = next_ns
     activity.started_ns = None
     activity.incarnation = None
     activity.heartbeat_ns = None

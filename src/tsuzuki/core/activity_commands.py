@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from temporalio.api.command.v1 import Command, ScheduleActivityTaskCommandAttributes
-from temporalio.api.common.v1 import RetryPolicy
+from temporalio.api.common.v1 import Payload, Payloads, RetryPolicy
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 
 from . import retry
-from .activity import CANCEL_REQUESTED, SCHEDULED, ActivityState, report_cancelled, watch_deadline
+from .activity import (
+    CANCEL_REQUESTED,
+    ENDS,
+    SCHEDULED,
+    ActivityState,
+    outcome_of,
+    report_cancelled,
+    watch_deadline,
+)
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
 from .refusal import BadCommand, InvalidInput
@@ -22,6 +30,11 @@ if TYPE_CHECKING:
     from .moment import Moment
 
 _BAD_SCHEDULE: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+_BAD_CANCEL: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
+_NOT_STARTED: Final = Payloads(
+    payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')]
+)
+"""The details of a cancelled activity that no worker had, as the real server gives them."""
 _DEFAULT_POLICY: Final = RetryPolicy()
 retry.normalize(RetryPolicy(), _DEFAULT_POLICY)
 
@@ -135,11 +148,21 @@ def _set_timeouts(
 
 def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     scheduled_event_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
-    if not 0 < scheduled_event_id < run.next_event_id:
+    activity = run.activities.get(scheduled_event_id)
+    asked_before = activity is not None and activity.cancel_requested_event_id
+    if asked_before or scheduled_event_id in plan.activities_cancelled:
         raise BadCommand(
-            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES,
-            f"RequestCancelActivityTask names scheduled event {scheduled_event_id}, which is not in this history.",
+            _BAD_CANCEL, f"RequestCancelActivityTask: activity {scheduled_event_id} was asked to cancel before."
         )
+    if activity is None and not any(
+        outcome_of(event) == scheduled_event_id for event in run.buffered if event.event_type in ENDS
+    ):
+        raise BadCommand(
+            _BAD_CANCEL,
+            f"RequestCancelActivityTask names scheduled event {scheduled_event_id}, which is no activity that is "
+            "pending in this run.",
+        )
+    plan.activities_cancelled.add(scheduled_event_id)
 
 
 @carries_out(CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK, _check_cancel)
@@ -147,8 +170,6 @@ def request_cancel_command(run: Execution, command: Command, completed_event_id:
     """An attempt that has not started is cancelled at once."""
     scheduled_event_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
     activity = run.activities.get(scheduled_event_id)
-    if activity is not None and activity.cancel_requested_event_id:
-        return
     event = run.event(CANCEL_REQUESTED, moment.now_ns)
     attributes = event.activity_task_cancel_requested_event_attributes
     attributes.scheduled_event_id = scheduled_event_id
@@ -159,4 +180,4 @@ def request_cancel_command(run: Execution, command: Command, completed_event_id:
     if activity.state == ActivityState.STARTED:
         run.cancelled_activities.append((scheduled_event_id, activity.attempt))
     else:
-        report_cancelled(run, activity, None, "", moment.now_ns)
+        report_cancelled(run, activity, _NOT_STARTED, "", moment.now_ns)

@@ -30,7 +30,7 @@ from .limits import too_large
 from .outgoing import TellParent
 from .refusal import BadCommand
 from .times import set_duration, time_ns
-from .workflow_task import WorkflowTask, WorkflowTaskState, record_failed
+from .workflow_task import ENGINE_IDENTITY, WorkflowTask, WorkflowTaskState, record_failed
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -42,9 +42,6 @@ CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
 TERMINATED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 CONTINUED_AS_NEW: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
-
-ENGINE_IDENTITY: Final = "tsuzuki"
-"""Who ends a run when nobody asked for it."""
 
 STATUS_AFTER: Final[dict[int, WorkflowExecutionStatus.ValueType]] = {
     COMPLETED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,

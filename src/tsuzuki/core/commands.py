@@ -23,6 +23,7 @@ class Plan:
     """What the commands checked so far will have changed."""
 
     activity_ids: set[str] = field(default_factory=set)
+    activities_cancelled: set[int] = field(default_factory=set)
     timers_started: set[str] = field(default_factory=set)
     timers_cancelled: set[str] = field(default_factory=set)
     children: int = 0

@@ -72,6 +72,8 @@ def next_attempt(
     failure: Failure,
     ended_ns: int,
     expiration_ns: int | None,
+    *,
+    at_once: bool = False,
 ) -> tuple[RetryState.ValueType, int]:
     """Whether an attempt that ended with `failure` is followed by another.
 
@@ -83,7 +85,9 @@ def next_attempt(
     if policy.maximum_attempts and attempt >= policy.maximum_attempts:
         return RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED, 0
     application = failure.application_failure_info
-    if failure.HasField("application_failure_info") and application.HasField("next_retry_delay"):
+    if at_once:
+        wait_ns = 0
+    elif failure.HasField("application_failure_info") and application.HasField("next_retry_delay"):
         wait_ns = duration_ns(application.next_retry_delay)
     else:
         wait_ns = backoff_ns(policy, attempt)

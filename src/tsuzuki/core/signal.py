@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent, SignalExternalWorkflowExecutionInitiatedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput, NotFound, TooMuch
-from .workflow_task import WorkflowTaskState, schedule_if_needed
+from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, fail, schedule_if_needed
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -43,7 +43,7 @@ def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int,
         raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
     if not run.is_open:
         raise NotFound(closed_message(run))
-    _check_room(run, limits)
+    _check_room(run, now_ns, limits)
     event = run.event(SIGNALED, now_ns)
     attributes = event.workflow_execution_signaled_event_attributes
     attributes.signal_name = request.signal_name
@@ -67,7 +67,7 @@ def signal_from(
     limits: Limits,
 ) -> None:
     """Append a signal that another workflow sent; `run` is open."""
-    _check_room(run, limits)
+    _check_room(run, now_ns, limits)
     event = run.event(SIGNALED, now_ns)
     attributes = event.workflow_execution_signaled_event_attributes
     attributes.signal_name = asked.signal_name
@@ -82,20 +82,26 @@ def signal_from(
     schedule_if_needed(run, now_ns)
 
 
-def _check_room(run: Execution, limits: Limits) -> None:
+def _check_room(run: Execution, now_ns: int, limits: Limits) -> None:
     if run.signal_count >= limits.signals_max:
         raise InvalidInput(
             f"run {run.run_id} of workflow '{run.workflow_id}' has {run.signal_count} signals, which is the limit; "
             "continue as new to take more."
         )
-    check_buffer(run, limits)
+    task = run.workflow_task
+    if task.close_refused and task.state == WorkflowTaskState.STARTED:
+        raise TooMuch(
+            f"workflow '{run.workflow_id}' is about to end, and would have but for news that it had not seen; "
+            "send the signal again in a moment."
+        )
+    make_room(run, now_ns, limits)
 
 
 def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
     """Ask the workflow to stop. Nothing happens if it has been asked before or is closed."""
     if not run.is_open or run.cancel_requested:
         return
-    check_buffer(run, limits)
+    make_room(run, now_ns, limits)
     event = run.event(CANCEL_REQUESTED, now_ns)
     attributes = event.workflow_execution_cancel_requested_event_attributes
     attributes.cause = request.reason
@@ -126,14 +132,16 @@ def note_request_id(run: Execution, request_id: str) -> None:
         run.new_request_ids.append(request_id)
 
 
-def check_buffer(run: Execution, limits: Limits) -> None:
-    """Refuse input while more of it waits for the workflow task than may wait."""
-    if run.workflow_task.state == WorkflowTaskState.STARTED and (
-        len(run.buffered) >= limits.buffered_events_max or run.buffered_bytes >= limits.buffered_bytes_max
-    ):
-        raise TooMuch(
-            f"{len(run.buffered)} events wait for the workflow task of workflow '{run.workflow_id}', which is the "
-            "limit; send it again when that task has ended."
+def make_room(run: Execution, now_ns: int, limits: Limits) -> None:
+    """Before input: if as much waits for the workflow task as may wait, the task is over and what waits is recorded."""
+    if len(run.buffered) >= limits.buffered_events_max or run.buffered_bytes >= limits.buffered_bytes_max:
+        fail(
+            run,
+            now_ns,
+            cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+            failure=None,
+            identity=ENGINE_IDENTITY,
+            limits=limits,
         )
 
 

@@ -11,7 +11,8 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from .apply import applies
 from .commands import Plan, carries_out
-from .refusal import BadCommand
+from .limits import check_id
+from .refusal import BadCommand, InvalidInput
 from .times import duration_ns, in_words, time_ns
 from .wake import WakeKind
 from .workflow_task import schedule_if_needed
@@ -68,11 +69,13 @@ def fire(run: Execution, started_event_id: int, now_ns: int) -> None:
 def _check_start(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     asked = command.start_timer_command_attributes
     bad = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
-    if not asked.timer_id:
-        raise BadCommand(bad, "StartTimer without a timer id; give each timer of a run one of its own.")
+    try:
+        check_id("the timer id", asked.timer_id, moment.limits)
+    except InvalidInput as error:
+        raise BadCommand(bad, str(error)) from None
     duration = duration_ns(asked.start_to_fire_timeout)
-    if duration <= 0:
-        raise BadCommand(bad, f"timer '{asked.timer_id}' lasts {in_words(duration)}; expected more than 0 seconds.")
+    if duration < 0:
+        raise BadCommand(bad, f"timer '{asked.timer_id}' lasts {in_words(duration)}; expected 0 seconds or more.")
     running = asked.timer_id in run.timers and asked.timer_id not in plan.timers_cancelled
     if running or asked.timer_id in plan.timers_started:
         raise BadCommand(

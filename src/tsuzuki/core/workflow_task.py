@@ -36,6 +36,10 @@ NORMAL: Final = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
 STICKY: Final = TaskQueueKind.TASK_QUEUE_KIND_STICKY
 
 
+ENGINE_IDENTITY: Final = "tsuzuki"
+"""Who ended a task or a run when nobody asked for it."""
+
+
 class WorkflowTaskState(IntEnum):
     NONE = 0
     SCHEDULED = 1
@@ -70,6 +74,8 @@ class WorkflowTask:
     stamp: int = 0
     """Part of the task token: each start gets another one."""
     on_sticky_queue: bool = False
+    close_refused: bool = False
+    """The task before this one was to end the run and could not, for there was news: let it end now."""
     identity: str = ""
     request_id: str = ""
     history_bytes: int = 0
@@ -250,6 +256,7 @@ def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_n
     task = run.workflow_task
     _leave_started(run)
     run.workflow_task_failure = None
+    task.close_refused = False
     if task.transient_at:
         scheduled_ns, started_ns = task.scheduled_ns, task.started_ns
         task.state = WorkflowTaskState.NONE
@@ -270,7 +277,7 @@ def fail(
     now_ns: int,
     *,
     cause: WorkflowTaskFailedCause.ValueType,
-    failure: Failure,
+    failure: Failure | None,
     identity: str,
     limits: Limits,
 ) -> None:
@@ -290,7 +297,8 @@ def record_failed(
     """End the started attempt as failed; history shows it if it shows the attempt."""
     task = run.workflow_task
     _leave_started(run)
-    run.sticky_queue = None
+    sticky = _leave_sticky(run)
+    task.close_refused = cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
     if failure is not None:
         run.workflow_task_failure = failure.SerializeToString()
     if task.transient_at:
@@ -307,19 +315,31 @@ def record_failed(
         attributes.failure.CopyFrom(failure)
     attributes.identity = identity
     run.record(event)
+    if sticky:
+        task.attempt = 1
+
+
+def _leave_sticky(run: Execution) -> bool:
+    """True if the worker that failed was the sticky one: the first attempt of any other counts as the first."""
+    sticky = run.sticky_queue is not None
+    run.sticky_queue = None
+    return sticky
 
 
 def time_out(run: Execution, now_ns: int, limits: Limits) -> None:
     """The worker that started the task did not answer in time, or is known to be dead."""
     task = run.workflow_task
     _leave_started(run)
-    run.sticky_queue = None
+    sticky = _leave_sticky(run)
+    task.close_refused = False
     if task.transient_at:
         task.move(TIMED_OUT)
         task.attempt += 1
         run.dirty = True
     else:
         _record_timed_out(run, now_ns, TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
+        if sticky:
+            task.attempt = 1
     _try_again(run, now_ns, limits)
 
 

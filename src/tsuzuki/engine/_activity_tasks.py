@@ -31,7 +31,8 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core import activity as activities
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
-from tsuzuki.core.limits import check_id, too_large
+from tsuzuki.core.failure import bounded, oversized
+from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import set_time
 from tsuzuki.service import ServiceError, StatusCode
@@ -99,8 +100,10 @@ class ActivityTasks:
             return False
         now_ns = engine.clock.now_ns()
         if activity.state == ActivityState.SCHEDULED:
-            if activity.attempt_scheduled_ns > now_ns:
-                return False  # it backs off; its wake-up will offer it again
+            if activities.backs_off(activity, now_ns):
+                with engine.changing(run):
+                    activities.watch_deadline(run, activity)  # it will be offered again, also if the clock was set back
+                return False
             with engine.changing(run):
                 activities.start(
                     run,
@@ -183,9 +186,10 @@ class ActivityTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
 
-    def _by_id(self, request: ById) -> tuple[Execution, Activity]:
+    def _by_id(self, request: ById, *, started: bool = True) -> tuple[Execution, Activity]:
         engine = self._engine
         engine.check_writable()
+        engine.check_namespace(request.namespace)
         try:
             check_id("the workflow id", request.workflow_id, engine.limits)
             check_id("the activity id", request.activity_id, engine.limits)
@@ -196,6 +200,8 @@ class ActivityTasks:
                     f"workflow '{request.workflow_id}' has no pending activity '{request.activity_id}': it completed, "
                     "or neither ever existed."
                 )
+            if not started:
+                return run, run.activities[scheduled_event_id]
             return run, activities.find_started(run, scheduled_event_id, None)
         except Refusal as refusal:
             raise service_error(refusal) from None
@@ -213,7 +219,7 @@ class ActivityTasks:
     async def respond_completed_by_id(
         self, request: RespondActivityTaskCompletedByIdRequest
     ) -> RespondActivityTaskCompletedByIdResponse:
-        run, activity = self._by_id(request)
+        run, activity = self._by_id(request, started=False)
         self._complete(run, activity, request.result if request.HasField("result") else None, request.identity)
         await self._engine.durable()
         return RespondActivityTaskCompletedByIdResponse()
@@ -221,17 +227,13 @@ class ActivityTasks:
     def _complete(self, run: Execution, activity: Activity, result: Payloads | None, identity: str) -> None:
         """A result over the limit fails the activity for good: another attempt would only make it again."""
         engine = self._engine
-        limit = engine.limits.payload_bytes_max
+        failure = oversized(result, f"the result of {_name(activity)}", engine.limits)
         now_ns = engine.clock.now_ns()
-        if result is not None and (size := result.ByteSize()) > limit:
-            what = f"the result of activity '{activity.asked.activity_type.name}'"
-            failure = Failure(message=too_large(what, size, limit), source="Server")
-            failure.server_failure_info.non_retryable = True
-            with engine.changing(run):
-                activities.fail(run, activity, failure, identity, now_ns)
-            return
         with engine.changing(run):
-            activities.complete(run, activity, result, identity, now_ns)
+            if failure is None:
+                activities.complete(run, activity, result, identity, now_ns)
+            else:
+                activities.fail(run, activity, failure, identity, now_ns)
 
     # ---- failed ------------------------------------------------------------------------------------
 
@@ -255,21 +257,19 @@ class ActivityTasks:
         self, run: Execution, activity: Activity, failure: Failure, details: Payloads | None, identity: str
     ) -> None:
         engine = self._engine
-        limit = engine.limits.payload_bytes_max
-        if (size := failure.ByteSize()) > limit:
-            shortened = Failure(
-                message=too_large(f"the failure of activity '{activity.asked.activity_type.name}'", size, limit)
-                + f" It began: {failure.message[:1000]}",
-                source=failure.source,
+        if failure.ByteSize() and not failure.HasField("application_failure_info"):
+            raise ServiceError(
+                StatusCode.INVALID_ARGUMENT,
+                f"the failure of {_name(activity)} has no ApplicationFailureInfo; an attempt fails with an "
+                "application failure, or reports that it was cancelled.",
             )
-            shortened.application_failure_info.type = failure.application_failure_info.type
-            shortened.application_failure_info.non_retryable = failure.application_failure_info.non_retryable
-            failure = shortened
+        failure = bounded(failure, f"the failure of {_name(activity)}", engine.limits)
         now_ns = engine.clock.now_ns()
+        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
         with engine.changing(run):
-            if details is not None:
+            if details is not None and too_much is None:
                 activities.heartbeat(run, activity, details, now_ns)
-            activities.fail(run, activity, failure, identity, now_ns)
+            activities.fail(run, activity, too_much or failure, identity, now_ns)
 
     # ---- cancelled ---------------------------------------------------------------------------------
 
@@ -296,8 +296,13 @@ class ActivityTasks:
                 f"activity '{activity.asked.activity_id}' of workflow '{run.workflow_id}' was not asked to cancel; "
                 "report a failure instead.",
             )
+        too_much = oversized(details, f"the details of {_name(activity)}", self._engine.limits)
+        now_ns = self._engine.clock.now_ns()
         with self._engine.changing(run):
-            activities.report_cancelled(run, activity, details, identity, self._engine.clock.now_ns())
+            if too_much is None:
+                activities.report_cancelled(run, activity, details, identity, now_ns)
+            else:
+                activities.fail(run, activity, too_much, identity, now_ns)
 
     # ---- heartbeats --------------------------------------------------------------------------------
 
@@ -316,6 +321,16 @@ class ActivityTasks:
         return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=cancel)
 
     def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
+        """Details over the limit fail the activity for good, and the attempt is told to stop."""
         engine = self._engine
+        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
+        now_ns = engine.clock.now_ns()
         with engine.changing(run):
-            return activities.heartbeat(run, activity, details, engine.clock.now_ns())
+            if too_much is None:
+                return activities.heartbeat(run, activity, details, now_ns)
+            activities.fail(run, activity, too_much, activity.identity, now_ns)
+            return True
+
+
+def _name(activity: Activity) -> str:
+    return f"activity '{activity.asked.activity_type.name}' (id '{activity.asked.activity_id}')"

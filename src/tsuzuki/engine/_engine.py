@@ -28,7 +28,7 @@ from tsuzuki.core.moment import Moment
 from tsuzuki.core.refusal import Refusal
 from tsuzuki.core.times import SECOND
 from tsuzuki.core.wake import WakeKey
-from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.core.workflow_task import ENGINE_IDENTITY, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Batch, Store, StoredRun, StoreError, StoreFullError
 
@@ -106,7 +106,7 @@ class Engine:
         self._wakes = WakeHeap(clock, self._on_due, self._is_live)
         self._watches: dict[tuple[int, int, int], list[Watch]] = {}
         self._next_key = store.last_run_key + 1
-        self._next_stamp = 1
+        self._next_stamp = store.incarnation << 32  # none is given twice, by an earlier process neither
         self._failure: Exception | None = None
         self._quarantined: set[int] = set()
         """Runs on which a transition broke: shown, but neither changed nor woken."""
@@ -261,7 +261,7 @@ class Engine:
             f"the history of this run has {size}, the limit is {limit}; continue as new before that, or do the "
             "work in child workflows."
         )
-        close.terminate(run, reason, None, close.ENGINE_IDENTITY, self.moment())
+        close.terminate(run, reason, None, ENGINE_IDENTITY, self.moment())
 
     def _offer_workflow_task(self, run: Execution) -> None:
         task = run.workflow_task
@@ -287,7 +287,7 @@ class Engine:
 
     def new_request_id(self) -> str:
         """An id for a start that the engine itself makes: unique in the store, cheap."""
-        return f"{self.incarnation}-{self.new_stamp()}"
+        return f"{self.new_stamp():x}"
 
     def frames(self, run: Execution, first_event_id: int) -> bytes:
         """The bytes of a `History` with the events of a run from an id on, durable or not."""

@@ -21,7 +21,7 @@ from ._engine import Engine
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
 
-_PAGE: Final = struct.Struct(">QQ")
+_PAGE: Final = struct.Struct(">qq")
 """A page token: run key, next event id."""
 _PAGE_EVENTS_MAX: Final = 10_000
 _CLOSE_ONLY: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
@@ -34,6 +34,7 @@ class HistoryReading:
     async def get(self, request: GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         with refusals_as_errors():
             run, first_event_id = self._position(request)
         await engine.durable_if_writable()
@@ -52,12 +53,7 @@ class HistoryReading:
 
     def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[Execution, int]:
         if request.next_page_token:
-            try:
-                run_key, first_event_id = _PAGE.unpack(request.next_page_token)
-            except struct.error:
-                raise InvalidInput(
-                    "next_page_token is none of this engine's; pass the token as it was received."
-                ) from None
+            run_key, first_event_id = _parse_page(request.next_page_token)
             return self._run(run_key), first_event_id
         check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
         run = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
@@ -101,7 +97,8 @@ class HistoryReading:
     def _page(
         self, run: Execution, first_event_id: int, request: GetWorkflowExecutionHistoryRequest
     ) -> GetWorkflowExecutionHistoryResponse:
-        size = min(request.maximum_page_size or _PAGE_EVENTS_MAX, _PAGE_EVENTS_MAX)
+        asked = request.maximum_page_size
+        size = asked if 0 < asked < _PAGE_EVENTS_MAX else _PAGE_EVENTS_MAX
         last_event_id = min(first_event_id + size - 1, run.durable_event_id)
         response = GetWorkflowExecutionHistoryResponse()
         batches = self._engine.store.history(run.key, first_event_id, last_event_id)
@@ -116,6 +113,13 @@ class HistoryReading:
         if more:
             response.next_page_token = _PAGE.pack(run.key, last_event_id + 1)
         return response
+
+
+def _parse_page(token: bytes) -> tuple[int, int]:
+    run_key, first_event_id = _PAGE.unpack(token) if len(token) == _PAGE.size else (0, 0)
+    if first_event_id < 1:
+        raise InvalidInput("next_page_token is none of this engine's; pass the token as it was received.")
+    return run_key, first_event_id
 
 
 def _is_final(run: Execution) -> bool:

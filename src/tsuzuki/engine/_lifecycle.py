@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
@@ -20,9 +22,14 @@ from tsuzuki.core.execution import Execution
 from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
+from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 
 from ._engine import Engine
 from ._refusals import refusals_as_errors, service_error
+
+_REJECT_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+_TERMINATE_IF_RUNNING: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
+_TERMINATE_EXISTING: Final = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 
 
 class Lifecycle:
@@ -37,6 +44,7 @@ class Lifecycle:
         engine.check_namespace(request.namespace)
         try:
             start.check_request(request, engine.limits)
+            _check_policies(request)
             existing = engine.find(request.namespace, request.workflow_id, "")
             answer = None if existing is None else self._meet_existing(existing, request)
         except Refusal as refusal:
@@ -63,33 +71,24 @@ class Lifecycle:
         """
         if request.request_id and existing.start_request_id == request.request_id:
             return StartWorkflowExecutionResponse(run_id=existing.run_id, started=True, status=existing.status)
-        reuse = request.workflow_id_reuse_policy
         if existing.is_open:
             return self._meet_open(existing, request)
-        check_reuse(existing, reuse)
+        check_reuse(existing, request.workflow_id_reuse_policy)
         return None
 
     def _meet_open(
         self, existing: Execution, request: StartWorkflowExecutionRequest
     ) -> StartWorkflowExecutionResponse | None:
         conflict = request.workflow_id_conflict_policy
-        terminate_if_running = (
-            request.workflow_id_reuse_policy == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
-        )
-        if terminate_if_running and conflict != WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED:
-            raise InvalidInput(
-                "WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be combined with a conflict policy; use "
-                "the conflict policy TERMINATE_EXISTING alone."
-            )
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return StartWorkflowExecutionResponse(run_id=existing.run_id, started=False, status=existing.status)
-        if terminate_if_running or conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+        if conflict == _TERMINATE_EXISTING or request.workflow_id_reuse_policy == _TERMINATE_IF_RUNNING:
             with self._engine.changing(existing):
                 close.terminate(
                     existing,
                     "a new run was started under TERMINATE_EXISTING",
                     None,
-                    "history-service",
+                    ENGINE_IDENTITY,
                     self._engine.moment(),
                 )
             return None
@@ -104,6 +103,7 @@ class Lifecycle:
 
     def _find(self, namespace: str, execution: WorkflowExecution) -> Execution:
         self._engine.check_writable()
+        self._engine.check_namespace(namespace)
         check_id("the workflow id", execution.workflow_id, self._engine.limits)
         run = self._engine.find(namespace, execution.workflow_id, execution.run_id)
         if run is None:
@@ -147,6 +147,20 @@ class Lifecycle:
                 close.terminate(run, request.reason, details, request.identity, self._engine.moment())
         await self._engine.durable()
         return TerminateWorkflowExecutionResponse()
+
+
+def _check_policies(request: StartWorkflowExecutionRequest) -> None:
+    reuse, conflict = request.workflow_id_reuse_policy, request.workflow_id_conflict_policy
+    if reuse == _TERMINATE_IF_RUNNING and conflict:
+        raise InvalidInput(
+            "WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be combined with a conflict policy; use "
+            "the conflict policy TERMINATE_EXISTING alone."
+        )
+    if reuse == _REJECT_DUPLICATE and conflict == _TERMINATE_EXISTING:
+        raise InvalidInput(
+            "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be combined with the conflict policy TERMINATE_EXISTING: "
+            "the one forbids the new run for which the other would end the old one."
+        )
 
 
 def _check_first_run(run: Execution, first_execution_run_id: str) -> None:

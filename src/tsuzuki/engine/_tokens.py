@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tsuzuki.core.refusal import InvalidInput
 
-_LAYOUT: Final = struct.Struct(">BQQIQ")
+_LAYOUT: Final = struct.Struct(">BqqIQ")
 _WORKFLOW: Final = 1
 _ACTIVITY: Final = 2
 _QUERY: Final = 3

@@ -23,7 +23,6 @@ from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsResponse,
 )
 
-from tsuzuki.core import retry
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
@@ -37,8 +36,9 @@ from ._engine import Engine
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
 
-_PAGE: Final = struct.Struct(">QQ")
+_PAGE: Final = struct.Struct(">qq")
 """A page token: start time and run key of the last run of the page before."""
+_PAGE_RUNS_DEFAULT: Final = 100
 _PAGE_RUNS_MAX: Final = 1000
 
 
@@ -51,6 +51,7 @@ class Visibility:
     async def describe(self, request: DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         await engine.durable_if_writable()
         with refusals_as_errors():
             check_id("the workflow id", request.execution.workflow_id, engine.limits)
@@ -94,11 +95,12 @@ class Visibility:
     async def list_runs(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         await engine.durable_if_writable()
         with refusals_as_errors():
             filters = parse_query(request.query)
             before = _parse_page(request.next_page_token)
-        size = min(request.page_size or 100, _PAGE_RUNS_MAX)
+        size = min(request.page_size, _PAGE_RUNS_MAX) if request.page_size > 0 else _PAGE_RUNS_DEFAULT
         runs = engine.store.list_runs(request.namespace, filters, before, size)
         response = ListWorkflowExecutionsResponse(executions=[_stored_info(run) for run in runs])
         if len(runs) == size:
@@ -108,6 +110,7 @@ class Visibility:
     async def count_runs(self, request: CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse:
         engine = self._engine
         engine.check_open()
+        engine.check_namespace(request.namespace)
         await engine.durable_if_writable()
         with refusals_as_errors():
             filters = parse_query(request.query)
@@ -190,7 +193,8 @@ def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
         set_time(info.last_attempt_complete_time, activity.last_ended_ns)
     if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns > now_ns:
         set_time(info.next_attempt_schedule_time, activity.attempt_scheduled_ns)
-        set_duration(info.current_retry_interval, retry.backoff_ns(policy, activity.attempt - 1))
+        if activity.last_ended_ns is not None:
+            set_duration(info.current_retry_interval, activity.attempt_scheduled_ns - activity.last_ended_ns)
     assert duration_ns(policy.initial_interval) > 0, "policies are normalized when they are scheduled"
     return info
 

@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core import workflow_task
 from tsuzuki.core.completion import complete_workflow_task
 from tsuzuki.core.execution import Execution
+from tsuzuki.core.failure import bounded
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import set_time
@@ -86,7 +87,7 @@ class WorkflowTasks:
                 now_ns,
                 limits=engine.limits,
                 identity=poll.identity,
-                request_id=f"{engine.incarnation}-{stamp}",
+                request_id=f"{stamp:x}",
                 incarnation=engine.incarnation if poll.local else None,
                 stamp=stamp,
             )
@@ -174,7 +175,7 @@ class WorkflowTasks:
                 run,
                 engine.clock.now_ns(),
                 cause=request.cause,
-                failure=request.failure,
+                failure=bounded(request.failure, "the failure of a workflow task", engine.limits),
                 identity=request.identity,
                 limits=engine.limits,
             )

@@ -7,6 +7,7 @@ code asks for it.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +16,8 @@ from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 from tsuzuki.activity import Info
 from tsuzuki.common import Priority, RetryPolicy
 from tsuzuki.converter import PayloadConverter
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def info_from(
@@ -62,8 +65,9 @@ def seconds_left(task: PollActivityTaskQueueResponse) -> float:
 
 
 def _utc(timestamp: Timestamp) -> datetime:
-    return timestamp.ToDatetime(tzinfo=UTC)
+    return EPOCH + timedelta(0, timestamp.seconds, timestamp.nanos // 1000)
 
 
 def _timeout(duration: Duration) -> timedelta | None:
-    return duration.ToTimedelta() if duration.seconds or duration.nanos else None
+    seconds, nanos = duration.seconds, duration.nanos
+    return timedelta(0, seconds, nanos // 1000) if seconds or nanos else None

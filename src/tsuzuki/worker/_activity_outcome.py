@@ -72,6 +72,10 @@ def failure_of(host: ActivityHost, error: BaseException) -> Failure:
     except Exception as second:
         failure = Failure(message=f"{type(error).__name__}: {error} (could not be encoded: {second})")
         failure.application_failure_info.type = type(error).__name__
+    if not failure.HasField("application_failure_info"):  # services take no other kind from an attempt
+        cause, failure = failure, Failure(message=failure.message, source=failure.source)
+        failure.application_failure_info.type = type(error).__name__
+        failure.cause.CopyFrom(cause)
     return failure
 
 

@@ -28,6 +28,10 @@ class Machine(Protocol):
         """Return the command that leads to this type of event, in words."""
         ...
 
+    def forget(self) -> None:
+        """Let go of what waits for it: the run is evicted, and circles would be left to the collector."""
+        ...
+
 
 class PendingCommand:
     """A command that history has not confirmed yet.

@@ -43,6 +43,23 @@ class LoopOwner(Protocol):
     def check_may_act(self, action: str) -> None: ...
 
 
+class _Nobody:
+    """Stands in for the run of a loop that was abandoned, so that the two are not garbage in a circle."""
+
+    time_ns = 0
+    replaying = True
+    failed_by: BaseException | None = None
+
+    def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
+        raise Evicted("start a timer")
+
+    def cancel_timer(self, handle: TimerHandle) -> None:
+        pass
+
+    def check_may_act(self, action: str) -> None:
+        raise Evicted(action)
+
+
 class Evicted(BaseException):
     """Raised into workflow code that tries to do something while its run is being thrown away."""
 
@@ -100,6 +117,9 @@ class ReadyHandle(asyncio.Handle):
         self._context = context
         self._cancelled = False
 
+    def __repr__(self) -> str:
+        return f"<ReadyHandle {self._callback!r}{' cancelled' if self._cancelled else ''}>"
+
 
 class TimerHandle(asyncio.TimerHandle):
     """A durable timer that asyncio asked for.
@@ -133,7 +153,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, owner: LoopOwner, order_base: int) -> None:
         self.workflow_runtime: Any = owner
-        self._owner = owner
+        self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
         self._order = order_base << 16
@@ -238,8 +258,19 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._conditions.clear()
         for task in reversed(self._tasks):  # inner tasks were made after those that wait for them
             _unwind(task.get_coro())
+            waiter = getattr(task, "_fut_waiter", None)
+            if waiter is not None:
+                # Lets go of the task, so that the two are not garbage in a circle. A handle's own `cancel`
+                # would ask for something.
+                asyncio.Future.cancel(waiter)
+
+    def abandon(self) -> None:
+        """Let go of the run; nothing runs here any more."""
+        self._owner = _NOBODY
+        self.workflow_runtime = None
         self._ready.clear()
         self._tasks.clear()
+        self._conditions.clear()
 
     # ---- asyncio ---------------------------------------------------------------------------------------
 
@@ -362,11 +393,13 @@ def _unwind(coroutine: Any) -> None:
 def _finish_generator(generator: AsyncGenerator[Any, Any]) -> None:
     closing = generator.aclose()
     try:
-        closing.send(None)  # type: ignore[attr-defined]
+        closing.send(None)
     except BaseException:
         return
     _unwind(closing)
 
+
+_NOBODY: Final = _Nobody()
 
 _NOT_ALLOWED: Final = {
     "call_soon_threadsafe": "threads; let an activity do the work",

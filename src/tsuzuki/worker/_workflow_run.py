@@ -236,7 +236,10 @@ class WorkflowRun:
                     self.loop.destroy()
             finally:
                 self.loop.leave(entered)
+        self.loop.abandon()
         self._primary = None
+        for machine in (*self.by_event.values(), *(command.machine for command in self.commands)):
+            machine.forget()
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()

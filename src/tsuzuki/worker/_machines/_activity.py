@@ -140,6 +140,12 @@ class ActivityMachine:
     def _refuse(self, event_type: int) -> ActivityState:
         return next_state(ACTIVITY_MOVES, self.state, event_type, f"activity {self.activity_id}")
 
+    def forget(self) -> None:
+        """Let go of the handle and the command."""
+        if self.handle is not None:
+            self.handle.let_go()
+        self.handle = self.command = None
+
     def describe(self, event_type: int) -> str:
         """Return the command that leads to this type of event, in words."""
         if event_type == CANCEL_REQUESTED:

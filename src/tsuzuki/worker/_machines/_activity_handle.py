@@ -62,6 +62,10 @@ class RunningActivity(ActivityHandle[Any]):
             self._value, self._error = value, error
             self._go_on(Turn.RELEASE)
 
+    def let_go(self) -> None:
+        """Take no more turns: the run is evicted."""
+        self._turn = None
+
     def cancel(self, msg: Any | None = None) -> bool:
         """Ask for the activity's cancellation, as the call's `cancellation_type` says.
 

@@ -42,6 +42,9 @@ class CloseMachine:
         run.closed = True
         return None
 
+    def forget(self) -> None:
+        """Nothing to let go of."""
+
     def describe(self, event_type: int) -> str:
         """Return the command that leads to this type of event, in words."""
         return _COMMAND_NAMES[event_type]

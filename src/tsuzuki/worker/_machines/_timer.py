@@ -92,6 +92,10 @@ class TimerMachine:
         if handle is not None:
             run.loop.push(handle)
 
+    def forget(self) -> None:
+        """Let go of the handle and the command."""
+        self.handle = self.command = None
+
     def describe(self, event_type: int) -> str:
         """Return the command that leads to this type of event, in words."""
         if event_type == TIMER_CANCELED:
