@@ -180,7 +180,8 @@ def start_command(run: Execution, command: Command, completed_event_id: int, mom
     if command.HasField("user_metadata"):
         event.user_metadata.CopyFrom(command.user_metadata)
     event_id = run.record(event)
-    run.outgoing.append(StartChild(event_id, attributes))
+    metadata = event.user_metadata if event.HasField("user_metadata") else None
+    run.outgoing.append(StartChild(event_id, attributes, metadata))
 
 
 def _set_timeouts(run: Execution, asked: Any, attributes: StartChildWorkflowExecutionInitiatedEventAttributes) -> None:
@@ -188,10 +189,12 @@ def _set_timeouts(run: Execution, asked: Any, attributes: StartChildWorkflowExec
     run_ns = duration_ns(asked.workflow_run_timeout)
     if execution_ns and run_ns:
         run_ns = min(run_ns, execution_ns)
-    set_duration(attributes.workflow_execution_timeout, execution_ns)
-    set_duration(attributes.workflow_run_timeout, run_ns or execution_ns)
+    if execution_ns:
+        set_duration(attributes.workflow_execution_timeout, execution_ns)
+    run_ns = run_ns or execution_ns
+    set_duration(attributes.workflow_run_timeout, run_ns)
     task_ns = duration_ns(asked.workflow_task_timeout) or run.workflow_task_timeout_ns
-    set_duration(attributes.workflow_task_timeout, task_ns)
+    set_duration(attributes.workflow_task_timeout, min(task_ns, run_ns or task_ns))
 
 
 # ---- what the shell tells the parent -----------------------------------------------------------------
@@ -223,7 +226,6 @@ def child_start_failed(run: Execution, asked: StartChild, now_ns: int) -> None:
     )
     attributes.control = asked.asked.control
     attributes.initiated_event_id = asked.initiated_event_id
-    attributes.workflow_task_completed_event_id = asked.asked.workflow_task_completed_event_id
     run.record_or_buffer(event)
     schedule_if_needed(run, now_ns)
 

@@ -64,21 +64,31 @@ def continue_command(run: Execution, command: Command, completed_event_id: int, 
     attributes.task_queue.name = asked.task_queue.name or run.task_queue
     attributes.task_queue.kind = NORMAL
     attributes.workflow_task_completed_event_id = completed_event_id
-    attributes.initiator = asked.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
+    attributes.inherit_build_id = asked.inherit_build_id
     run_ns = duration_ns(asked.workflow_run_timeout) or duration_ns(run.started.workflow_run_timeout)
     set_duration(attributes.workflow_run_timeout, run_ns)
     task_ns = duration_ns(asked.workflow_task_timeout) or run.workflow_task_timeout_ns
     set_duration(attributes.workflow_task_timeout, task_ns)
-    set_duration(attributes.backoff_start_interval, duration_ns(asked.backoff_start_interval))
+    backoff_ns = _backoff_ns(run, duration_ns(asked.backoff_start_interval), moment)
+    if duration_ns(asked.backoff_start_interval):
+        attributes.backoff_start_interval.CopyFrom(asked.backoff_start_interval)
     _copy(asked, attributes, "input", "header", "memo", "search_attributes", "last_completion_result", "failure")
-    run.successor = Successor(attributes.new_execution_run_id, _successor_start(run, asked, attributes))
+    run.successor = Successor(attributes.new_execution_run_id, _successor_start(run, asked, attributes, backoff_ns))
     run.record(event)
+
+
+def _backoff_ns(run: Execution, asked_ns: int, moment: Moment) -> int:
+    """A chain of runs that do nothing must not spin: each run begins at least a second after the one before."""
+    lifetime_ns = moment.now_ns - run.execution_ns
+    least_ns = moment.limits.continue_as_new_interval_min_ns
+    return asked_ns if lifetime_ns + asked_ns >= least_ns else least_ns - lifetime_ns
 
 
 def _successor_start(
     run: Execution,
     asked: ContinueAsNewWorkflowExecutionCommandAttributes,
     closed: WorkflowExecutionContinuedAsNewEventAttributes,
+    backoff_ns: int,
 ) -> WorkflowExecutionStartedEventAttributes:
     started = WorkflowExecutionStartedEventAttributes(
         workflow_id=run.workflow_id,
@@ -87,14 +97,15 @@ def _successor_start(
         first_execution_run_id=run.started.first_execution_run_id,
         original_execution_run_id=closed.new_execution_run_id,
         continued_execution_run_id=run.run_id,
-        initiator=closed.initiator,
+        parent_workflow_namespace=run.started.parent_workflow_namespace,
+        parent_initiated_event_id=run.started.parent_initiated_event_id,
+        initiator=asked.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
     )
     _copy(closed, started, "workflow_type", "task_queue", "input", "header", "workflow_task_timeout")
     _copy(closed, started, "last_completion_result")
-    if duration_ns(closed.workflow_run_timeout):
-        started.workflow_run_timeout.CopyFrom(closed.workflow_run_timeout)
-    if duration_ns(closed.backoff_start_interval):
-        started.first_workflow_task_backoff.CopyFrom(closed.backoff_start_interval)
+    started.workflow_run_timeout.CopyFrom(closed.workflow_run_timeout)
+    if backoff_ns:
+        set_duration(started.first_workflow_task_backoff, backoff_ns)
     started.memo.CopyFrom(asked.memo if asked.HasField("memo") else run.memo)
     kept = asked.search_attributes if asked.HasField("search_attributes") else run.search_attributes
     started.search_attributes.CopyFrom(kept)

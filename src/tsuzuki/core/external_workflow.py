@@ -87,7 +87,6 @@ def signal_failed(
     event = run.event(EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, now_ns)
     attributes = event.signal_external_workflow_execution_failed_event_attributes
     attributes.cause = cause
-    attributes.workflow_task_completed_event_id = asked.asked.workflow_task_completed_event_id
     attributes.namespace = asked.asked.namespace
     attributes.workflow_execution.CopyFrom(asked.asked.workflow_execution)
     attributes.initiated_event_id = asked.initiated_event_id
@@ -138,7 +137,6 @@ def cancel_failed(run: Execution, asked: CancelOther, now_ns: int) -> None:
     event = run.event(EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, now_ns)
     attributes = event.request_cancel_external_workflow_execution_failed_event_attributes
     attributes.cause = _CANCEL_NOT_FOUND
-    attributes.workflow_task_completed_event_id = asked.asked.workflow_task_completed_event_id
     attributes.namespace = asked.asked.namespace
     attributes.workflow_execution.CopyFrom(asked.asked.workflow_execution)
     attributes.initiated_event_id = asked.initiated_event_id

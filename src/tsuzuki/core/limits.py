@@ -31,6 +31,7 @@ class Limits:
     workflow_task_timeout_default_ns: int = 10 * SECOND
     workflow_task_timeout_max_ns: int = 120 * SECOND
     workflow_task_backoff_max_ns: int = 10 * SECOND
+    continue_as_new_interval_min_ns: int = SECOND
 
 
 def check_id(name: str, value: str, limits: Limits) -> None:

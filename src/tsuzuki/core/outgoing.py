@@ -15,12 +15,14 @@ from temporalio.api.history.v1 import (
     SignalExternalWorkflowExecutionInitiatedEventAttributes,
     StartChildWorkflowExecutionInitiatedEventAttributes,
 )
+from temporalio.api.sdk.v1 import UserMetadata
 
 
 @dataclass(frozen=True, slots=True)
 class StartChild:
     initiated_event_id: int
     asked: StartChildWorkflowExecutionInitiatedEventAttributes
+    metadata: UserMetadata | None
 
 
 @dataclass(frozen=True, slots=True)

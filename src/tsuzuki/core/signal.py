@@ -72,6 +72,7 @@ def signal_from(
     attributes = event.workflow_execution_signaled_event_attributes
     attributes.signal_name = asked.signal_name
     attributes.identity = "history-service"
+    attributes.request_id = f"{source.run_id}:{initiated_event_id}"
     if asked.HasField("input"):
         attributes.input.CopyFrom(asked.input)
     if asked.HasField("header"):

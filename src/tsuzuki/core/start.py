@@ -155,14 +155,16 @@ def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_n
     if execution_ns:
         set_duration(attributes.workflow_execution_timeout, execution_ns)
         set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)
-    if duration_ns(asked.workflow_run_timeout):
-        attributes.workflow_run_timeout.CopyFrom(asked.workflow_run_timeout)
+    attributes.workflow_run_timeout.CopyFrom(asked.workflow_run_timeout)
+    set_duration(attributes.first_workflow_task_backoff, 0)
     task_ns = duration_ns(asked.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
     set_duration(attributes.workflow_task_timeout, min(task_ns, limits.workflow_task_timeout_max_ns))
     attributes.original_execution_run_id = child.run_id
     attributes.first_execution_run_id = child.run_id
     attributes.attempt = 1
     attributes.workflow_id = child.workflow_id
+    if outgoing.metadata is not None:
+        event.user_metadata.CopyFrom(outgoing.metadata)
     child.record(event)
     schedule(child, now_ns)
 

@@ -47,9 +47,9 @@ def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
 
 
 def _find_other(engine: Engine, run: Execution, execution: WorkflowExecution, child_only: bool) -> Execution | None:
-    """The open run that is meant; None also if it should be a child of `run` and is not."""
+    """The run that is meant; None also if it is `run` itself, or should be a child of it and is not."""
     other = engine.find(run.namespace, execution.workflow_id, execution.run_id)
-    if other is None or not other.is_open:
+    if other is None or other is run:
         return None
     if child_only and (other.parent_workflow_id, other.parent_run_id) != (run.workflow_id, run.run_id):
         return None
@@ -59,15 +59,12 @@ def _find_other(engine: Engine, run: Execution, execution: WorkflowExecution, ch
 def _signal(engine: Engine, run: Execution, outgoing: SignalOther) -> None:
     asked, now_ns = outgoing.asked, engine.clock.now_ns()
     other = _find_other(engine, run, asked.workflow_execution, asked.child_workflow_only)
-    if other is None:
+    if other is None or not other.is_open:
         external_workflow.signal_failed(run, outgoing, SIGNAL_NOT_FOUND, now_ns)
         return
     try:
-        if other is run:
-            signal.signal_from(run, run, asked, outgoing.initiated_event_id, now_ns, engine.limits)
-        else:
-            with engine.changing(other):
-                signal.signal_from(other, run, asked, outgoing.initiated_event_id, now_ns, engine.limits)
+        with engine.changing(other):
+            signal.signal_from(other, run, asked, outgoing.initiated_event_id, now_ns, engine.limits)
     except Refusal:
         external_workflow.signal_failed(run, outgoing, SIGNAL_LIMIT, now_ns)
         return
@@ -80,9 +77,7 @@ def _cancel(engine: Engine, run: Execution, outgoing: CancelOther) -> None:
     if other is None:
         external_workflow.cancel_failed(run, outgoing, now_ns)
         return
-    if other is run:
-        signal.cancel_from(run, run, outgoing.initiated_event_id, asked.reason, now_ns)
-    else:
+    if other.is_open:
         with engine.changing(other):
             signal.cancel_from(other, run, outgoing.initiated_event_id, asked.reason, now_ns)
     external_workflow.cancel_delivered(run, outgoing, now_ns)
@@ -104,7 +99,7 @@ def _close_child(engine: Engine, run: Execution, outgoing: CloseChild) -> None:
         if outgoing.terminate:
             close.terminate(child, "by parent close policy", None, "history-service", engine.moment())
         else:
-            signal.cancel_from(child, run, 0, "by parent close policy", engine.clock.now_ns())
+            signal.cancel_from(child, run, 0, "", engine.clock.now_ns())
 
 
 _DELIVER: Final[Mapping[type, Callable[[Engine, Execution, Any], None]]] = {
