@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tsuzuki.common import SearchAttributes
 
 from ._exceptions import NotInWorkflowError
 
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from tsuzuki.converter import PayloadConverter
 
     from ._activities import ActivityHandle
+    from ._children import ChildWorkflowHandle
     from ._info import Info
     from ._signals import SignalDefinition
+
+UNSET: Final = object()
+"""Stands for an argument that was not given, where None could have been."""
 
 
 class Runtime(Protocol):
@@ -50,6 +56,22 @@ class Runtime(Protocol):
     def start_activity(
         self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
     ) -> ActivityHandle[Any]: ...
+    async def start_child_workflow(
+        self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> ChildWorkflowHandle[Any]: ...
+    async def signal_workflow(
+        self, workflow_id: str, run_id: str | None, signal: str, args: Sequence[Any], *, child: bool
+    ) -> None: ...
+    async def cancel_workflow_of_others(self, workflow_id: str, run_id: str | None, reason: str) -> None: ...
+    def check_may_act(self, action: str) -> None: ...
+    def get_version(self, change_id: str, min_supported: int, max_supported: int) -> int: ...
+    def patched(self, patch_id: str, *, deprecated: bool) -> bool: ...
+    def side_effect(self, fn: Callable[[], Any], result_type: Any) -> Any: ...
+    def mutable_side_effect(
+        self, effect_id: str, fn: Callable[[], Any], equal: Callable[[Any, Any], bool] | None, result_type: Any
+    ) -> Any: ...
+    def upsert_search_attributes(self, attributes: SearchAttributes) -> None: ...
+    def upsert_memo(self, updates: Mapping[str, Any]) -> None: ...
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None: ...
     async def sleep(self, seconds: float, summary: str | None) -> None: ...
     async def wait_condition(
