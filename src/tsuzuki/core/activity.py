@@ -78,7 +78,6 @@ class Activity:
 
     scheduled_event_id: int
     asked: ActivityTaskScheduledEventAttributes
-    task_queue: str
     first_scheduled_ns: int
     start_to_close_ns: int
     schedule_to_start_ns: int
@@ -87,6 +86,7 @@ class Activity:
     """When schedule-to-close is over, all attempts included."""
     attempt_scheduled_ns: int
     """When the current attempt may start at the earliest."""
+    task_queue: str = ""
     state: ActivityState = ActivityState.SCHEDULED
     attempt: int = 1
     started_ns: int | None = None
