@@ -362,7 +362,11 @@ class Engine:
     # ---- time --------------------------------------------------------------------------------------
 
     def _on_due(self, run_key: int, due: list[tuple[WakeKey, int]]) -> None:
-        run = self.run(run_key)
+        try:
+            run = self.run(run_key)
+        except Exception:  # whatever happens to one run, the others are woken
+            logger.critical("run with key %d cannot be loaded; it is left alone", run_key, exc_info=True)
+            return
         if run is None or self._failure is not None:
             return
         if not any(run.wakes.get(key) == due_ns for key, due_ns in due):

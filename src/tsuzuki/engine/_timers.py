@@ -74,9 +74,7 @@ class WakeHeap:
         while self._heap and self._heap[0][0] <= now_ns:
             due_ns, run_key, key = heapq.heappop(self._heap)
             due.setdefault(run_key, []).append((key, due_ns))
-        try:
-            for run_key, keys in due.items():
-                self._on_due(run_key, keys)
-        finally:  # whatever happens to one run, the others are woken
-            if self._alarm is None:
-                self._set_alarm()
+        for run_key, keys in due.items():
+            self._on_due(run_key, keys)
+        if self._alarm is None:
+            self._set_alarm()
