@@ -204,14 +204,20 @@ def test_a_token_of_the_other_kind_is_refused(server: LocalServer, rpc: str) -> 
         server.call(getattr(server.service, rpc)(TOKENED[rpc](namespace=NAMESPACE, task_token=other.task_token)))
 
 
-def test_a_token_of_a_run_that_does_not_exist(server: LocalServer) -> None:
+@pytest.mark.parametrize("highest_byte", [0x7F, 0xFF])
+def test_a_token_of_a_run_that_does_not_exist(server: LocalServer, highest_byte: int) -> None:
     server.start_workflow()
-    token = bytearray(server.take_workflow_task().task_token)
-    token[1] = 0x7F  # the highest byte of the run's key
+    server.complete_workflow_task(schedule_activity("a"))
+    activity = bytearray(server.take_activity().task_token)
+    server.signal("s")
+    workflow = bytearray(server.take_workflow_task().task_token)
+    activity[1] = workflow[1] = highest_byte  # of the run's key
+    completed = RespondWorkflowTaskCompletedRequest(task_token=bytes(workflow))
     with Refused(StatusCode.NOT_FOUND, "the workflow task is over"):
-        server.call(
-            server.service.respond_workflow_task_completed(RespondWorkflowTaskCompletedRequest(task_token=bytes(token)))
-        )
+        server.call(server.service.respond_workflow_task_completed(completed))
+    done = RespondActivityTaskCompletedRequest(task_token=bytes(activity))
+    with Refused(StatusCode.NOT_FOUND, "the task token names a run that does not exist"):
+        server.call(server.service.respond_activity_task_completed(done))
 
 
 @pytest.mark.parametrize("token", [b"garbage", bytes(16), b"\x00" * 15 + b"\x01", b"\xff" * 16, bytes(17)])

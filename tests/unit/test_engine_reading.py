@@ -80,6 +80,15 @@ def test_pages_of_a_list_join_to_the_whole(server: LocalServer, page_size: int) 
     assert sorted(_list(server, page_size=page_size)) == ids
 
 
+@pytest.mark.parametrize("page_size", [0, -1])
+def test_a_page_without_a_size_is_bounded(server: LocalServer, page_size: int) -> None:
+    """Invariant 41."""
+    for number in range(101):
+        server.start_workflow(f"w{number}")
+    request = ListWorkflowExecutionsRequest(namespace=NAMESPACE, page_size=page_size)
+    assert len(server.call(server.service.list_workflow_executions(request)).executions) == 100
+
+
 def test_conditions_are_joined(server: LocalServer) -> None:
     server.start_workflow("a")
     server.complete_workflow_task(fail_workflow())
