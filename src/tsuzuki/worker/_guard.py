@@ -52,9 +52,10 @@ def enter() -> bool:
     thread = get_ident()
     if thread in guarded_threads:
         return False
+    _put_on()  # before the thread is guarded, because our own hook hears of it
     guarded_threads.add(thread)
-    for module, _, shadow in _shadows:
-        module.__class__ = shadow
+    if _shadows and type(_shadows[0][0]) is not _shadows[0][2]:  # another thread was leaving meanwhile
+        _put_on()
     return True
 
 
@@ -65,8 +66,12 @@ def leave() -> None:
         for module, plain, _ in _shadows:
             module.__class__ = plain
         if guarded_threads:  # another thread entered meanwhile
-            for module, _, shadow in _shadows:
-                module.__class__ = shadow
+            _put_on()
+
+
+def _put_on() -> None:
+    for module, _, shadow in _shadows:
+        module.__class__ = shadow
 
 
 def check(call: str) -> None:

@@ -35,7 +35,7 @@ def on_audit_event(
 def _is_time_zone(path: object) -> bool:
     """Tell whether a file is the description of a time zone, which C opens for `ZoneInfo(...)`."""
     zoneinfo = sys.modules.get("zoneinfo")
-    return zoneinfo is not None and isinstance(path, str) and path.startswith(zoneinfo.TZPATH or "\0")
+    return zoneinfo is not None and isinstance(path, str) and path.startswith(zoneinfo.TZPATH)
 
 
 def install() -> None:

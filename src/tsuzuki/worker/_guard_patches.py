@@ -172,8 +172,16 @@ def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _wrap_methods() -> None:
-    for name in ("__getitem__", "__setitem__", "__delitem__", "__iter__", "__len__"):
+    for name in ("__setitem__", "__delitem__", "__iter__", "__len__"):
         _wrap(type(os.environ), name, "os.environ")
+    look_up = type(os.environ).__getitem__
+
+    def __getitem__(self: Any, key: Any) -> Any:  # by hand: it is called often
+        if guarded_threads and get_ident() in guarded_threads:
+            check("os.environ")
+        return look_up(self, key)
+
+    type(os.environ).__getitem__ = __getitem__  # type: ignore[method-assign]
     _wrap(random.Random, "seed", "random.Random", only_without_arguments=True)
     for name in ("random", "getrandbits", "randbytes"):
         _wrap(random.SystemRandom, name, "random.SystemRandom")
