@@ -22,7 +22,12 @@ from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.command.v1 import Command
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionSignaledEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 
 from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
@@ -103,6 +108,7 @@ class WorkflowRun:
         "_memo",
         "_primary",
         "_random",
+        "_search_attributes",
         "_seed_id",
         "_settings",
         "_started",
@@ -167,6 +173,7 @@ class WorkflowRun:
         self._random: random.Random | None = None
         self._info: Info | None = None
         self._memo: Mapping[str, Any] | None = None
+        self._search_attributes: dict[str, Payload] | None = None
         self.loop: WorkflowLoop = WorkflowLoop(self, zlib.crc32(original_run_id.encode()))  # type: ignore[abstract]
         self.own_context: contextvars.Context = contextvars.Context()
         # What workflow code has done so far.
@@ -482,7 +489,9 @@ class WorkflowRun:
         if self._evicting:
             raise Evicted(action)
         if self.read_only:
-            raise ReadOnlyContextError(f"a query must not change the workflow, but this one tried to {action}")
+            raise ReadOnlyContextError(
+                f"a query or side effect must not change the workflow, but this one tried to {action}"
+            )
 
     def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
         """Start a durable timer for the loop."""
@@ -544,6 +553,18 @@ class WorkflowRun:
             fields = self.info.raw_memo
             self._memo = {key: self.payload_converter.from_payload(fields[key]) for key in fields}
         return self._memo
+
+    @property
+    def started(self) -> WorkflowExecutionStartedEventAttributes:
+        """What the run was started with."""
+        return self._started.workflow_execution_started_event_attributes
+
+    @property
+    def search_attributes(self) -> dict[str, Payload]:
+        """The search attributes as they are now, encoded."""
+        if self._search_attributes is None:
+            self._search_attributes = dict(self.started.search_attributes.indexed_fields)
+        return self._search_attributes
 
     def forget_memo(self) -> None:
         """The decoded memo is out of date."""
