@@ -29,7 +29,8 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionStartedEventAttributes,
 )
 
-from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
+from tsuzuki.common import TypedSearchAttributes
+from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter, decode_typed_search_attributes
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import (
     ContinueAsNewError,
@@ -563,8 +564,13 @@ class WorkflowRun:
     def search_attributes(self) -> dict[str, Payload]:
         """The search attributes as they are now, encoded."""
         if self._search_attributes is None:
-            self._search_attributes = dict(self.started.search_attributes.indexed_fields)
+            self._search_attributes = dict(sorted(self.started.search_attributes.indexed_fields.items()))
         return self._search_attributes
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """The search attributes as they are now."""
+        return decode_typed_search_attributes(self.search_attributes)
 
     def forget_memo(self) -> None:
         """The decoded memo is out of date."""
