@@ -42,7 +42,7 @@ def test_one_workflow_task_at_a_time(server: LocalServer) -> None:
     server.signal("news")
     assert server.poll_workflow_task() is None
     server.answer_workflow_task(task)
-    again = server.take_workflow_task()
+    server.take_workflow_task()
     assert server.poll_workflow_task() is None
 
 

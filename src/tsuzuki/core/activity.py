@@ -352,14 +352,20 @@ def due(run: Execution, scheduled_event_id: int, now_ns: int) -> None:
     if deadline_ns <= now_ns:
         _time_out(run, activity, kind, now_ns)
         return
-    if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns <= now_ns:
-        run.ready_activities.append(scheduled_event_id)
-        if deadline_ns < NEVER:
-            run.wake_at(WakeKind.ACTIVITY, deadline_ns, scheduled_event_id)
-        else:
-            run.wake_no_more(WakeKind.ACTIVITY, scheduled_event_id)
+    if activity.state == ActivityState.SCHEDULED and not backs_off(activity, now_ns):
+        offer(run, activity)
         return
     watch_deadline(run, activity)
+
+
+def offer(run: Execution, activity: Activity) -> None:
+    """The attempt may start now: what is left to wake the run for is its timeout."""
+    run.ready_activities.append(activity.scheduled_event_id)
+    deadline_ns, _ = activity.deadline()
+    if deadline_ns < NEVER:
+        run.wake_at(WakeKind.ACTIVITY, deadline_ns, activity.scheduled_event_id)
+    else:
+        run.wake_no_more(WakeKind.ACTIVITY, activity.scheduled_event_id)
 
 
 def lose_attempt(run: Execution, activity: Activity, now_ns: int) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.sdk.v1 import UserMetadata
 
 from .activity import ENDS, Activity, link_started_event
 from .apply import APPLY
@@ -89,6 +90,7 @@ class Execution:
         "task_queue",
         "timers",
         "touched_activities",
+        "user_metadata",
         "waiters",
         "wakes",
         "workflow_id",
@@ -109,6 +111,7 @@ class Execution:
         self.started: WorkflowExecutionStartedEventAttributes
         self.workflow_type = ""
         self.task_queue = ""
+        self.user_metadata: UserMetadata | None = None
         self.parent_workflow_id = ""
         self.parent_run_id = ""
         self.workflow_task_timeout_ns = 0
@@ -133,10 +136,10 @@ class Execution:
         self.timers: dict[str, Timer] = {}
         self.children: dict[int, Child] = {}
 
-        # During a workflow task's completion.
+        # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False
         self.has_news = False
-        """The completion itself brought something that the workflow has yet to see."""
+        """The transition itself brought something that the workflow has yet to see."""
 
         # Not in history.
         self.history_bytes = 0

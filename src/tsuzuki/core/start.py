@@ -31,6 +31,8 @@ STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
 def apply_started(run: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_started_event_attributes
     run.started = attributes
+    if event.HasField("user_metadata"):
+        run.user_metadata = event.user_metadata
     run.started_ns = time_ns(event.event_time)
     run.workflow_type = attributes.workflow_type.name
     run.task_queue = attributes.task_queue.name

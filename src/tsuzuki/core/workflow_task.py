@@ -71,6 +71,8 @@ class WorkflowTask:
     started_ns: int = 0
     incarnation: int | None = None
     """The process incarnation whose worker holds it; None for a remote worker."""
+    not_before_ns: int = 0
+    """For a started transient attempt: the time of the last event before it."""
     stamp: int = 0
     """Part of the task token: each start gets another one."""
     on_sticky_queue: bool = False
@@ -136,7 +138,7 @@ def apply_timed_out(run: Execution, event: HistoryEvent) -> None:
 
 def schedule_if_needed(run: Execution, now_ns: int) -> None:
     """Something happened that the workflow should see."""
-    if run.completing:  # its commands are being carried out; `core.commands` schedules when they all are
+    if run.completing:  # there is more to come; who began the transition schedules at its end
         run.has_news = True
         return
     if run.workflow_task.state == WorkflowTaskState.NONE and not run.first_workflow_task_pending and run.is_open:
@@ -224,6 +226,8 @@ def start(
     if task.transient_at:
         task.move(STARTED)
         task.started_ns = now_ns
+        task.not_before_ns = run.last_event_ns
+        run.last_event_ns = max(run.last_event_ns, now_ns)  # what comes now is written behind its start
         task.started_event_id = run.next_event_id + 1
         run.dirty = True
     else:
@@ -260,8 +264,10 @@ def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_n
     if task.transient_at:
         scheduled_ns, started_ns = task.scheduled_ns, task.started_ns
         task.state = WorkflowTaskState.NONE
+        latest_ns, run.last_event_ns = run.last_event_ns, task.not_before_ns  # they go before what came since
         scheduled_event_id = run.record(_scheduled_event(run, scheduled_ns))
         run.record(_started_event(run, started_ns, scheduled_event_id))
+        run.last_event_ns = max(run.last_event_ns, latest_ns)
     event = run.event(COMPLETED, now_ns)
     attributes = event.workflow_task_completed_event_attributes
     attributes.scheduled_event_id = task.scheduled_event_id

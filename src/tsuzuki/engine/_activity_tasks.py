@@ -118,16 +118,18 @@ class ActivityTasks:
         # From here on and not from its delivery: another offer of this attempt may come before the commit.
         activity.handed_out = True
         attempt = activity.attempt
+        this_attempt = (run.key, scheduled_event_id, attempt)
 
         def deliver(error: Exception | None) -> None:
+            engine.undelivered.discard(this_attempt)
             if error is not None:
+                engine.undelivered.add(this_attempt)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
             elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
                 engine.matching.attach_again(QueueKey(run.namespace, activity.asked.task_queue.name, True), poll)
             elif poll.future.done():
-                activity.handed_out = False
-                engine.settle_undelivered(run, scheduled_event_id)
+                engine.settle_undelivered(run, activity)
             else:
                 poll.future.set_result(self._response(run, activity))
 
@@ -140,8 +142,7 @@ class ActivityTasks:
         run = self._engine.run(token.run_key)
         activity = None if run is None else run.activities.get(token.scheduled_event_id)
         if run is not None and activity is not None and activity.attempt == token.attempt:
-            activity.handed_out = False
-            self._engine.settle_undelivered(run, token.scheduled_event_id)
+            self._engine.settle_undelivered(run, activity)
 
     def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
         asked = activity.asked

@@ -11,6 +11,7 @@ a half-made change may reach the disk; the run in question is then left alone un
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
 from tsuzuki.core import close, start, wakeup
-from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import Limits
 from tsuzuki.core.moment import Moment
@@ -108,8 +109,14 @@ class Engine:
         self._next_key = store.last_run_key + 1
         self._next_stamp = store.incarnation << 32  # none is given twice, by an earlier process neither
         self._failure: Exception | None = None
+        self._started_over = False
+        """A commit has failed before, so a worker in this process may have run ahead of the store."""
         self._quarantined: set[int] = set()
         """Runs on which a transition broke: shown, but neither changed nor woken."""
+        self.undelivered: set[tuple[int, int, int]] = set()
+        """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
+        self._until_writable: list[Watch] = []
+        self._evicting = False
         self._refill: Alarm | None = None
         self._recovery: Alarm | None = None
         self._closed = False
@@ -163,6 +170,12 @@ class Engine:
         run = load(self.store, stored, self.incarnation, self.moment())
         if self._failure is not None or run.key in self._quarantined:
             return run  # to be looked at, not to be changed now
+        if self._started_over:
+            run.sticky_queue = None  # what its worker has in memory may never have been written
+        for activity in run.activities.values() if self.undelivered else ():
+            if (run.key, activity.scheduled_event_id, activity.attempt) in self.undelivered:
+                activity.handed_out = False
+                run.ready_activities.append(activity.scheduled_event_id)
         self._remember(run)
         self.settle(run)
         return run
@@ -170,8 +183,10 @@ class Engine:
     def _remember(self, run: Execution) -> None:
         self._runs[run.key] = run
         self._by_run_id[run.namespace, run.workflow_id, run.run_id] = run
-        if len(self._runs) > self._evict_at:
-            self._evict()
+        if len(self._runs) > self._evict_at and not self._evicting:
+            # Not now: somebody is about to change this very run, or another one that looks idle.
+            self._evicting = True
+            asyncio.get_running_loop().call_soon(self._evict)
 
     def forget(self, run: Execution) -> None:
         """Take a run out of memory; the store has all of it."""
@@ -182,6 +197,7 @@ class Engine:
 
     def _evict(self) -> None:
         """Make room: the longest known runs, as far as nothing is under way in them."""
+        self._evicting = False
         surplus = len(self._runs) - self._cached_runs_max * 9 // 10
         idle = [run for run in self._runs.values() if self._is_idle(run)]
         for run in idle[:surplus]:
@@ -192,8 +208,7 @@ class Engine:
     def _is_idle(self, run: Execution) -> bool:
         return (
             not run.dirty
-            and not run.is_new
-            and run.fresh_first_event_id <= run.durable_event_id + 1
+            and not self.journal.holds(run)  # else the store has an older state of it
             and run.workflow_task.state == WorkflowTaskState.NONE
             and not run.waiters
             and all(activity.state == ActivityState.SCHEDULED for activity in run.activities.values())
@@ -217,7 +232,7 @@ class Engine:
         logger.critical("internal error in %r; it is left alone until the next opening", run, exc_info=error)
         self._quarantined.add(run.key)
         if self._failure is None:
-            self._on_failed(error)
+            self.journal.fail(error)
         return self._internal(run)
 
     def _internal(self, run: Execution) -> ServiceError:
@@ -281,9 +296,18 @@ class Engine:
             queue = QueueKey(run.namespace, activity.asked.task_queue.name, True)
             self.matching.offer(queue, ReadyTask(run.key, scheduled_event_id))
 
-    def settle_undelivered(self, run: Execution, scheduled_event_id: int) -> None:
+    def settle_undelivered(self, run: Execution, activity: Activity) -> None:
         """A started attempt that never reached its worker waits for another one."""
-        self._offer_activity(run, scheduled_event_id)
+        activity.handed_out = False
+        self.undelivered.add((run.key, activity.scheduled_event_id, activity.attempt))
+        self._offer_activity(run, activity.scheduled_event_id)
+
+    def when_writable(self, callback: Watch) -> bool:
+        """Call back when the store takes writes again; False if it does so now."""
+        if self._failure is None:
+            return False
+        self._until_writable.append(callback)
+        return True
 
     def new_request_id(self) -> str:
         """An id for a start that the engine itself makes: unique in the store, cheap."""
@@ -345,12 +369,19 @@ class Engine:
 
     # ---- time --------------------------------------------------------------------------------------
 
-    def _on_due(self, run_key: int, key: WakeKey, due_ns: int) -> None:
-        run = self.run(run_key)
-        if run is None or run.wakes.get(key) != due_ns or self._failure is not None:
+    def _on_due(self, run_key: int, due: list[tuple[WakeKey, int]]) -> None:
+        try:
+            run = self.run(run_key)
+        except Exception:  # whatever happens to one run, the others are woken
+            logger.critical("run with key %d cannot be loaded; it is left alone", run_key, exc_info=True)
+            return
+        if run is None or self._failure is not None:
+            return
+        if not any(run.wakes.get(key) == due_ns for key, due_ns in due):
             return
         with suppress(ServiceError), self.changing(run):
-            wakeup.wake(run, key, self.moment())
+            now_ns = max(self.clock.now_ns(), *(due_ns for _, due_ns in due))  # the clock may just have been set back
+            wakeup.wake(run, due, Moment(now_ns, self.limits, self.new_id))
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)
@@ -417,7 +448,7 @@ class Engine:
         """Return when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
         try:
             await self.journal.durable()
-        except StoreError as error:
+        except Exception as error:
             raise self._unavailable(error) from error
 
     async def durable_if_writable(self) -> None:
@@ -450,6 +481,7 @@ class Engine:
         """A transaction failed, wholly or with an unknown outcome: memory is ahead of the disk, so drop it."""
         first = self._failure is None
         self._failure = error
+        self._started_over = True
         if first:
             level = logging.WARNING if isinstance(error, StoreFullError) else logging.ERROR
             logger.log(level, "the store %s does not take writes: %s", self.store.name, error)
@@ -472,6 +504,9 @@ class Engine:
     def _try_again(self) -> None:
         if self._closed:
             return
+        if not self.journal.is_idle:  # the other thread still waits for the disk
+            self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+            return
         try:
             self.store.reopen()
             self.store.write(Batch())
@@ -484,6 +519,9 @@ class Engine:
         self._failure = None
         self._next_key = max(self._next_key, self.store.last_run_key + 1)
         self.recover()
+        waiting, self._until_writable = self._until_writable, []
+        for callback in waiting:
+            callback()
 
     def close(self) -> None:
         """Stop. What is durable stays; nothing else needs to be done, now or at the next opening."""

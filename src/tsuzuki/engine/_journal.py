@@ -115,6 +115,16 @@ class Journal:
     def is_idle(self) -> bool:
         return not self._open.runs and self._flying is None
 
+    def holds(self, run: Execution) -> bool:
+        """Whether changes of the run are not yet durable."""
+        return run.key in self._open.runs or (self._flying is not None and run.key in self._flying.runs)
+
+    def fail(self, error: Exception) -> None:
+        """Something else than a commit broke: what is not on its way to the disk is lost, as after a failed one."""
+        lost, self._open = self._open, _Flight()
+        self._on_failed(error)
+        _tell(lost.callbacks, error)
+
     def reset(self) -> None:
         """Forget what was to be written: the engine starts over from the store."""
         self._open = _Flight()

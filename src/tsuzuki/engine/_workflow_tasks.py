@@ -58,14 +58,16 @@ class WorkflowTasks:
         except asyncio.CancelledError:
             engine.matching.detach(key, poll)
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._take_back(future.result())
+                task = future.result()
+                assert isinstance(task, PollWorkflowTaskQueueResponse)
+                if task.task_token:
+                    self._take_back(task)
             raise
         assert isinstance(task, PollWorkflowTaskQueueResponse)
         return task
 
-    def _take_back(self, task: object) -> None:
+    def _take_back(self, task: PollWorkflowTaskQueueResponse) -> None:
         """The worker went away in the moment in which it got the task: let another one have it at once."""
-        assert isinstance(task, PollWorkflowTaskQueueResponse)
         engine = self._engine
         token = parse_workflow_token(task.task_token)
         engine.journal.ahead.discard(token.stamp)

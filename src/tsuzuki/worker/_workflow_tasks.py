@@ -241,7 +241,9 @@ class WorkflowTaskProcessor:
         loud = task.attempt & (task.attempt - 1) == 0  # attempts 1, 2, 4, 8, ... of a task that stays stuck
         _logger.log(
             logging.ERROR if loud else logging.DEBUG,
-            "workflow task failed, and is tried again until the code is mended: workflow %r (%s), run %s: %s: %s",
+            "workflow task failed (attempt %d), and is tried again until the code is mended: "
+            "workflow %r (%s), run %s: %s: %s",
+            task.attempt,
             execution.workflow_id,
             task.workflow_type.name,
             execution.run_id,
