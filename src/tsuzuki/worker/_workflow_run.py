@@ -11,6 +11,7 @@ A run whose activation raised is of no use any more; its owner evicts it and sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 import warnings
@@ -37,6 +38,7 @@ from tsuzuki.workflow import (
     Info,
     NondeterminismError,
     ReadOnlyContextError,
+    SignalChannel,
     SignalDefinition,
     WorkflowDefinition,
 )
@@ -112,6 +114,7 @@ class WorkflowRun:
         "_search_attributes",
         "_seed_id",
         "_settings",
+        "_shielded",
         "_started",
         "_version_2",
         "activity_count",
@@ -183,6 +186,7 @@ class WorkflowRun:
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
+        self._shielded: list[asyncio.Future[Any]] = []
         self.commands: deque[PendingCommand] = deque()
         self.by_event: dict[int, Machine] = {}
         self.activity_count = 0
@@ -285,6 +289,7 @@ class WorkflowRun:
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
+        self._shielded.clear()
 
     @property
     def source(self) -> Source:
@@ -442,13 +447,30 @@ class WorkflowRun:
 
     async def _run_workflow(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
         try:
-            _close.complete(self, await function(*arguments))
+            result = await function(*arguments)
+            if self._shielded:
+                await self._finish_shielded()
+            _close.complete(self, result)
         except ContinueAsNewError as asked:
+            if self._shielded:
+                await self._finish_shielded()
             self._continue_as_new(asked)
         except (Exception, asyncio.CancelledError) as error:
             if self._evicting:
                 return
+            if self._shielded and self.is_end(error):
+                await self._finish_shielded()
             self._end_by(error)
+
+    async def _finish_shielded(self) -> None:
+        """Wait for work that the run may not close before, whoever cancels what."""
+        while waiting := [work for work in self._shielded if not work.done()]:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(waiting)
+
+    def is_end(self, error: BaseException) -> bool:
+        """Tell whether an exception that leaves the workflow ends it."""
+        return isinstance(error, asyncio.CancelledError) or self.is_failure(error)
 
     def _continue_as_new(self, asked: ContinueAsNewError) -> None:
         try:
@@ -652,6 +674,15 @@ class WorkflowRun:
         """Change the memo."""
         self.check_may_act("change the memo")
         _properties.upsert_memo(self, updates)
+
+    def signal_channel(self, name: str, arg_type: Any) -> SignalChannel[Any]:
+        """Find or make the channel of a signal."""
+        self.check_may_act("receive signals")
+        return _signal.channel(self, name, arg_type)
+
+    def close_after(self, work: asyncio.Future[Any]) -> None:
+        """Keep the run open until some work is done."""
+        self._shielded = [*(kept for kept in self._shielded if not kept.done()), work]
 
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None:
         """Set or remove the handler of a signal."""
