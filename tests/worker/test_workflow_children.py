@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ from tsuzuki.exceptions import (
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
+from tsuzuki.worker._loop import WorkflowLoop
+from tsuzuki.worker._machines._child import RunningChild
+from tsuzuki.worker._workflow_run import WorkflowRun
 from tsuzuki.workflow import ChildWorkflowCancellationType as CancellationType
 
 pytestmark = pytest.mark.parametrize("cached", [True, False], ids=["incremental", "replay"])
@@ -377,6 +381,42 @@ def test_a_request_to_cancel_that_reaches_nobody(cached: bool) -> None:
     failed.initiated_event_id, failed.cause = 5, 1
     run.workflow_task()
     assert run.result == ["Unable to cancel external workflow because not found", "ExternalWorkflowExecutionNotFound"]
+
+
+def test_a_finished_run_with_children_leaves_no_circles_to_the_garbage_collector(cached: bool) -> None:
+    def finish() -> None:
+        run = ScriptedRun(Fans, cached=cached)
+        children = Children(run)
+        run.workflow_task()
+        for initiated in (5, 6, 7):
+            children.start(initiated)
+        run.workflow_task()
+        for initiated in (5, 6, 7):
+            children.complete(initiated, [])
+        run.workflow_task()
+        assert run.closed
+
+    finish()
+    gc.collect()
+    gc.disable()
+    try:
+        finish()
+        kinds = (WorkflowRun, WorkflowLoop, RunningChild)
+        found = {type(leaked).__name__ for leaked in gc.get_objects() if isinstance(leaked, kinds)}
+    finally:
+        gc.enable()
+    assert found == set()
+
+
+def test_an_evicted_run_with_children_is_silent(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
+    run = ScriptedRun(Fans, cached=True)
+    children = Children(run)
+    run.workflow_task()
+    children.start(5)
+    run.workflow_task()
+    run.processor.evict(RUN_ID)
+    gc.collect()
+    assert caplog.records == []
 
 
 # ---- mistakes --------------------------------------------------------------------------------------------

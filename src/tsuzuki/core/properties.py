@@ -65,6 +65,11 @@ def upsert_command(run: Execution, command: Command, completed_event_id: int, mo
     attributes.workflow_task_completed_event_id = completed_event_id
     asked = command.upsert_workflow_search_attributes_command_attributes
     attributes.search_attributes.CopyFrom(asked.search_attributes)
+    fields = attributes.search_attributes.indexed_fields
+    for key in asked.search_attributes.indexed_fields:  # what is removed is still of the type it was
+        known = run.search_attributes.indexed_fields
+        if "type" not in fields[key].metadata and key in known and "type" in known[key].metadata:
+            fields[key].metadata["type"] = known[key].metadata["type"]
     run.record(event)
 
 

@@ -273,6 +273,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 # Lets go of the task, so that the two are not garbage in a circle. A handle's own `cancel`
                 # would ask for something.
                 asyncio.Future.cancel(waiter)
+            asyncio.Future.cancel(task)  # lets go of its callbacks: `gather` has one that knows the task
 
     def abandon(self) -> None:
         """Let go of the run; nothing runs here any more."""

@@ -11,6 +11,7 @@ A run whose activation raised is of no use any more; its owner evicts it and sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 import warnings
@@ -21,16 +22,23 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionSignaledEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
+from tsuzuki.common import TypedSearchAttributes
+from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter, decode_typed_search_attributes
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import (
     ContinueAsNewError,
     Info,
     NondeterminismError,
     ReadOnlyContextError,
+    SignalChannel,
     SignalDefinition,
     WorkflowDefinition,
 )
@@ -106,8 +114,10 @@ class WorkflowRun:
         "_memo",
         "_primary",
         "_random",
+        "_search_attributes",
         "_seed_id",
         "_settings",
+        "_shielded",
         "_started",
         "_version_2",
         "activity_count",
@@ -170,6 +180,7 @@ class WorkflowRun:
         self._random: random.Random | None = None
         self._info: Info | None = None
         self._memo: Mapping[str, Any] | None = None
+        self._search_attributes: dict[str, Payload] | None = None
         self.loop: WorkflowLoop = WorkflowLoop(  # type: ignore[abstract]
             self,
             zlib.crc32(original_run_id.encode()),
@@ -182,6 +193,7 @@ class WorkflowRun:
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
+        self._shielded: list[asyncio.Future[Any]] = []
         self.commands: deque[PendingCommand] = deque()
         self.by_event: dict[int, Machine] = {}
         self.activity_count = 0
@@ -285,6 +297,7 @@ class WorkflowRun:
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
+        self._shielded.clear()
 
     @property
     def source(self) -> Source:
@@ -450,13 +463,30 @@ class WorkflowRun:
 
     async def _run_workflow(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
         try:
-            _close.complete(self, await function(*arguments))
+            result = await function(*arguments)
+            if self._shielded:
+                await self._finish_shielded()
+            _close.complete(self, result)
         except ContinueAsNewError as asked:
+            if self._shielded:
+                await self._finish_shielded()
             self._continue_as_new(asked)
         except (Exception, asyncio.CancelledError) as error:
             if self._evicting:
                 return
+            if self._shielded and self.is_end(error):
+                await self._finish_shielded()
             self._end_by(error)
+
+    async def _finish_shielded(self) -> None:
+        """Wait for work that the run may not close before, whoever cancels what."""
+        while waiting := [work for work in self._shielded if not work.done()]:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(waiting)
+
+    def is_end(self, error: BaseException) -> bool:
+        """Tell whether an exception that leaves the workflow ends it."""
+        return isinstance(error, asyncio.CancelledError) or self.is_failure(error)
 
     def _continue_as_new(self, asked: ContinueAsNewError) -> None:
         try:
@@ -498,7 +528,9 @@ class WorkflowRun:
         if self._evicting:
             raise Evicted(action)
         if self.read_only:
-            raise ReadOnlyContextError(f"a query must not change the workflow, but this one tried to {action}")
+            raise ReadOnlyContextError(
+                f"a query or side effect must not change the workflow, but this one tried to {action}"
+            )
 
     def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
         """Start a durable timer for the loop."""
@@ -560,6 +592,23 @@ class WorkflowRun:
             fields = self.info.raw_memo
             self._memo = {key: self.payload_converter.from_payload(fields[key]) for key in fields}
         return self._memo
+
+    @property
+    def started(self) -> WorkflowExecutionStartedEventAttributes:
+        """What the run was started with."""
+        return self._started.workflow_execution_started_event_attributes
+
+    @property
+    def search_attributes(self) -> dict[str, Payload]:
+        """The search attributes as they are now, encoded."""
+        if self._search_attributes is None:
+            self._search_attributes = dict(sorted(self.started.search_attributes.indexed_fields.items()))
+        return self._search_attributes
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """The search attributes as they are now."""
+        return decode_typed_search_attributes(self.search_attributes)
 
     def forget_memo(self) -> None:
         """The decoded memo is out of date."""
@@ -641,6 +690,15 @@ class WorkflowRun:
         """Change the memo."""
         self.check_may_act("change the memo")
         _properties.upsert_memo(self, updates)
+
+    def signal_channel(self, name: str, arg_type: Any) -> SignalChannel[Any]:
+        """Find or make the channel of a signal."""
+        self.check_may_act("receive signals")
+        return _signal.channel(self, name, arg_type)
+
+    def close_after(self, work: asyncio.Future[Any]) -> None:
+        """Keep the run open until some work is done."""
+        self._shielded = [*(kept for kept in self._shielded if not kept.done()), work]
 
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None:
         """Set or remove the handler of a signal."""

@@ -16,6 +16,7 @@ from ._activities import (
 from ._activity_config import ActivityCancellationType, ActivityConfig
 from ._activity_options import activity_options
 from ._asyncio import as_completed, wait
+from ._channels import SignalChannel, signal_channel
 from ._child_config import ChildWorkflowCancellationType, ChildWorkflowConfig, ParentClosePolicy
 from ._children import ChildWorkflowHandle, execute_child_workflow, start_child_workflow
 from ._context import (
@@ -47,6 +48,7 @@ from ._definition import (
     name_and_result_type,
     run,
 )
+from ._detached import fire_and_forget, shield
 from ._exceptions import (
     DeadlockError,
     DeterminismError,
@@ -61,6 +63,7 @@ from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
 from ._properties import upsert_memo, upsert_search_attributes
 from ._runtime import Runtime
+from ._selector import Selector
 from ._side_effects import mutable_side_effect, side_effect
 from ._signals import SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
 from ._unsafe import unsafe
@@ -88,6 +91,8 @@ __all__ = [
     "ReadOnlyContextError",
     "RootInfo",
     "Runtime",
+    "Selector",
+    "SignalChannel",
     "SignalDefinition",
     "UnsupportedVersionError",
     "WorkflowDefinition",
@@ -104,6 +109,7 @@ __all__ = [
     "execute_activity_class",
     "execute_activity_method",
     "execute_child_workflow",
+    "fire_and_forget",
     "get_external_workflow_handle",
     "get_external_workflow_handle_for",
     "get_version",
@@ -125,8 +131,10 @@ __all__ = [
     "run",
     "set_dynamic_signal_handler",
     "set_signal_handler",
+    "shield",
     "side_effect",
     "signal",
+    "signal_channel",
     "sleep",
     "start_activity",
     "start_activity_class",

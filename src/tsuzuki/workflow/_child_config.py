@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any, TypedDict
 
-from tsuzuki.common import Priority, RetryPolicy, SearchAttributes, WorkflowIDReusePolicy
+from tsuzuki.common import Priority, RetryPolicy, SearchAttributes, TypedSearchAttributes, WorkflowIDReusePolicy
 
 
 class ChildWorkflowCancellationType(IntEnum):
@@ -66,7 +66,7 @@ class ChildWorkflowConfig(TypedDict, total=False):
     retry_policy: RetryPolicy | None
     cron_schedule: str
     memo: Mapping[str, Any] | None
-    search_attributes: SearchAttributes | None
+    search_attributes: SearchAttributes | TypedSearchAttributes | None
     static_summary: str | None
     static_details: str | None
     priority: Priority

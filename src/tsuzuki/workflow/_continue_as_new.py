@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NoReturn
 
-from tsuzuki.common import RetryPolicy, SearchAttributes
+from tsuzuki.common import RetryPolicy, SearchAttributes, TypedSearchAttributes
 
 from ._definition import name_and_result_type
 from ._runtime import UNSET, current_runtime
@@ -41,7 +41,7 @@ def continue_as_new(
     backoff_start_interval: timedelta | None = None,
     retry_policy: RetryPolicy | None = None,
     memo: Mapping[str, Any] | None = None,
-    search_attributes: SearchAttributes | None = None,
+    search_attributes: SearchAttributes | TypedSearchAttributes | None = None,
 ) -> NoReturn:
     """End this run and start the next one of the chain, with the same workflow id and an empty history.
 

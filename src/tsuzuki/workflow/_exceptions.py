@@ -102,10 +102,14 @@ class UnsupportedVersionError(TsuzukiError):
         call = f"{source} " if source else ""
         if version < min_supported:
             what = f"support for it was removed: {call}supports {min_supported} to {max_supported}"
+            found = (
+                f"Such runs have no '{change_id}-...' in the search attribute TemporalChangeVersion."
+                if version < 0
+                else f"The search attribute TemporalChangeVersion = '{change_id}-{version}' finds such runs."
+            )
             way_out = (
                 f"Put the code of version {version} back (get_version({change_id!r}, {version}, {max_supported})) "
-                "until no open run needs it; the search attribute TemporalChangeVersion = "
-                f"'{change_id}-{version}' finds them. Or reset the run to before the change."
+                f"until no open run needs it. {found} Or reset the run to before the change."
             )
         else:
             what = f"this code is older: {call}supports {min_supported} to {max_supported}"

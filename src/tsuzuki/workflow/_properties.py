@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tsuzuki.common import SearchAttributes
+from tsuzuki.common import SearchAttributes, SearchAttributeUpdate
 
 from ._runtime import current_runtime
 
 
-def upsert_search_attributes(attributes: SearchAttributes) -> None:
+def upsert_search_attributes(attributes: Sequence[SearchAttributeUpdate[Any]] | SearchAttributes) -> None:
     """Set or remove search attributes of this run; others stay. `info().search_attributes` shows the change.
 
     Args:
-        attributes: New values by name; an empty list removes one. The names must be registered.
+        attributes: Changes, made by `key.value_set(...)` and `key.value_unset()`; or new values by name, where
+            an empty list removes one. The names must be registered.
 
     Raises:
-        TypeError: A value is of no type that can be indexed.
+        TypeError: A value is of no type that can be indexed, or not of its key's.
+        ValueError: The attribute is `TemporalChangeVersion`, which versions and patches write.
 
     Source: `UpsertWorkflowSearchAttributes`.
     """

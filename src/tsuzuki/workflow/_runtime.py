@@ -11,14 +11,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tsuzuki.common import SearchAttributes
-
 from ._exceptions import NotInWorkflowError
 
 if TYPE_CHECKING:
+    from tsuzuki.common import TypedSearchAttributes
     from tsuzuki.converter import PayloadConverter
 
     from ._activities import ActivityHandle
+    from ._channels import SignalChannel
     from ._children import ChildWorkflowHandle
     from ._info import Info
     from ._signals import SignalDefinition
@@ -45,6 +45,8 @@ class Runtime(Protocol):
     @property
     def memo(self) -> Mapping[str, Any]: ...
     @property
+    def typed_search_attributes(self) -> TypedSearchAttributes: ...
+    @property
     def payload_converter(self) -> PayloadConverter: ...
 
     history_length: int
@@ -70,8 +72,10 @@ class Runtime(Protocol):
     def mutable_side_effect(
         self, effect_id: str, fn: Callable[[], Any], equal: Callable[[Any, Any], bool] | None, result_type: Any
     ) -> Any: ...
-    def upsert_search_attributes(self, attributes: SearchAttributes) -> None: ...
+    def upsert_search_attributes(self, attributes: Any) -> None: ...
     def upsert_memo(self, updates: Mapping[str, Any]) -> None: ...
+    def signal_channel(self, name: str, arg_type: Any) -> SignalChannel[Any]: ...
+    def close_after(self, work: asyncio.Future[Any]) -> None: ...
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None: ...
     async def sleep(self, seconds: float, summary: str | None) -> None: ...
     async def wait_condition(

@@ -29,6 +29,7 @@ class SignalDefinition:
         bound: True for a method of the workflow's class.
         arg_types: Type hints of its parameters, without `self`.
         variadic: True when it takes `*args`.
+        at_once: True for what only takes the signal in: it is called in place, not as a task.
     """
 
     name: str | None
@@ -36,6 +37,7 @@ class SignalDefinition:
     bound: bool
     arg_types: tuple[Any, ...]
     variadic: bool
+    at_once: bool = False
 
 
 @overload

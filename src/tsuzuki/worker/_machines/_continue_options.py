@@ -50,18 +50,19 @@ def continue_command(run: WorkflowRun, asked: ContinueAsNewError) -> Command:
             if options[option] < timedelta(0):
                 raise ValueError(f"continue_as_new: {option} is {options[option]}; it must not be negative")
             getattr(attributes, field).FromTimedelta(options[option])
-    info = run.info
-    retry_policy = options.get("retry_policy") or info.retry_policy
-    if retry_policy is not None:
-        retry_policy.apply_to_proto(attributes.retry_policy)
+    if "retry_policy" in options:
+        options["retry_policy"].apply_to_proto(attributes.retry_policy)
+    elif run.started.HasField("retry_policy"):
+        attributes.retry_policy.CopyFrom(run.started.retry_policy)
     if "memo" in options:
         for key, value in options["memo"].items():
             attributes.memo.fields[key].CopyFrom(run.payload_converter.to_payload(value))
     else:
-        for key, payload in info.raw_memo.items():
+        for key, payload in run.info.raw_memo.items():
             attributes.memo.fields[key].CopyFrom(payload)
     if "search_attributes" in options:
         encode_search_attributes(options["search_attributes"], attributes.search_attributes)
-    elif info.search_attributes:
-        encode_search_attributes(info.search_attributes, attributes.search_attributes)
+    else:
+        for key, payload in run.search_attributes.items():
+            attributes.search_attributes.indexed_fields[key].CopyFrom(payload)
     return command

@@ -66,8 +66,10 @@ def upsert_search_attributes(run: WorkflowRun, attributes: Any) -> None:
     for key, value in decode_search_attributes(proto).items():
         if value is None or value == []:
             known.pop(key, None)
+            run.search_attributes.pop(key, None)
         else:
             known[key] = value
+            run.search_attributes[key] = proto.indexed_fields[key]
     run.commands.append(PendingCommand(UPSERTED, _MACHINE, None if run.replaying else command, find_source()))
 
 
