@@ -126,6 +126,8 @@ def test_a_name_with_another_meaning_is_not_the_module(body: str) -> None:
                     web.get("x")  #! TSU008
                     path.read_text()  #! TSU007
                     (path / "a" / "b").exists()  #! TSU007
+                    path.parent.joinpath("a").with_suffix(".md").unlink()  #! TSU007
+                    random.Random(None)  #! TSU003
                     here = Path("a")
                     here.write_text("b")  #! TSU007
                     with web.Client() as client:  #! TSU008
@@ -169,12 +171,17 @@ def test_forbidden_calls_are_found_wherever_they_stand(body: str, lines: int) ->
         "workflow.mutable_side_effect('limit', lambda: os.environ['LIMIT'])",
         "def draw():\n    return random.random()\nx = workflow.side_effect(draw)",
         "with workflow.unsafe.sandbox_unrestricted():\n    time.time()",
-        "with workflow.unsafe.imports_passed_through():\n    import numpy\n    time.time()",
+        "with workflow.unsafe.determinism_guard_off():\n    time.time()",
         "with workflow.unsafe.anything(), order:\n    if order:\n        time.time()",
     ],
 )
 def test_recorded_functions_and_unsafe_blocks_are_exempt(body: str) -> None:
     assert found(in_run(body)) == []
+
+
+def test_a_block_for_imports_exempts_nothing_else() -> None:
+    source = in_run("with workflow.unsafe.imports_passed_through():\n    import numpy\n    time.time()  #! TSU001")
+    assert found(source) == marked(source)
 
 
 def test_an_unsafe_block_exempts_only_itself() -> None:

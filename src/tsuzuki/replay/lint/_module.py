@@ -17,7 +17,8 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _Definition = FunctionNode | ast.ClassDef
 
 WORKFLOW: Final = "tsuzuki.workflow."
-# What these are given is recorded, so it may ask the machine: it runs once, or on another machine.
+_FOR_IMPORTS: Final = f"{WORKFLOW}unsafe.imports_passed_through()"  # lifts nothing else
+# What these are given is recorded, so it may ask the machine.
 _RECORDED: Final = ("side_effect", "mutable_side_effect")
 
 
@@ -152,8 +153,8 @@ class Function:
             yield node
 
     def _lifts_the_rules(self, block: ast.With | ast.AsyncWith) -> bool:
-        names = (self.qualify(item.context_expr) for item in block.items)
-        return any(name is not None and name.startswith(f"{WORKFLOW}unsafe.") for name in names)
+        names = (self.qualify(item.context_expr) or "" for item in block.items)
+        return any(name.startswith(f"{WORKFLOW}unsafe.") and name != _FOR_IMPORTS for name in names)
 
 
 WAITS: Final = (ast.Await, ast.AsyncFor, ast.AsyncWith)

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 # Names that stand for other names are followed this far; `a = b; b = a` ends here.
 _STEPS_MAX: Final = 12
+_PATH: Final = "pathlib.Path()"
+_GIVE_PATHS: Final = frozenset(f"{_PATH}.{name}" for name in ("joinpath", "with_name", "with_stem", "with_suffix"))
 _BUILTINS: Final = frozenset(dir(builtins))
 
 
@@ -86,15 +88,19 @@ def qualify(expr: ast.expr, scope: Scope, steps: int = _STEPS_MAX) -> str | None
             return _qualify_name(expr.id, scope, steps)
         case ast.Attribute():
             base = qualify(expr.value, scope, steps)
+            if base == _PATH and expr.attr == "parent":
+                return base
             return _canonical(f"{base}.{expr.attr}") if base else None
         case ast.Call():
             base = qualify(expr.func, scope, steps)
+            if base in _GIVE_PATHS:
+                return _PATH
             return f"{base}()" if base else None
         case ast.Await():
             return qualify(expr.value, scope, steps)
         case ast.BinOp(op=ast.Div()):  # a path below a path
             base = qualify(expr.left, scope, steps)
-            return base if base == "pathlib.Path()" else None
+            return base if base == _PATH else None
     return None
 
 

@@ -16,6 +16,7 @@ _CALLS: Final = {
     ),
     **each("time", "localtime gmtime ctime asctime strftime", "workflow.now(), and its methods"),
     **each("datetime.datetime", "now utcnow today", "workflow.now()"),
+    "os.times": "workflow.time()",
     "datetime.date.today": "workflow.now().date()",
 }
 

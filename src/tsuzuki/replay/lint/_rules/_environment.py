@@ -15,7 +15,9 @@ _EFFECT: Final = "depends on the machine and process that the code happens to ru
 
 _CALLS: Final = {
     **each("os", "getenv getenvb putenv unsetenv", _ARGUMENT),
-    **each("os", "getpid getppid getcwd getcwdb getlogin uname cpu_count getloadavg getuid", _ARGUMENT),
+    **each(
+        "os", "getpid getppid getcwd getcwdb getlogin uname cpu_count process_cpu_count getloadavg getuid", _ARGUMENT
+    ),
     **each("platform", "node platform system machine processor release version uname python_version", _ARGUMENT),
     "getpass.getuser": _ARGUMENT,
 }

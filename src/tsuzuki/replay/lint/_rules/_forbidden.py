@@ -35,7 +35,7 @@ def calls(
         found: dict[ast.AST, Problem] = {}
         for call, name in reach.function.calls:
             replacement = _look_up(table, name) if name is not None else None
-            given = len(call.args) + len(call.keywords)
+            given = sum(not _is_none(value) for value in (*call.args, *(keyword.value for keyword in call.keywords)))
             if name is not None and replacement is not None and given < harmless.get(name, given + 1):
                 found[call] = Problem(call, f"`{name}()` {effect}", replacement)
         for outer, problem in found.items():
@@ -43,6 +43,10 @@ def calls(
                 yield problem
 
     return check
+
+
+def _is_none(expr: ast.expr) -> bool:
+    return isinstance(expr, ast.Constant) and expr.value is None
 
 
 def _look_up(table: Mapping[str, str], name: str) -> str | None:

@@ -13,6 +13,7 @@ _CALLS: Final = {
     **each("os", "system popen fork forkpty kill killpg abort _exit", IN_ACTIVITY),
     **each("os", "execl execle execlp execv execve execvp execvpe posix_spawn posix_spawnp", IN_ACTIVITY),
     **each("os", "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe", IN_ACTIVITY),
+    "signal.pthread_kill": IN_ACTIVITY,
     **each("multiprocessing", "Process Pool Queue SimpleQueue JoinableQueue Pipe Manager", IN_ACTIVITY),
     **each("multiprocessing", "Lock RLock Event Condition Semaphore Barrier Value Array", IN_ACTIVITY),
     **each("multiprocessing.pool", "Pool ThreadPool", IN_ACTIVITY),
