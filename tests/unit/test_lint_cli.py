@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from lint_marks import in_run
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tsuzuki.cli._app import _app
 from tsuzuki.cli._lint import Format
