@@ -25,6 +25,7 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import History
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeWorkflowExecutionRequest,
@@ -60,7 +61,7 @@ from tsuzuki.testing._local_server import (
     start_timer,
 )
 
-NAMESPACE, QUEUE, STICKY = "default", "queue", "sticky"
+NAMESPACE, QUEUE = "default", "queue"
 WORKFLOWS = ("a", "b", "c")
 POLLS_MAX = 12
 REFUSED = frozenset(
@@ -90,10 +91,13 @@ class World:
         self._attempts: list[PollActivityTaskQueueResponse] = []
         self._newest_token: dict[str, bytes] = {}
         """Run id -> token of the newest workflow task that a worker got."""
+        self._remembered: dict[str, list[bytes]] = {}
+        """Run id -> the events that its worker has in memory."""
         self._newest_attempt: dict[tuple[str, str], int] = {}
         self._scheduled: dict[str, list[int]] = {}
         self._signals: list[str] = []
         self._starts: list[StartWorkflowExecutionRequest] = []
+        self._sticky = "sticky"
         self._set_back = timedelta()
         """How much the clock has yet to catch up; until then timeouts wait longer."""
         self.story: list[str] = []
@@ -102,6 +106,8 @@ class World:
 
     async def open(self) -> None:
         self.store = self.disk.open()
+        if not self._remote_workers:  # a new process, a new worker, a queue of its own
+            self._sticky = f"sticky {self.store.incarnation}"
         self.service = await open_embedded(
             None,
             store=self.store,
@@ -306,12 +312,12 @@ class World:
     def poll_workflow_task(self, queue: str = QUEUE) -> None:
         request = PollWorkflowTaskQueueRequest(namespace=NAMESPACE, identity="worker")
         request.task_queue.name = queue
-        if queue == STICKY:
+        if queue != QUEUE:
             request.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
         self._poll(self.service.poll_workflow_task_queue, request, self._got_workflow_task)
 
     def poll_sticky(self) -> None:
-        self.poll_workflow_task(STICKY)
+        self.poll_workflow_task(self._sticky)
 
     def poll_activity(self) -> None:
         request = PollActivityTaskQueueRequest(namespace=NAMESPACE, identity="worker")
@@ -350,6 +356,20 @@ class World:
             self.facts.broke(5, f"a workflow task with events {[event.event_id for event in events]}")
         if events[-1].event_id != task.started_event_id:
             self.facts.broke(5, f"a workflow task up to {events[-1].event_id}, started by {task.started_event_id}")
+        self._remember(task)
+
+    def _remember(self, task: PollWorkflowTaskQueueResponse) -> None:
+        """A worker is given what it has not seen; what it has seen must be what happened."""
+        run_id, first = task.workflow_execution.run_id, task.history.events[0].event_id
+        memory = self._remembered.get(run_id, [])[: first - 1]
+        engine = self.service._engine
+        run = engine.find(NAMESPACE, task.workflow_execution.workflow_id, run_id)
+        if first > 1 and run is not None:
+            events = History.FromString(engine.frames(run, 1)).events[: first - 1]
+            if memory != [event.SerializeToString(deterministic=True) for event in events]:
+                self.facts.broke(6, f"the worker of run {run_id} is to go on at event {first} from what never happened")
+        memory += [event.SerializeToString(deterministic=True) for event in task.history.events]
+        self._remembered[run_id] = memory
 
     def _got_attempt(self, task: PollActivityTaskQueueResponse) -> None:
         self._attempts.append(task)
@@ -424,7 +444,7 @@ class World:
         identity = self._new("answer")
         request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, identity=identity, commands=commands)
         if self.chance.random() < 0.5:
-            request.sticky_attributes.worker_task_queue.name = STICKY
+            request.sticky_attributes.worker_task_queue.name = self._sticky
             request.sticky_attributes.schedule_to_start_timeout.seconds = 5
         self.facts.tasks[identity] = (run_id, None, commands)
         told_stale = self._told_stale(task)

@@ -25,6 +25,7 @@ FOUND = {
     111: "a retried workflow task was recorded with a time after a signal that came during it",
     169: "after a restart and a clock set back, an event was earlier than one that had waited",
     254: "a second life of the same: a start after a restart",
+    137: "a retried workflow task showed its worker other times than history got",
     570: "a poll that was answered empty and cancelled at once ended with an error",
 }
 """Seeds that failed once, and what they found."""

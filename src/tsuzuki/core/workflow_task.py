@@ -235,14 +235,23 @@ def start(
     run.wake_at(WakeKind.WORKFLOW_TASK_STARTED, now_ns + run.workflow_task_timeout_ns)
 
 
+def _transient_events(run: Execution) -> tuple[HistoryEvent, HistoryEvent]:
+    """As the worker is shown them, and as they are recorded if it completes the task: with the times that were."""
+    task = run.workflow_task
+    latest_ns, run.last_event_ns = run.last_event_ns, task.not_before_ns
+    scheduled = _scheduled_event(run, task.scheduled_ns)
+    started = _started_event(run, task.started_ns, run.next_event_id)
+    run.last_event_ns = max(run.last_event_ns, latest_ns)
+    return scheduled, started
+
+
 def transient_frames(run: Execution) -> list[bytes]:
     """The scheduled and started events that history does not hold, for the worker to see."""
     task = run.workflow_task
     if not task.transient_at:
         return []
-    scheduled = _scheduled_event(run, task.scheduled_ns)
+    scheduled, started = _transient_events(run)
     scheduled.event_id = run.next_event_id
-    started = _started_event(run, task.started_ns, scheduled.event_id)
     started.event_id = run.next_event_id + 1
     return [frame(scheduled.SerializeToString()), frame(started.SerializeToString())]
 
@@ -262,12 +271,10 @@ def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_n
     run.workflow_task_failure = None
     task.close_refused = False
     if task.transient_at:
-        scheduled_ns, started_ns = task.scheduled_ns, task.started_ns
+        scheduled, started = _transient_events(run)
         task.state = WorkflowTaskState.NONE
-        latest_ns, run.last_event_ns = run.last_event_ns, task.not_before_ns  # they go before what came since
-        scheduled_event_id = run.record(_scheduled_event(run, scheduled_ns))
-        run.record(_started_event(run, started_ns, scheduled_event_id))
-        run.last_event_ns = max(run.last_event_ns, latest_ns)
+        run.record(scheduled)
+        run.record(started)
     event = run.event(COMPLETED, now_ns)
     attributes = event.workflow_task_completed_event_attributes
     attributes.scheduled_event_id = task.scheduled_event_id
