@@ -34,6 +34,7 @@ LEFT_OUT = frozenset(
         "source",  # of a failure: names the SDK
         "inherited_build_id",
         "namespace_id",
+        "parent_workflow_namespace_id",
         "prev_auto_reset_points",  # of builds
     }
 )

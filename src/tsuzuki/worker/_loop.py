@@ -20,6 +20,8 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from tsuzuki.workflow import NotAllowedInWorkflowError
 
+from . import _guard
+
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
 
@@ -150,10 +152,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         owner: The run.
         order_base: A number that is the run's own and the same on every replay. Hashes of tasks start
             there: all tasks of the process meet in asyncio's registry, and must not all collide.
+        guarded: Refuse calls that break determinism while this is the running loop.
     """
 
-    def __init__(self, owner: LoopOwner, order_base: int) -> None:
+    def __init__(self, owner: LoopOwner, order_base: int, *, guarded: bool = False) -> None:
         self.workflow_runtime: Any = owner
+        self._guarded = guarded
         self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
@@ -204,7 +208,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             if not ready:
                 return
 
-    def enter(self) -> tuple[asyncio.AbstractEventLoop | None, Any, Any]:
+    def enter(self) -> tuple[asyncio.AbstractEventLoop | None, Any, Any, bool]:
         """Make this the running loop of the thread; returns what `leave` needs to undo it."""
         host = asyncio._get_running_loop()
         task = None
@@ -213,11 +217,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(self._asyncgen_first_iterated, self._asyncgen_finalized)
         asyncio._set_running_loop(self)
-        return host, task, hooks
+        return host, task, hooks, self._guarded and _guard.enter()
 
-    def leave(self, entered: tuple[asyncio.AbstractEventLoop | None, Any, Any]) -> None:
+    def leave(self, entered: tuple[asyncio.AbstractEventLoop | None, Any, Any, bool]) -> None:
         """Give the thread back to its own loop."""
-        host, task, hooks = entered
+        host, task, hooks, guarded = entered
+        if guarded:
+            _guard.leave()
         asyncio._set_running_loop(host)
         sys.set_asyncgen_hooks(*hooks)
         if task is not None and _swap_current_task is not None:
@@ -267,6 +273,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 # Lets go of the task, so that the two are not garbage in a circle. A handle's own `cancel`
                 # would ask for something.
                 asyncio.Future.cancel(waiter)
+            asyncio.Future.cancel(task)  # lets go of its callbacks: `gather` has one that knows the task
 
     def abandon(self) -> None:
         """Let go of the run; nothing runs here any more."""
@@ -330,12 +337,16 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[Result]:
         self._owner.check_may_act("create a task")
         task = WorkflowTask(coro, self, name, context)
+        self.keep(task)
+        return task
+
+    def keep(self, task: WorkflowTask[Any]) -> None:
+        """Keep a new task alive until it is done."""
         tasks = self._tasks
         tasks.append(task)
         if len(tasks) >= self._sweep_at:
             self._tasks = tasks = [kept for kept in tasks if not kept.done()]
             self._sweep_at = max(_SWEEP_AT_MIN, 2 * len(tasks))
-        return task
 
     def get_debug(self) -> bool:
         return False

@@ -26,10 +26,12 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import WorkflowService
-from tsuzuki.workflow import NondeterminismError, WorkflowDefinition, definition_of
+from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError, WorkflowDefinition, definition_of
 
+from . import _guard
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
+from ._watchdog import Watch
 from ._workflow_run import RunSettings, WorkflowRun
 
 SDK_NAME: Final = "tsuzuki"
@@ -70,6 +72,8 @@ class WorkflowTaskProcessor:
         max_cached_workflows: How many runs to keep; 0 makes every workflow task a full replay.
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task, in every
             workflow of this worker.
+        determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
+        watch: Breaks workflow code off that does not yield; None to let it.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -89,6 +93,8 @@ class WorkflowTaskProcessor:
         sticky_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
         max_cached_workflows: int = 1000,
         failure_exception_types: Sequence[type[BaseException]] = (),
+        determinism_guard: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self._service = service
         self._namespace = namespace
@@ -99,7 +105,11 @@ class WorkflowTaskProcessor:
             task_queue=task_queue,
             data_converter=data_converter,
             failure_exception_types=tuple(failure_exception_types),
+            determinism_guard=determinism_guard,
+            watch=watch,
         )
+        if determinism_guard:
+            _guard.install(it.run.__module__ for it in self._definitions.values() if it.sandboxed)
         self._cache = RunCache(max_cached_workflows)
         # What all completions have in common, and what the first one of a new run adds: copied for each.
         self._completed = RespondWorkflowTaskCompletedRequest(
@@ -265,7 +275,7 @@ class WorkflowTaskProcessor:
             identity=self._identity,
             cause=(
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-                if isinstance(error, NondeterminismError)
+                if isinstance(error, (NondeterminismError, UnsupportedVersionError))
                 else WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
             ),
         )
