@@ -101,17 +101,18 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     queue.kind = NORMAL
     if request.HasField("input"):
         attributes.input.CopyFrom(request.input)
-    execution_ns = duration_ns(request.workflow_execution_timeout)
-    delay_ns = duration_ns(request.workflow_start_delay)
-    run_ns = duration_ns(request.workflow_run_timeout)
+    execution_ns, run_ns, task_ns, delay_ns = [
+        duration_ns(getattr(request, name)) if request.HasField(name) else 0 for name in _DURATIONS
+    ]
     if execution_ns:
         set_duration(attributes.workflow_execution_timeout, execution_ns)
         set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)  # a start delay counts too
         run_ns = min(run_ns or execution_ns, execution_ns)
     if run_ns:
         set_duration(attributes.workflow_run_timeout, run_ns)
-    task_ns = duration_ns(request.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
-    task_ns = min(task_ns, limits.workflow_task_timeout_max_ns, run_ns or NEVER)
+    task_ns = min(
+        task_ns or limits.workflow_task_timeout_default_ns, limits.workflow_task_timeout_max_ns, run_ns or NEVER
+    )
     set_duration(attributes.workflow_task_timeout, task_ns)
     attributes.original_execution_run_id = run.run_id
     attributes.first_execution_run_id = run.run_id

@@ -159,7 +159,7 @@ class ActivityTasks:
         response.activity_type.name = asked.activity_type.name
         if asked.HasField("input"):
             response.input.CopyFrom(asked.input)
-        if asked.HasField("header"):
+        if asked.header.fields:
             response.header.CopyFrom(asked.header)
         if asked.HasField("priority"):
             response.priority.CopyFrom(asked.priority)

@@ -37,7 +37,8 @@ class HistoryReading:
         engine.check_namespace(request.namespace)
         with refusals_as_errors():
             run, first_event_id = self._position(request)
-        await engine.durable_if_writable()
+        if not request.wait_new_event:  # who waits for events sees durable ones as they come, now or later
+            await engine.durable_if_writable()
         close_only = request.history_event_filter_type == _CLOSE_ONLY
         if not _is_final(run):  # else it may have left memory meanwhile, and is at hand all the same
             run = self._run(run.key)

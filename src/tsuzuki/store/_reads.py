@@ -49,7 +49,8 @@ class SqliteReads:
         return _one_run(self._rows(sql.FIND_RUN, (namespace, workflow_id, run_id)))
 
     def current_run(self, namespace: str, workflow_id: str) -> StoredRun | None:
-        return _one_run(self._rows(sql.CURRENT_RUN, (namespace, workflow_id)))
+        found = self._rows(sql.CURRENT_RUN_KEY, (namespace, workflow_id))
+        return self.run(found[0][0]) if found else None
 
     def history(self, run_key: int, first_event_id: int = 1, last_event_id: int | None = None) -> list[HistoryBatch]:
         """The batches that hold any event from first to last, in order, their checksums verified.

@@ -35,7 +35,7 @@ class ThreadActivities:
         attempt.interrupt = interrupt
         result = await asyncio.wrap_future(running)
         attempt.finish()
-        return completed(attempt, converter.payload_converter.to_payloads((result,)))
+        return completed(attempt, result)
 
     def worker_shutdown(self) -> None:
         """Nothing to tell: threads see the worker's event."""

@@ -30,14 +30,26 @@ Outcome: TypeAlias = (
 """The request to send; None when nothing is to be told."""
 
 
-def completed(attempt: Attempt, result: Sequence[Payload]) -> RespondActivityTaskCompletedRequest:
-    """Report a result."""
+def completed(attempt: Attempt, result: object) -> RespondActivityTaskCompletedRequest:
+    """Report a result.
+
+    Raises:
+        PayloadEncodeError: It has no payload form.
+    """
+    host = attempt.host
+    request = RespondActivityTaskCompletedRequest()
+    request.task_token = attempt.task.task_token
+    request.identity = host.identity
+    request.namespace = host.namespace
+    host.converter.payload_converter.write_payloads((result,), request.result)
+    return request
+
+
+def completed_encoded(attempt: Attempt, result: Payloads) -> RespondActivityTaskCompletedRequest:
+    """Report a result that is encoded already."""
     host = attempt.host
     return RespondActivityTaskCompletedRequest(
-        task_token=attempt.task.task_token,
-        identity=host.identity,
-        namespace=host.namespace,
-        result=Payloads(payloads=result),
+        task_token=attempt.task.task_token, identity=host.identity, namespace=host.namespace, result=result
     )
 
 

@@ -24,7 +24,7 @@ from temporalio.api.failure.v1 import Failure
 from tsuzuki.activity import ActivityDefinition, raise_complete_async
 
 from ._activity_attempt import ActivityHost, Attempt
-from ._activity_outcome import Outcome, completed
+from ._activity_outcome import Outcome, completed_encoded
 from ._process_child import ProcessCall, run_call
 from ._process_frames import SECRET_BYTES, FrameReader, Kind, encode_frame, encode_reasons
 
@@ -79,7 +79,7 @@ class ProcessActivities:
         if outcome.result is None:
             raise_complete_async()
         attempt.finish()
-        return completed(attempt, Payloads.FromString(outcome.result).payloads)
+        return completed_encoded(attempt, Payloads.FromString(outcome.result))
 
     def worker_shutdown(self) -> None:
         """Tell the running calls that the worker is shutting down."""

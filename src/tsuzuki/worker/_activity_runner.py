@@ -121,7 +121,7 @@ class ActivityRunner:
                 args = decode_arguments(host.converter.payload_converter, definition, task)
                 result = await self._call_async(attempt, definition.fn, args)
                 attempt.finish()
-                outcome = completed(attempt, host.converter.payload_converter.to_payloads((result,)))
+                outcome = completed(attempt, result)
             else:
                 assert self._sync_executor is not None, "the worker gives one when it has such activities"
                 outcome = await self._sync_executor.run(attempt, definition)

@@ -77,7 +77,7 @@ class TaskSource(Generic[Request, Task]):
         try:
             while not self._closed:
                 try:
-                    task = await self._poll_once()
+                    task = await (self._poll(self._request) if self._permits is None else self._poll_in_turn())
                 except ServiceError as error:
                     refused = error
                 else:
@@ -100,9 +100,8 @@ class TaskSource(Generic[Request, Task]):
             self._polling.discard(this)
         return None
 
-    async def _poll_once(self) -> Task | None:
-        if self._permits is None:
-            return await self._poll(self._request)
+    async def _poll_in_turn(self) -> Task | None:
+        assert self._permits is not None
         async with self._permits:
             return None if self._closed else await self._poll(self._request)
 

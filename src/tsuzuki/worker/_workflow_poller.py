@@ -88,7 +88,7 @@ class WorkflowTaskHandler:
         except ServiceError as error:
             self._not_taken(task, "was not taken", error)
             return None
-        return answer.workflow_task if answer.workflow_task.task_token else None
+        return answer.workflow_task if answer.HasField("workflow_task") and answer.workflow_task.task_token else None
 
     def _not_taken(self, task: PollWorkflowTaskQueueResponse, what: str, error: ServiceError) -> None:
         self._processor.evict(task.workflow_execution.run_id)
