@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core import close, signal, start
-from tsuzuki.core.execution import Execution
+from tsuzuki.core.execution import RUNNING, Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
@@ -63,11 +63,7 @@ class Lifecycle:
             run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
             with engine.changing(run):
                 start.start(run, request, engine.clock.now_ns(), engine.limits)
-            answer = StartWorkflowExecutionResponse(
-                run_id=run.run_id,
-                started=True,
-                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
-            )
+            answer = StartWorkflowExecutionResponse(run_id=run.run_id, started=True, status=RUNNING)
         await engine.durable()
         return answer
 

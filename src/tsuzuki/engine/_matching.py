@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from tsuzuki.core.times import SECOND
 
@@ -18,17 +18,12 @@ RECENT_NS: Final = 10 * SECOND
 """A worker that polled this long ago is taken to be alive."""
 
 
-class QueueKey(NamedTuple):
-    namespace: str
-    name: str
-    is_activity: bool
+# Plain tuples: a dozen are made for each step of a workflow, and a named one costs ten times as much to make.
+QueueKey: TypeAlias = tuple[str, str, bool]
+"""Namespace, name, and whether it is for activities."""
 
-
-class ReadyTask(NamedTuple):
-    """A workflow task (scheduled event id 0) or an activity attempt."""
-
-    run_key: int
-    scheduled_event_id: int
+ReadyTask: TypeAlias = tuple[int, int]
+"""Run key and scheduled event id: an activity attempt or, with 0, the workflow task."""
 
 
 class Poll:
