@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_S_MAX = 20.0
+SEARCH_ATTRIBUTES = ("Color=Keyword", "Size=Int", "Price=Double", "Sold=Bool", "SoldAt=Datetime", "Tags=KeywordList")
+"""What scenarios and tests may set; a real server takes only registered ones."""
 
 
 def binary() -> str | None:
@@ -31,6 +33,7 @@ def serving(command: str, log: Path) -> Iterator[str]:
             [
                 *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
                 *("--log-level", "error"),
+                *(argument for name in SEARCH_ATTRIBUTES for argument in ("--search-attribute", name)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -44,6 +44,9 @@ _WORDS: Final = {
     "WorkflowExecutionCanceled": "Canceled",
     "WorkflowExecutionCancelRequested": "CancelRequested",
     "WorkflowExecutionSignaled": "Signaled",
+    "WorkflowExecutionContinuedAsNew": "ContinuedAsNew",
+    "UpsertWorkflowSearchAttributes": "Upserted",
+    "WorkflowPropertiesModified": "MemoModified",
 }
 
 
@@ -359,6 +362,46 @@ class ScriptedRun:
     def _cancel(self, command: Command) -> None:
         self.add("WORKFLOW_EXECUTION_CANCELED")
 
+    def _continue_as_new(self, command: Command) -> None:
+        asked = command.continue_as_new_workflow_execution_command_attributes
+        continued = self.add("WORKFLOW_EXECUTION_CONTINUED_AS_NEW")
+        continued.workflow_type.CopyFrom(asked.workflow_type)
+        continued.input.CopyFrom(asked.input)
+
+    def _start_child(self, command: Command) -> None:
+        asked = command.start_child_workflow_execution_command_attributes
+        initiated = self.add("START_CHILD_WORKFLOW_EXECUTION_INITIATED")
+        initiated.workflow_id = asked.workflow_id
+        initiated.workflow_type.CopyFrom(asked.workflow_type)
+
+    def _signal_other(self, command: Command) -> None:
+        asked = command.signal_external_workflow_execution_command_attributes
+        initiated = self.add("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED")
+        initiated.workflow_execution.CopyFrom(asked.execution)
+        initiated.signal_name = asked.signal_name
+
+    def _cancel_other(self, command: Command) -> None:
+        asked = command.request_cancel_external_workflow_execution_command_attributes
+        initiated = self.add("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED")
+        initiated.workflow_execution.workflow_id = asked.workflow_id
+
+    def _record_marker(self, command: Command) -> None:
+        asked = command.record_marker_command_attributes
+        recorded = self.add("MARKER_RECORDED")
+        recorded.marker_name = asked.marker_name
+        for key, payloads in asked.details.items():
+            recorded.details[key].CopyFrom(payloads)
+        if asked.HasField("failure"):
+            recorded.failure.CopyFrom(asked.failure)
+
+    def _upsert(self, command: Command) -> None:
+        asked = command.upsert_workflow_search_attributes_command_attributes
+        self.add("UPSERT_WORKFLOW_SEARCH_ATTRIBUTES").search_attributes.CopyFrom(asked.search_attributes)
+
+    def _modify(self, command: Command) -> None:
+        asked = command.modify_workflow_properties_command_attributes
+        self.add("WORKFLOW_PROPERTIES_MODIFIED").upserted_memo.CopyFrom(asked.upserted_memo)
+
     _RECORD: Final = {
         CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK: _schedule_activity,
         CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK: _request_cancel_activity,
@@ -367,6 +410,13 @@ class ScriptedRun:
         CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: _complete,
         CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: _fail,
         CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: _cancel,
+        CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION: _continue_as_new,
+        CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION: _start_child,
+        CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION: _signal_other,
+        CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION: _cancel_other,
+        CommandType.COMMAND_TYPE_RECORD_MARKER: _record_marker,
+        CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _upsert,
+        CommandType.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES: _modify,
     }
 
     # ---- looking ---------------------------------------------------------------------------------------
@@ -406,6 +456,8 @@ class ScriptedRun:
         if name == "ActivityTaskScheduled":
             scheduled = event.activity_task_scheduled_event_attributes
             return f"ActivityScheduled {scheduled.activity_type.name} {scheduled.activity_id}"
+        if name == "MarkerRecorded":
+            return f"Marker {event.marker_recorded_event_attributes.marker_name}"
         if name.startswith("ActivityTask"):
             attributes = getattr(event, str(event.WhichOneof("attributes")))
             verb = name.removeprefix("ActivityTask")

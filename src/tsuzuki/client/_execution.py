@@ -18,8 +18,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.workflow.v1 import PendingActivityInfo, PendingChildExecutionInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
-from ..common import SearchAttributeValue
-from ..converter import decode_search_attributes
+from ..common import SearchAttributeValue, TypedSearchAttributes
+from ..converter import decode_search_attributes, decode_typed_search_attributes
 from ..exceptions import FailureError
 from ._context import ClientContext
 from ._validation import UNSET
@@ -144,6 +144,11 @@ class WorkflowExecution:
     def search_attributes(self) -> dict[str, SearchAttributeValue]:
         """Values that the run can be found by."""
         return decode_search_attributes(self.raw_info.search_attributes)
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """Search attributes that have their type beside them."""
+        return decode_typed_search_attributes(self.raw_info.search_attributes.indexed_fields)
 
     async def memo(self) -> dict[str, Any]:
         """Decode the memo, without type hints."""

@@ -20,6 +20,7 @@ from ..common import (
     Priority,
     RetryPolicy,
     SearchAttributes,
+    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -65,7 +66,7 @@ class StartWorkflowOptions(TypedDict, total=False):
     retry_policy: RetryPolicy | None
     cron_schedule: str
     memo: Mapping[str, Any] | None
-    search_attributes: SearchAttributes | None
+    search_attributes: SearchAttributes | TypedSearchAttributes | None
     start_delay: timedelta | None
     request_id: str | None
     static_summary: str | None

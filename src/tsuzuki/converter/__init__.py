@@ -7,6 +7,7 @@ from ._payload_converter import DefaultPayloadConverter, PayloadConverter
 from ._search_attributes import (
     decode_search_attribute,
     decode_search_attributes,
+    decode_typed_search_attributes,
     encode_search_attributes,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "PayloadEncodeError",
     "decode_search_attribute",
     "decode_search_attributes",
+    "decode_typed_search_attributes",
     "encode_search_attributes",
 ]

@@ -24,8 +24,10 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEven
 from . import retry
 from .activity import ActivityState
 from .apply import applies
+from .child_workflow import close_children
 from .commands import Plan, Successor, carries_out
 from .limits import too_large
+from .outgoing import TellParent
 from .refusal import BadCommand
 from .times import set_duration, time_ns
 from .workflow_task import ENGINE_IDENTITY, WorkflowTask, WorkflowTaskState, record_failed
@@ -38,6 +40,7 @@ COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
 FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
 CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
 TERMINATED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+CONTINUED_AS_NEW: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
 
 STATUS_AFTER: Final[dict[int, WorkflowExecutionStatus.ValueType]] = {
@@ -45,6 +48,7 @@ STATUS_AFTER: Final[dict[int, WorkflowExecutionStatus.ValueType]] = {
     FAILED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
     CANCELED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
     TERMINATED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+    CONTINUED_AS_NEW: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
     TIMED_OUT: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
 }
 
@@ -58,6 +62,9 @@ def _apply_close(run: Execution, event: HistoryEvent) -> None:
         if activity.state == ActivityState.STARTED:
             run.cancelled_activities.append((activity.scheduled_event_id, activity.attempt))
         run.forgotten_activities.add(activity.scheduled_event_id)
+    close_children(run)
+    if run.parent_workflow_id and run.successor is None:  # else the successor is the child now
+        run.outgoing.append(TellParent(event))
     run.activities.clear()
     run.activity_ids.clear()
     run.touched_activities.clear()

@@ -26,6 +26,7 @@ class Plan:
     activities_cancelled: set[int] = field(default_factory=set)
     timers_started: set[str] = field(default_factory=set)
     timers_cancelled: set[str] = field(default_factory=set)
+    children: int = 0
     closed_by: str = ""
 
 

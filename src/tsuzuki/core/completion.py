@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 
-from . import activity_commands, timer  # noqa: F401  (they fill rows of the command table)
+from . import (  # noqa: F401  (they fill rows of the command table)
+    activity_commands,
+    child_workflow,
+    continue_as_new,
+    external_workflow,
+    marker,
+    properties,
+    timer,
+)
 from .close import end_run_for
 from .commands import COMMANDS, Plan
 from .refusal import BadCommand

@@ -20,8 +20,10 @@ from temporalio.api.sdk.v1 import UserMetadata
 
 from .activity import ENDS, Activity, link_started_event
 from .apply import APPLY
+from .child_workflow import Child
 from .commands import Successor
 from .framing import frame
+from .outgoing import Outgoing
 from .timer import Timer
 from .times import SECOND, time_ns
 from .wake import WakeKey, WakeKind
@@ -45,6 +47,7 @@ class Execution:
         "cancel_requested",
         "cancelled_activities",
         "chain",
+        "children",
         "close_event_type",
         "closed_ns",
         "completing",
@@ -66,6 +69,7 @@ class Execution:
         "new_request_ids",
         "new_wakes",
         "next_event_id",
+        "outgoing",
         "parent_run_id",
         "parent_workflow_id",
         "previous_started_event_id",
@@ -135,6 +139,7 @@ class Execution:
         self.activities: dict[int, Activity] = {}
         self.activity_ids: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
+        self.children: dict[int, Child] = {}
 
         # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False
@@ -172,6 +177,8 @@ class Execution:
         self.ready_workflow_task = False
         self.cancelled_activities: list[tuple[int, int]] = []
         """(scheduled event id, attempt) of running attempts that should stop."""
+        self.outgoing: list[Outgoing] = []
+        """What this run asks of others; carried out before the commit."""
         self.successor: Successor | None = None
         """The run that continues this one, made by the same transition."""
         self.waiters: list[Callable[[], None]] = []

@@ -24,12 +24,14 @@ class Limits:
     history_events_suggest: int = 4_096
     history_bytes_suggest: int = 4 * MIB
     pending_activities_max: int = 2_000
+    pending_children_max: int = 2_000
     signals_max: int = 10_000
     buffered_events_max: int = 100
     buffered_bytes_max: int = 2 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND
     workflow_task_timeout_max_ns: int = 120 * SECOND
     workflow_task_backoff_max_ns: int = 10 * SECOND
+    continue_as_new_interval_min_ns: int = SECOND
 
 
 def check_id(name: str, value: str, limits: Limits) -> None:

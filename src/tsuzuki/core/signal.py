@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, SignalExternalWorkflowExecutionInitiatedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
@@ -43,18 +43,7 @@ def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int,
         raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
     if not run.is_open:
         raise NotFound(closed_message(run))
-    if run.signal_count >= limits.signals_max:
-        raise InvalidInput(
-            f"run {run.run_id} of workflow '{run.workflow_id}' has {run.signal_count} signals, which is the limit; "
-            "continue as new to take more."
-        )
-    task = run.workflow_task
-    if task.close_refused and task.state == WorkflowTaskState.STARTED:
-        raise TooMuch(
-            f"workflow '{run.workflow_id}' is about to end, and would have but for news that it had not seen; "
-            "send the signal again in a moment."
-        )
-    make_room(run, now_ns, limits)
+    _check_room(run, now_ns, limits)
     event = run.event(SIGNALED, now_ns)
     attributes = event.workflow_execution_signaled_event_attributes
     attributes.signal_name = request.signal_name
@@ -67,6 +56,46 @@ def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int,
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     schedule_if_needed(run, now_ns)
+
+
+def signal_from(
+    run: Execution,
+    source: Execution,
+    asked: SignalExternalWorkflowExecutionInitiatedEventAttributes,
+    initiated_event_id: int,
+    now_ns: int,
+    limits: Limits,
+) -> None:
+    """Append a signal that another workflow sent; `run` is open."""
+    _check_room(run, now_ns, limits)
+    event = run.event(SIGNALED, now_ns)
+    attributes = event.workflow_execution_signaled_event_attributes
+    attributes.signal_name = asked.signal_name
+    attributes.identity = "history-service"
+    attributes.request_id = f"{source.run_id}:{initiated_event_id}"
+    if asked.HasField("input"):
+        attributes.input.CopyFrom(asked.input)
+    if asked.HasField("header"):
+        attributes.header.CopyFrom(asked.header)
+    attributes.external_workflow_execution.workflow_id = source.workflow_id
+    attributes.external_workflow_execution.run_id = source.run_id
+    run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
+
+
+def _check_room(run: Execution, now_ns: int, limits: Limits) -> None:
+    if run.signal_count >= limits.signals_max:
+        raise InvalidInput(
+            f"run {run.run_id} of workflow '{run.workflow_id}' has {run.signal_count} signals, which is the limit; "
+            "continue as new to take more."
+        )
+    task = run.workflow_task
+    if task.close_refused and task.state == WorkflowTaskState.STARTED:
+        raise TooMuch(
+            f"workflow '{run.workflow_id}' is about to end, and would have but for news that it had not seen; "
+            "send the signal again in a moment."
+        )
+    make_room(run, now_ns, limits)
 
 
 def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
@@ -84,6 +113,21 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
         schedule(run, now_ns)
     else:
         schedule_if_needed(run, now_ns)
+
+
+def cancel_from(run: Execution, source: Execution, initiated_event_id: int, reason: str, now_ns: int) -> None:
+    """Another workflow asks this one to stop; nothing happens if it has been asked before or is closed."""
+    if not run.is_open or run.cancel_requested:
+        return
+    event = run.event(CANCEL_REQUESTED, now_ns)
+    attributes = event.workflow_execution_cancel_requested_event_attributes
+    attributes.cause = reason
+    attributes.external_initiated_event_id = initiated_event_id
+    attributes.external_workflow_execution.workflow_id = source.workflow_id
+    attributes.external_workflow_execution.run_id = source.run_id
+    attributes.identity = "history-service"
+    run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
 
 
 def note_request_id(run: Execution, request_id: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .execution import Execution
     from .limits import Limits
+    from .outgoing import StartChild
 
 STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
 
@@ -133,6 +134,42 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     run.record(event)
     if not delay_ns:
         schedule(run, now_ns)
+
+
+def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_ns: int, limits: Limits) -> None:
+    """Record the start that a parent asked for; its command was checked."""
+    asked = outgoing.asked
+    event = child.event(STARTED, now_ns)
+    attributes = event.workflow_execution_started_event_attributes
+    attributes.workflow_type.name = asked.workflow_type.name
+    attributes.parent_workflow_namespace = parent.namespace
+    attributes.parent_workflow_execution.workflow_id = parent.workflow_id
+    attributes.parent_workflow_execution.run_id = parent.run_id
+    attributes.parent_initiated_event_id = outgoing.initiated_event_id
+    root = parent.started.root_workflow_execution
+    attributes.root_workflow_execution.workflow_id = root.workflow_id or parent.workflow_id
+    attributes.root_workflow_execution.run_id = root.run_id or parent.run_id
+    attributes.task_queue.name = asked.task_queue.name
+    attributes.task_queue.kind = NORMAL
+    for name in ("input", "header", "memo", "search_attributes", "retry_policy", "priority"):
+        if asked.HasField(name):
+            getattr(attributes, name).CopyFrom(getattr(asked, name))
+    execution_ns = duration_ns(asked.workflow_execution_timeout)
+    if execution_ns:
+        set_duration(attributes.workflow_execution_timeout, execution_ns)
+        set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)
+    attributes.workflow_run_timeout.CopyFrom(asked.workflow_run_timeout)
+    set_duration(attributes.first_workflow_task_backoff, 0)
+    task_ns = duration_ns(asked.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
+    set_duration(attributes.workflow_task_timeout, min(task_ns, limits.workflow_task_timeout_max_ns))
+    attributes.original_execution_run_id = child.run_id
+    attributes.first_execution_run_id = child.run_id
+    attributes.attempt = 1
+    attributes.workflow_id = child.workflow_id
+    if outgoing.metadata is not None:
+        event.user_metadata.CopyFrom(outgoing.metadata)
+    child.record(event)
+    schedule(child, now_ns)
 
 
 def succeed(successor: Execution, attributes: WorkflowExecutionStartedEventAttributes, now_ns: int) -> None:

@@ -33,6 +33,7 @@ from tsuzuki.core.workflow_task import ENGINE_IDENTITY, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Batch, Store, StoredRun, StoreError, StoreFullError
 
+from ._between_runs import deliver
 from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
@@ -99,6 +100,7 @@ class Engine:
         self.journal = Journal(store, clock, self._on_durable, self._on_failed, self._told)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
+        self.hand_query: Callable[[Execution, int, Poll], bool]
         self._cached_runs_max = self._evict_at = cached_runs_max
         self._runs: dict[int, Execution] = {}
         self._by_run_id: dict[tuple[str, str, str], Execution] = {}
@@ -252,6 +254,8 @@ class Engine:
             self._end_too_long(run, f"{run.next_event_id - 1:,} events", f"{self.limits.history_events_max:,}")
         elif run.is_open and run.history_bytes > self.limits.history_bytes_max:
             self._end_too_long(run, f"{run.history_bytes:,} bytes", f"{self.limits.history_bytes_max:,}")
+        if run.outgoing:
+            deliver(self, run)
         if run.dirty:
             self.journal.touch(run)
         if run.new_wakes:
@@ -330,12 +334,16 @@ class Engine:
         return events + b"".join(run.tail)
 
     def _hand(self, task: ReadyTask, poll: Poll) -> bool:
-        run_key, scheduled_event_id = task
+        run_key, subject = task
         run = self.run(run_key)
-        if run is None or not run.is_open or run_key in self._quarantined:
+        if run is None:
             return False
-        if scheduled_event_id:
-            return self.hand_activity(run, scheduled_event_id, poll)
+        if subject < 0:
+            return self.hand_query(run, -subject, poll)
+        if not run.is_open or run_key in self._quarantined:
+            return False
+        if subject:
+            return self.hand_activity(run, subject, poll)
         if run.workflow_task.state != WorkflowTaskState.SCHEDULED:
             return False
         self.hand_workflow_task(run, poll)

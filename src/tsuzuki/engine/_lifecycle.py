@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionResponse,
@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.core import close, signal, start
 from tsuzuki.core.execution import RUNNING, Execution
+from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
@@ -26,18 +27,7 @@ from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 from ._engine import Engine
 from ._refusals import refusals_as_errors, service_error
 
-_FAILED_STATUSES: Final = frozenset(
-    {
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
-        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
-    }
-)
-
-
 _REJECT_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
-_FAILED_ONLY: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 _TERMINATE_IF_RUNNING: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
 _TERMINATE_EXISTING: Final = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
 
@@ -79,15 +69,7 @@ class Lifecycle:
             return StartWorkflowExecutionResponse(run_id=existing.run_id, started=True, status=existing.status)
         if existing.is_open:
             return self._meet_open(existing, request)
-        reuse = request.workflow_id_reuse_policy
-        if reuse == _REJECT_DUPLICATE or (reuse == _FAILED_ONLY and existing.status not in _FAILED_STATUSES):
-            status = WorkflowExecutionStatus.Name(existing.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
-            raise AlreadyStarted(
-                f"workflow id '{request.workflow_id}' was used before, by run {existing.run_id} ({status}), and the "
-                f"reuse policy {WorkflowIdReusePolicy.Name(reuse)} does not allow another run. Use another id.",
-                existing.run_id,
-                existing.start_request_id,
-            )
+        check_reuse(existing, request.workflow_id_reuse_policy)
         return None
 
     def _meet_open(

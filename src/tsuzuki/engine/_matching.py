@@ -23,7 +23,8 @@ QueueKey: TypeAlias = tuple[str, str, bool]
 """Namespace, name, and whether it is for activities."""
 
 ReadyTask: TypeAlias = tuple[int, int]
-"""Run key and scheduled event id: an activity attempt or, with 0, the workflow task."""
+"""Run key and subject: the scheduled event id of an activity attempt, 0 for the workflow task, or the negative number
+of a query."""
 
 
 class Poll:

@@ -21,6 +21,7 @@ from ._clock import Clock, SystemClock
 from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
+from ._queries import Queries
 from ._tokens import parse_activity_token
 from ._visibility import Visibility
 from ._workflow_tasks import WorkflowTasks
@@ -44,7 +45,8 @@ class EmbeddedService:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
-        workflow_tasks = WorkflowTasks(engine, local=True)
+        queries = Queries(engine)
+        workflow_tasks = WorkflowTasks(engine, queries, local=True)
         activity_tasks = ActivityTasks(engine, local=True)
 
         self.start_workflow_execution = lifecycle.start
@@ -56,6 +58,9 @@ class EmbeddedService:
         self.describe_workflow_execution = visibility.describe
         self.list_workflow_executions = visibility.list_runs
         self.count_workflow_executions = visibility.count_runs
+
+        self.query_workflow = queries.query
+        self.respond_query_task_completed = queries.respond
 
         self.poll_workflow_task_queue = workflow_tasks.poll
         self.respond_workflow_task_completed = workflow_tasks.respond_completed

@@ -13,6 +13,7 @@ from tsuzuki.core.refusal import InvalidInput
 _LAYOUT: Final = struct.Struct(">BqqIQ")
 _WORKFLOW: Final = 1
 _ACTIVITY: Final = 2
+_QUERY: Final = 3
 
 
 def workflow_token(run_key: int, stamp: int) -> bytes:
@@ -21,6 +22,17 @@ def workflow_token(run_key: int, stamp: int) -> bytes:
 
 def activity_token(run_key: int, scheduled_event_id: int, attempt: int) -> bytes:
     return _LAYOUT.pack(_ACTIVITY, run_key, scheduled_event_id, attempt, 0)
+
+
+def query_token(number: int) -> bytes:
+    return _LAYOUT.pack(_QUERY, 0, 0, 0, number)
+
+
+def parse_query_token(token: bytes) -> int:
+    kind, _, _, _, number = _parse(token)
+    if kind != _QUERY:
+        raise InvalidInput("the task token is not of a query task.")
+    return number
 
 
 def parse_workflow_token(token: bytes) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
 from ._matching import Poll
+from ._queries import Queries
 from ._refusals import service_error
 from ._tokens import parse_workflow_token, workflow_token
 
@@ -34,8 +35,9 @@ _CAUSE_PREFIX: Final = "WORKFLOW_TASK_FAILED_CAUSE_"
 
 
 class WorkflowTasks:
-    def __init__(self, engine: Engine, *, local: bool) -> None:
+    def __init__(self, engine: Engine, queries: Queries, *, local: bool) -> None:
         self._engine = engine
+        self._queries = queries
         self._local = local
         engine.hand_workflow_task = self._hand
 
@@ -128,6 +130,8 @@ class WorkflowTasks:
         if task.transient_at:
             frames += b"".join(workflow_task.transient_frames(run))
         response.history.MergeFromString(frames)
+        for number, query in self._queries.riding_along(run).items():
+            response.queries[number].CopyFrom(query)
         return response
 
     def _started_run(self, token_bytes: bytes) -> Execution:
@@ -154,6 +158,7 @@ class WorkflowTasks:
         with engine.changing(run):
             bad = complete_workflow_task(run, request, engine.moment())
         engine.journal.ahead.discard(stamp)
+        self._queries.workflow_task_ended(run, request.query_results)
         await engine.durable()
         if bad is not None:
             cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
@@ -178,6 +183,7 @@ class WorkflowTasks:
                 limits=engine.limits,
             )
         engine.journal.ahead.discard(stamp)
+        self._queries.workflow_task_ended(run, {})
         await engine.durable()
         return RespondWorkflowTaskFailedResponse()
 

@@ -72,6 +72,8 @@ class WorkflowService(Protocol):
         self, request: rpc.CountWorkflowExecutionsRequest
     ) -> rpc.CountWorkflowExecutionsResponse: ...
 
+    async def query_workflow(self, request: rpc.QueryWorkflowRequest) -> rpc.QueryWorkflowResponse: ...
+
     # ---- workflow tasks ----------------------------------------------------------------------------
 
     async def poll_workflow_task_queue(
@@ -87,6 +89,10 @@ class WorkflowService(Protocol):
     async def respond_workflow_task_failed(
         self, request: rpc.RespondWorkflowTaskFailedRequest
     ) -> rpc.RespondWorkflowTaskFailedResponse: ...
+
+    async def respond_query_task_completed(
+        self, request: rpc.RespondQueryTaskCompletedRequest
+    ) -> rpc.RespondQueryTaskCompletedResponse: ...
 
     # ---- activity tasks ----------------------------------------------------------------------------
 

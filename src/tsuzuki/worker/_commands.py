@@ -42,9 +42,10 @@ class PendingCommand:
         message: What to send; None on replay, and once it was sent.
         source: The line that asked for it, if it was user code.
         terminal: True for a command that closes the run.
+        optional: True for a command that history need not have.
     """
 
-    __slots__ = ("event_type", "machine", "message", "source", "terminal")
+    __slots__ = ("event_type", "machine", "message", "optional", "source", "terminal")
 
     def __init__(
         self,
@@ -54,12 +55,14 @@ class PendingCommand:
         source: Source | None,
         *,
         terminal: bool = False,
+        optional: bool = False,
     ) -> None:
         self.event_type = event_type
         self.machine = machine
         self.message = message
         self.source = source
         self.terminal = terminal
+        self.optional = optional
 
     def __str__(self) -> str:
         return self.machine.describe(self.event_type)

@@ -273,6 +273,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 # Lets go of the task, so that the two are not garbage in a circle. A handle's own `cancel`
                 # would ask for something.
                 asyncio.Future.cancel(waiter)
+            asyncio.Future.cancel(task)  # lets go of its callbacks: `gather` has one that knows the task
 
     def abandon(self) -> None:
         """Let go of the run; nothing runs here any more."""
@@ -336,12 +337,16 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[Result]:
         self._owner.check_may_act("create a task")
         task = WorkflowTask(coro, self, name, context)
+        self.keep(task)
+        return task
+
+    def keep(self, task: WorkflowTask[Any]) -> None:
+        """Keep a new task alive until it is done."""
         tasks = self._tasks
         tasks.append(task)
         if len(tasks) >= self._sweep_at:
             self._tasks = tasks = [kept for kept in tasks if not kept.done()]
             self._sweep_at = max(_SWEEP_AT_MIN, 2 * len(tasks))
-        return task
 
     def get_debug(self) -> bool:
         return False

@@ -1,4 +1,8 @@
-"""`workflow.Info` out of the events and messages of the protocol; built only when workflow code asks."""
+"""`workflow.Info` out of the events and messages of the protocol; built only when workflow code asks.
+
+Invariant: mappings are in the order of their keys. Protobuf gives none, and code that goes through one must do
+the same on every replay.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ def build_info(
         cron_schedule=attributes.cron_schedule or None,
         execution_timeout=_bound(attributes.workflow_execution_timeout),
         first_execution_run_id=attributes.first_execution_run_id,
-        headers=dict(attributes.header.fields),
+        headers=dict(sorted(attributes.header.fields.items())),
         namespace=namespace,
         original_execution_run_id=attributes.original_execution_run_id,
         parent=(
@@ -44,7 +48,7 @@ def build_info(
         ),
         root=(RootInfo(root.run_id, root.workflow_id) if attributes.HasField("root_workflow_execution") else None),
         priority=Priority.from_proto(attributes.priority),
-        raw_memo=dict(attributes.memo.fields),
+        raw_memo=dict(sorted(attributes.memo.fields.items())),
         retry_policy=(RetryPolicy.from_proto(attributes.retry_policy) if attributes.HasField("retry_policy") else None),
         run_id=run_id,
         run_timeout=_bound(attributes.workflow_run_timeout),
@@ -61,7 +65,7 @@ def build_info(
 def decode_search_attributes(proto: SearchAttributesProto) -> Mapping[str, SearchAttributeValue]:
     """Decode search attributes: plain JSON, with the type beside it for times."""
     decoded: dict[str, SearchAttributeValue] = {}
-    for key, payload in proto.indexed_fields.items():
+    for key, payload in sorted(proto.indexed_fields.items()):
         value = PayloadConverter.default.from_payload(payload)
         if payload.metadata.get("type") == b"Datetime" and isinstance(value, str):
             value = datetime.fromisoformat(value)

@@ -11,6 +11,7 @@ A run whose activation raised is of no use any more; its owner evicts it and sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 import warnings
@@ -21,15 +22,23 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionSignaledEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
+from tsuzuki.common import TypedSearchAttributes
+from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter, decode_typed_search_attributes
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import (
+    ContinueAsNewError,
     Info,
     NondeterminismError,
     ReadOnlyContextError,
+    SignalChannel,
     SignalDefinition,
     WorkflowDefinition,
 )
@@ -38,10 +47,28 @@ from . import _asyncio_order
 from ._chunks import COMPLETED, next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
 from ._loop import Evicted, TimerHandle, WorkflowLoop
-from ._machines import COMMAND_EVENTS, EVENTS, _close, _signal, _timer, describe_event
+from ._machines import (
+    COMMAND_EVENTS,
+    EVENTS,
+    SKIPS,
+    _close,
+    _marker,
+    _patch,
+    _properties,
+    _side_effect,
+    _signal,
+    _timer,
+    _version,
+    describe_event,
+)
 from ._machines import _activity as _activities
 from ._machines._activity_handle import RunningActivity
+from ._machines._child import RunningChild, start_child
+from ._machines._external_cancel import cancel_other
+from ._machines._external_signal import signal_other
+from ._machines._marker import MARKER_RECORDED
 from ._machines._workflow_task import note_flags
+from ._marker_memory import MarkerMemory
 from ._seed import seed_of
 from ._source import Source, set_boundary
 from ._watchdog import Watch
@@ -87,8 +114,10 @@ class WorkflowRun:
         "_memo",
         "_primary",
         "_random",
+        "_search_attributes",
         "_seed_id",
         "_settings",
+        "_shielded",
         "_started",
         "_version_2",
         "activity_count",
@@ -109,6 +138,8 @@ class WorkflowRun:
         "jobs",
         "lang_flags",
         "loop",
+        "markers",
+        "namespace",
         "new_lang_flags",
         "own_context",
         "payload_converter",
@@ -140,6 +171,7 @@ class WorkflowRun:
         self._started = started
         self.workflow_id = workflow_id
         self.run_id = run_id
+        self.namespace = settings.namespace
         self.task_queue = settings.task_queue
         self.payload_converter: PayloadConverter = settings.data_converter.payload_converter
         self.failure_converter: FailureConverter = settings.data_converter.failure_converter
@@ -148,6 +180,7 @@ class WorkflowRun:
         self._random: random.Random | None = None
         self._info: Info | None = None
         self._memo: Mapping[str, Any] | None = None
+        self._search_attributes: dict[str, Payload] | None = None
         self.loop: WorkflowLoop = WorkflowLoop(  # type: ignore[abstract]
             self,
             zlib.crc32(original_run_id.encode()),
@@ -160,10 +193,12 @@ class WorkflowRun:
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
+        self._shielded: list[asyncio.Future[Any]] = []
         self.commands: deque[PendingCommand] = deque()
         self.by_event: dict[int, Machine] = {}
         self.activity_count = 0
         self.timer_count = 0
+        self.markers = MarkerMemory()
         self.new_lang_flags: list[int] = []
         self.failed_by: BaseException | None = None
         self.finished = False  # it produced a closing command
@@ -204,6 +239,7 @@ class WorkflowRun:
         if self.history_length == 0:
             self._version_2 = uses_version_2(events)
         start, count = 0, len(types)
+        has_markers = MARKER_RECORDED in types
         while start < count:
             end, runs_code = next_chunk(types, start, version_2=self._version_2)
             self.replaying = replay_only or end < count
@@ -216,11 +252,21 @@ class WorkflowRun:
             self.history_length = events[end - 1].event_id
             start = end
             if self.commands and (runs_code or self.closed):
-                self._refuse_command(self.commands[0])
+                self._drop_optional()
+                if self.commands:
+                    self._refuse_command(self.commands[0])
             if runs_code and not self.closed:
                 if end < count and types[end] == COMPLETED:  # its flags are about the code that runs now
                     note_flags(self, events[end])
+                    if has_markers:
+                        self._show_markers(events, types, end)
                 self._run_code()
+
+    def _show_markers(self, events: Sequence[HistoryEvent], types: Sequence[int], start: int) -> None:
+        """Show the code ahead what it recorded in the workflow task that it runs now."""
+        for index in range(start, next_chunk(types, start, version_2=self._version_2)[0]):
+            if types[index] == MARKER_RECORDED:
+                _marker.peek(self, events[index])
 
     def put_commands(self, completed: RespondWorkflowTaskCompletedRequest) -> None:
         """Put what to send into a completion; the commands stay pending until history records them."""
@@ -251,6 +297,7 @@ class WorkflowRun:
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
+        self._shielded.clear()
 
     @property
     def source(self) -> Source:
@@ -265,6 +312,11 @@ class WorkflowRun:
             if event.worker_may_ignore:
                 return
             self.refuse_event(event)
+        needs_no_command = SKIPS.get(event.event_type)
+        if needs_no_command is not None and needs_no_command(self, event):
+            return
+        if event.event_type != MARKER_RECORDED:
+            self._drop_optional()
         if not self.commands:
             raise NondeterminismError(
                 event_id=event.event_id,
@@ -285,6 +337,10 @@ class WorkflowRun:
             command=differing,
             source=str(command.source or self.source),
         )
+
+    def _drop_optional(self) -> None:
+        while self.commands and self.commands[0].optional:
+            self.commands.popleft()
 
     def _refuse_command(self, command: PendingCommand) -> NoReturn:
         raise NondeterminismError(
@@ -399,16 +455,43 @@ class WorkflowRun:
     async def _run_handler(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
             await coroutine
+        except ContinueAsNewError as asked:
+            self._continue_as_new(asked)
         except (Exception, asyncio.CancelledError) as error:
             if not self._evicting:
                 self._end_by(error)
 
     async def _run_workflow(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
         try:
-            _close.complete(self, await function(*arguments))
+            result = await function(*arguments)
+            if self._shielded:
+                await self._finish_shielded()
+            _close.complete(self, result)
+        except ContinueAsNewError as asked:
+            if self._shielded:
+                await self._finish_shielded()
+            self._continue_as_new(asked)
         except (Exception, asyncio.CancelledError) as error:
             if self._evicting:
                 return
+            if self._shielded and self.is_end(error):
+                await self._finish_shielded()
+            self._end_by(error)
+
+    async def _finish_shielded(self) -> None:
+        """Wait for work that the run may not close before, whoever cancels what."""
+        while waiting := [work for work in self._shielded if not work.done()]:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(waiting)
+
+    def is_end(self, error: BaseException) -> bool:
+        """Tell whether an exception that leaves the workflow ends it."""
+        return isinstance(error, asyncio.CancelledError) or self.is_failure(error)
+
+    def _continue_as_new(self, asked: ContinueAsNewError) -> None:
+        try:
+            _close.continue_as_new(self, asked)
+        except Exception as error:  # an option or argument that cannot be sent
             self._end_by(error)
 
     def _end_by(self, error: BaseException) -> None:
@@ -445,7 +528,9 @@ class WorkflowRun:
         if self._evicting:
             raise Evicted(action)
         if self.read_only:
-            raise ReadOnlyContextError(f"a query must not change the workflow, but this one tried to {action}")
+            raise ReadOnlyContextError(
+                f"a query or side effect must not change the workflow, but this one tried to {action}"
+            )
 
     def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
         """Start a durable timer for the loop."""
@@ -504,13 +589,34 @@ class WorkflowRun:
     def memo(self) -> Mapping[str, Any]:
         """The memo, decoded."""
         if self._memo is None:
-            fields = self._started.workflow_execution_started_event_attributes.memo.fields
+            fields = self.info.raw_memo
             self._memo = {key: self.payload_converter.from_payload(fields[key]) for key in fields}
         return self._memo
 
+    @property
+    def started(self) -> WorkflowExecutionStartedEventAttributes:
+        """What the run was started with."""
+        return self._started.workflow_execution_started_event_attributes
+
+    @property
+    def search_attributes(self) -> dict[str, Payload]:
+        """The search attributes as they are now, encoded."""
+        if self._search_attributes is None:
+            self._search_attributes = dict(sorted(self.started.search_attributes.indexed_fields.items()))
+        return self._search_attributes
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """The search attributes as they are now."""
+        return decode_typed_search_attributes(self.search_attributes)
+
+    def forget_memo(self) -> None:
+        """The decoded memo is out of date."""
+        self._memo = None
+
     def memo_value(self, key: str, default: Any, type_hint: Any) -> Any:
         """One value of the memo."""
-        fields = self._started.workflow_execution_started_event_attributes.memo.fields
+        fields = self.info.raw_memo
         if key not in fields:
             return default
         return self.payload_converter.from_payload(fields[key], type_hint)
@@ -533,6 +639,66 @@ class WorkflowRun:
         """Start an activity."""
         self.check_may_act("start an activity")
         return _activities.start_activity(self, activity, args, result_type, options)
+
+    async def start_child_workflow(
+        self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> RunningChild:
+        """Start a child workflow."""
+        self.check_may_act("start a child workflow")
+        return await start_child(self, workflow, args, result_type, options)
+
+    async def signal_workflow(
+        self, workflow_id: str, run_id: str | None, signal: str, args: Sequence[Any], *, child: bool
+    ) -> None:
+        """Signal another workflow."""
+        self.check_may_act("signal a workflow")
+        await signal_other(self, workflow_id, run_id, signal, args, child=child)
+
+    async def cancel_workflow_of_others(self, workflow_id: str, run_id: str | None, reason: str) -> None:
+        """Ask for the cancellation of another workflow."""
+        self.check_may_act("cancel a workflow")
+        await cancel_other(self, workflow_id, run_id, reason)
+
+    def get_version(self, change_id: str, min_supported: int, max_supported: int) -> int:
+        """Decide for a version, or remember it."""
+        self.check_may_act("ask for a version")
+        return _version.get_version(self, change_id, min_supported, max_supported)
+
+    def patched(self, patch_id: str, *, deprecated: bool) -> bool:
+        """Decide for a patch, or remember it."""
+        self.check_may_act("ask for a patch")
+        return _patch.patched(self, patch_id, deprecated=deprecated)
+
+    def side_effect(self, fn: Callable[[], Any], result_type: Any) -> Any:
+        """Call a function once."""
+        self.check_may_act("run a side effect")
+        return _side_effect.side_effect(self, fn, result_type)
+
+    def mutable_side_effect(
+        self, effect_id: str, fn: Callable[[], Any], equal: Callable[[Any, Any], bool] | None, result_type: Any
+    ) -> Any:
+        """Call a function and record what changed."""
+        self.check_may_act("run a side effect")
+        return _side_effect.mutable_side_effect(self, effect_id, fn, equal, result_type)
+
+    def upsert_search_attributes(self, attributes: Any) -> None:
+        """Change search attributes."""
+        self.check_may_act("change search attributes")
+        _properties.upsert_search_attributes(self, attributes)
+
+    def upsert_memo(self, updates: Mapping[str, Any]) -> None:
+        """Change the memo."""
+        self.check_may_act("change the memo")
+        _properties.upsert_memo(self, updates)
+
+    def signal_channel(self, name: str, arg_type: Any) -> SignalChannel[Any]:
+        """Find or make the channel of a signal."""
+        self.check_may_act("receive signals")
+        return _signal.channel(self, name, arg_type)
+
+    def close_after(self, work: asyncio.Future[Any]) -> None:
+        """Keep the run open until some work is done."""
+        self._shielded = [*(kept for kept in self._shielded if not kept.done()), work]
 
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None:
         """Set or remove the handler of a signal."""

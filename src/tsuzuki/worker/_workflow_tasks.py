@@ -26,7 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import WorkflowService
-from tsuzuki.workflow import NondeterminismError, WorkflowDefinition, definition_of
+from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError, WorkflowDefinition, definition_of
 
 from . import _guard
 from ._chunks import COMPLETED, SCHEDULED, STARTED
@@ -275,7 +275,7 @@ class WorkflowTaskProcessor:
             identity=self._identity,
             cause=(
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-                if isinstance(error, NondeterminismError)
+                if isinstance(error, (NondeterminismError, UnsupportedVersionError))
                 else WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
             ),
         )

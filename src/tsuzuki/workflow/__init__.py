@@ -16,6 +16,9 @@ from ._activities import (
 from ._activity_config import ActivityCancellationType, ActivityConfig
 from ._activity_options import activity_options
 from ._asyncio import as_completed, wait
+from ._channels import SignalChannel, signal_channel
+from ._child_config import ChildWorkflowCancellationType, ChildWorkflowConfig, ParentClosePolicy
+from ._children import ChildWorkflowHandle, execute_child_workflow, start_child_workflow
 from ._context import (
     cancellation_reason,
     cancellation_requested,
@@ -35,6 +38,7 @@ from ._context import (
     uuid4,
     wait_condition,
 )
+from ._continue_as_new import ContinueAsNewError, continue_as_new
 from ._definition import (
     WorkflowDefinition,
     WorkflowSignature,
@@ -44,6 +48,7 @@ from ._definition import (
     name_and_result_type,
     run,
 )
+from ._detached import fire_and_forget, shield
 from ._exceptions import (
     DeadlockError,
     DeterminismError,
@@ -51,40 +56,63 @@ from ._exceptions import (
     NotAllowedInWorkflowError,
     NotInWorkflowError,
     ReadOnlyContextError,
+    UnsupportedVersionError,
 )
+from ._external import ExternalWorkflowHandle, get_external_workflow_handle, get_external_workflow_handle_for
 from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
+from ._properties import upsert_memo, upsert_search_attributes
 from ._runtime import Runtime
+from ._selector import Selector
+from ._side_effects import mutable_side_effect, side_effect
 from ._signals import SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
 from ._unsafe import unsafe
+from ._versions import DEFAULT_VERSION, deprecate_patch, get_version, patched
 
 __all__ = [
+    "DEFAULT_VERSION",
     "ActivityCancellationType",
     "ActivityConfig",
     "ActivityHandle",
+    "ChildWorkflowCancellationType",
+    "ChildWorkflowConfig",
+    "ChildWorkflowHandle",
+    "ContinueAsNewError",
     "DeadlockError",
     "DeterminismError",
+    "ExternalWorkflowHandle",
     "Info",
     "LoggerAdapter",
     "NondeterminismError",
     "NotAllowedInWorkflowError",
     "NotInWorkflowError",
+    "ParentClosePolicy",
     "ParentInfo",
     "ReadOnlyContextError",
     "RootInfo",
     "Runtime",
+    "Selector",
+    "SignalChannel",
     "SignalDefinition",
+    "UnsupportedVersionError",
     "WorkflowDefinition",
     "WorkflowSignature",
     "activity_options",
     "as_completed",
     "cancellation_reason",
     "cancellation_requested",
+    "continue_as_new",
     "definition_of",
     "defn",
+    "deprecate_patch",
     "execute_activity",
     "execute_activity_class",
     "execute_activity_method",
+    "execute_child_workflow",
+    "fire_and_forget",
+    "get_external_workflow_handle",
+    "get_external_workflow_handle_for",
+    "get_version",
     "in_workflow",
     "info",
     "init",
@@ -93,22 +121,30 @@ __all__ = [
     "logger",
     "memo",
     "memo_value",
+    "mutable_side_effect",
     "name_and_result_type",
     "now",
+    "patched",
     "payload_converter",
     "random",
     "random_seed",
     "run",
     "set_dynamic_signal_handler",
     "set_signal_handler",
+    "shield",
+    "side_effect",
     "signal",
+    "signal_channel",
     "sleep",
     "start_activity",
     "start_activity_class",
     "start_activity_method",
+    "start_child_workflow",
     "time",
     "time_ns",
     "unsafe",
+    "upsert_memo",
+    "upsert_search_attributes",
     "uuid4",
     "wait",
     "wait_condition",

@@ -13,8 +13,7 @@ from typing import Any, Concatenate, Protocol, TypeVar, Unpack, cast, overload
 
 from ._activity_config import ActivityConfig
 from ._activity_options import with_defaults
-from ._context import UNSET
-from ._runtime import current_runtime
+from ._runtime import UNSET, current_runtime
 
 Result = TypeVar("Result")
 ResultCo = TypeVar("ResultCo", covariant=True)

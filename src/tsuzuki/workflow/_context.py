@@ -10,14 +10,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from tsuzuki.converter import PayloadConverter
 
 from ._info import Info
-from ._runtime import current_runtime, find_runtime
-
-UNSET: Final = object()
+from ._runtime import UNSET, current_runtime, find_runtime
 
 
 def info() -> Info:

@@ -84,3 +84,38 @@ class NondeterminismError(TsuzukiError):
         self.event = event
         self.command = command
         self.source = source
+
+
+class UnsupportedVersionError(TsuzukiError):
+    """A run was recorded with a version of a change that the code has no more, or does not have yet.
+
+    Fails the workflow task; the run is stuck, and goes on once the code supports the version.
+
+    Attributes:
+        change_id: The id given to `get_version`.
+        version: What is recorded.
+        min_supported: The oldest version that the code has.
+        max_supported: The newest one.
+    """
+
+    def __init__(self, *, change_id: str, version: int, min_supported: int, max_supported: int, source: str) -> None:
+        call = f"{source} " if source else ""
+        if version < min_supported:
+            what = f"support for it was removed: {call}supports {min_supported} to {max_supported}"
+            found = (
+                f"Such runs have no '{change_id}-...' in the search attribute TemporalChangeVersion."
+                if version < 0
+                else f"The search attribute TemporalChangeVersion = '{change_id}-{version}' finds such runs."
+            )
+            way_out = (
+                f"Put the code of version {version} back (get_version({change_id!r}, {version}, {max_supported})) "
+                f"until no open run needs it. {found} Or reset the run to before the change."
+            )
+        else:
+            what = f"this code is older: {call}supports {min_supported} to {max_supported}"
+            way_out = f"Deploy the code that has version {version} on every worker of the task queue."
+        super().__init__(f"this run takes version {version} of {change_id!r}, but {what}. {way_out}")
+        self.change_id = change_id
+        self.version = version
+        self.min_supported = min_supported
+        self.max_supported = max_supported

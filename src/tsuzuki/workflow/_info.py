@@ -9,7 +9,7 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
-from tsuzuki.common import Priority, RetryPolicy, SearchAttributes
+from tsuzuki.common import Priority, RetryPolicy, SearchAttributes, TypedSearchAttributes
 
 from ._runtime import current_runtime
 
@@ -33,7 +33,7 @@ class RootInfo:
 
 @dataclass(frozen=True)
 class Info:
-    """Facts about the running workflow; they do not change while it runs.
+    """Facts about the running workflow; but for memo and search attributes they do not change while it runs.
 
     Attributes:
         attempt: From 1; more when a retry policy started this run after a failed one.
@@ -51,7 +51,7 @@ class Info:
         retry_policy: The workflow's own retry policy, if any.
         run_id: This run.
         run_timeout: Bound over this run, if any.
-        search_attributes: Search attributes that the run was started with, decoded.
+        search_attributes: Search attributes as they are now, decoded.
         start_time: When the first workflow task started.
         task_queue: Queue that its workflow tasks come from.
         task_timeout: Bound of one workflow task.
@@ -82,6 +82,11 @@ class Info:
     workflow_id: str
     workflow_start_time: datetime
     workflow_type: str
+
+    @property
+    def typed_search_attributes(self) -> TypedSearchAttributes:
+        """Search attributes as they are now, those that have their type beside them."""
+        return current_runtime().typed_search_attributes
 
     def logger_details(self) -> Mapping[str, Any]:
         """What log records of this run carry."""

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, get_type_hints, overload
 
 from tsuzuki.common import RawValue
 
-from ._runtime import current_runtime
+from ._runtime import UNSET, current_runtime
 
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Any])
 
@@ -29,6 +29,7 @@ class SignalDefinition:
         bound: True for a method of the workflow's class.
         arg_types: Type hints of its parameters, without `self`.
         variadic: True when it takes `*args`.
+        at_once: True for what only takes the signal in: it is called in place, not as a task.
     """
 
     name: str | None
@@ -36,6 +37,7 @@ class SignalDefinition:
     bound: bool
     arg_types: tuple[Any, ...]
     variadic: bool
+    at_once: bool = False
 
 
 @overload
@@ -83,6 +85,30 @@ def set_dynamic_signal_handler(handler: Callable[..., Any] | None) -> None:
     """Set, replace or (with None) remove the handler of all signals without one of their own, for this run."""
     definition = None if handler is None else _define(None, handler, bound=False)
     current_runtime().set_signal_handler(None, definition)
+
+
+def signal_name(signal: str | Callable[..., Any]) -> str:
+    """Resolve what a caller passes as the signal: its name, or a marked method.
+
+    Raises:
+        TypeError: Neither a name nor a marked handler, or the dynamic one, which has no name.
+    """
+    if isinstance(signal, str):
+        return signal
+    (name,) = getattr(signal, _MARK, (None,))
+    if name is None:
+        label = getattr(signal, "__qualname__", signal)
+        raise TypeError(f"{label} is no signal with a name: mark it with @workflow.signal")
+    return str(name)
+
+
+def signal_arguments(arg: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """Put the two ways of giving arguments together."""
+    if arg is UNSET:
+        return args
+    if args:
+        raise TypeError("give a signal either one argument or `args=[...]`, not both")
+    return (arg,)
 
 
 def signals_of(cls: type) -> dict[str | None, SignalDefinition]:

@@ -13,12 +13,36 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from . import _activity, _close, _execution, _signal, _timer, _workflow_task
+from . import (
+    _activity,
+    _child,
+    _close,
+    _execution,
+    _external_cancel,
+    _external_signal,
+    _marker,
+    _properties,
+    _signal,
+    _timer,
+    _workflow_task,
+)
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
 
-_MODULES: Final[tuple[Any, ...]] = (_execution, _workflow_task, _signal, _activity, _timer, _close)
+_MODULES: Final[tuple[Any, ...]] = (
+    _execution,
+    _workflow_task,
+    _signal,
+    _activity,
+    _timer,
+    _child,
+    _external_signal,
+    _external_cancel,
+    _marker,
+    _properties,
+    _close,
+)
 
 EVENTS: Final[dict[int, Callable[[WorkflowRun, HistoryEvent], None]]] = {
     event_type: handler for module in _MODULES for event_type, handler in module.EVENTS.items()
@@ -36,12 +60,6 @@ COMMAND_EVENTS: Final[frozenset[int]] = frozenset(
     event_type for module in _MODULES for event_type in module.COMMAND_EVENTS
 ) | frozenset(
     (
-        EventType.EVENT_TYPE_MARKER_RECORDED,
-        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
-        EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
-        EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
-        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-        EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_REJECTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
@@ -49,6 +67,11 @@ COMMAND_EVENTS: Final[frozenset[int]] = frozenset(
         EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUESTED,
     )
 )
+
+# Recorded commands that, with the next command as it is, are passed over.
+SKIPS: Final[dict[int, Callable[[WorkflowRun, HistoryEvent], bool]]] = {
+    event_type: skip for module in (_marker, _properties) for event_type, skip in module.SKIPS.items()
+}
 
 
 def describe_event(event: HistoryEvent) -> str:
@@ -60,4 +83,4 @@ def describe_event(event: HistoryEvent) -> str:
     return "".join(word.capitalize() for word in words)
 
 
-__all__ = ["COMMAND_EVENTS", "EVENTS", "describe_event"]
+__all__ = ["COMMAND_EVENTS", "EVENTS", "SKIPS", "describe_event"]

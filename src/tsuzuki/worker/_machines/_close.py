@@ -1,4 +1,4 @@
-"""How a run closes itself: completed, failed, cancelled.
+"""How a run closes itself: completed, failed, cancelled, continued as new.
 
 Each is one command and one event, and nothing comes after. Commands that the workflow produced after the
 closing one, in the same workflow task, still go out before it: they were asked for.
@@ -13,8 +13,10 @@ from temporalio.api.enums.v1 import CommandType, EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.converter import PayloadEncodeError
+from tsuzuki.workflow import ContinueAsNewError
 
 from .._commands import PendingCommand
+from ._continue_options import continue_command
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -101,6 +103,16 @@ def cancel(run: WorkflowRun) -> None:
         message = Command(command_type=CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION)
         message.cancel_workflow_execution_command_attributes.SetInParent()
     _close(run, CANCELED, message)
+
+
+def continue_as_new(run: WorkflowRun, asked: ContinueAsNewError) -> None:
+    """Produce ContinueAsNewWorkflowExecution; what was not asked for stays as it is.
+
+    Raises:
+        PayloadEncodeError: An argument cannot be encoded.
+        ValueError: An option is out of its bounds.
+    """
+    _close(run, CONTINUED_AS_NEW, None if run.replaying else continue_command(run, asked))
 
 
 def _on_ended_from_outside(run: WorkflowRun, event: HistoryEvent) -> None:

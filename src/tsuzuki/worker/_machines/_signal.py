@@ -15,7 +15,7 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEve
 
 from tsuzuki.common import RawValue
 from tsuzuki.converter import PayloadDecodeError
-from tsuzuki.workflow import SignalDefinition
+from tsuzuki.workflow import SignalChannel, SignalDefinition
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -46,7 +46,10 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
                 error,
             )
         return
-    run.start_handler(_handle(run, handler, arguments), f"signal {name}")
+    if handler.at_once:
+        handler.fn(*arguments)
+    else:
+        run.start_handler(_handle(run, handler, arguments), f"signal {name}")
 
 
 def _arguments(
@@ -74,6 +77,20 @@ def set_handler(run: WorkflowRun, name: str | None, handler: SignalDefinition | 
     for waiting in names:
         for signal in run.waiting_signals.pop(waiting, ()):
             deliver(run, signal)
+
+
+def channel(run: WorkflowRun, name: str, arg_type: Any) -> SignalChannel[Any]:
+    """Return the channel of a name; a new one gets the signals that waited."""
+    handler = run.signal_handlers.get(name)
+    known = getattr(handler.fn, "__self__", None) if handler is not None else None
+    if isinstance(known, SignalChannel):
+        return known
+    made: SignalChannel[Any] = SignalChannel()
+    definition = SignalDefinition(
+        name=name, fn=made.put, bound=False, arg_types=(arg_type,), variadic=True, at_once=True
+    )
+    set_handler(run, name, definition)
+    return made
 
 
 EVENTS: Final = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _on_signaled}

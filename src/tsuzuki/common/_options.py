@@ -16,17 +16,6 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.common.v1 import Priority as PriorityProto
 from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
 
-__all__ = [
-    "Priority",
-    "QueryRejectCondition",
-    "RawValue",
-    "RetryPolicy",
-    "SearchAttributeValue",
-    "SearchAttributes",
-    "WorkflowIDConflictPolicy",
-    "WorkflowIDReusePolicy",
-]
-
 SearchAttributeValue: TypeAlias = str | int | float | bool | datetime | Sequence[str]
 SearchAttributes: TypeAlias = Mapping[str, SearchAttributeValue]
 

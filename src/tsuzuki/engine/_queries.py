@@ -1,0 +1,223 @@
+"""Queries: questions to a run's code. They write nothing, and see everything that was acknowledged before them.
+
+A query rides along with the run's workflow task when one is due, since the code has yet to see what that brings; a
+run with nothing to see, or a closed one, gets a task of its own. Questions live in memory only: one that dies with
+the engine was never answered, and the client asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType, WorkflowExecutionStatus
+from temporalio.api.errordetails.v1 import QueryFailedFailure
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueResponse,
+    QueryWorkflowRequest,
+    QueryWorkflowResponse,
+    RespondQueryTaskCompletedRequest,
+    RespondQueryTaskCompletedResponse,
+)
+
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import check_id
+from tsuzuki.core.refusal import NotFound, Refusal
+from tsuzuki.core.times import SECOND
+from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.service import ServiceError, StatusCode
+
+from ._engine import Engine
+from ._lifecycle import not_found_message
+from ._matching import Poll
+from ._refusals import refusals_as_errors, service_error
+from ._tokens import parse_query_token, query_token
+
+PATIENCE_NS: Final = 10 * SECOND
+"""How long a worker may take before another one is asked; after three times that the client is told."""
+_ROUNDS_MAX: Final = 3
+_ANSWERED: Final = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+_COMPLETED: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
+
+
+@dataclass(slots=True)
+class Question:
+    """One query on its way.
+
+    Attributes:
+        riding: It was handed out with a workflow task, whose answer brings its own.
+    """
+
+    number: int
+    run_key: int
+    query: WorkflowQuery
+    future: asyncio.Future[WorkflowQueryResult]
+    riding: bool = False
+    rounds: int = 0
+
+
+@dataclass(slots=True)
+class Questions:
+    """The open ones, by number and by run."""
+
+    by_number: dict[int, Question] = field(default_factory=dict)
+    by_run: dict[int, dict[int, Question]] = field(default_factory=dict)
+
+    def add(self, question: Question) -> None:
+        self.by_number[question.number] = question
+        self.by_run.setdefault(question.run_key, {})[question.number] = question
+
+    def remove(self, question: Question) -> None:
+        self.by_number.pop(question.number, None)
+        of_run = self.by_run.get(question.run_key)
+        if of_run is not None:
+            of_run.pop(question.number, None)
+            if not of_run:
+                del self.by_run[question.run_key]
+
+
+class Queries:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open = Questions()
+        self._count = 0
+        engine.hand_query = self._hand
+
+    # ---- asked -------------------------------------------------------------------------------------
+
+    async def query(self, request: QueryWorkflowRequest) -> QueryWorkflowResponse:
+        engine = self._engine
+        engine.check_open()
+        engine.check_namespace(request.namespace)
+        await engine.durable_if_writable()
+        with refusals_as_errors():
+            check_id("the workflow id", request.execution.workflow_id, engine.limits)
+            check_id("the query type", request.query.query_type, engine.limits)
+            run = engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+            if run is None:
+                raise NotFound(not_found_message(request.execution))
+        if _is_rejected(run, request.query_reject_condition):
+            rejected = QueryWorkflowResponse()
+            rejected.query_rejected.status = run.status
+            return rejected
+        self._count += 1
+        future: asyncio.Future[WorkflowQueryResult] = asyncio.get_running_loop().create_future()
+        question = Question(self._count, run.key, request.query, future)
+        self._open.add(question)
+        try:
+            self._ask(run, question)
+            result = await future
+        finally:
+            self._open.remove(question)
+        if result.result_type == _ANSWERED:
+            return QueryWorkflowResponse(query_result=result.answer)
+        raise _failed(result.error_message, result.failure)
+
+    def _ask(self, run: Execution, question: Question) -> None:
+        """Send the question on its way: with the workflow task that is due, or by itself."""
+        if question.future.done():
+            return
+        question.rounds += 1
+        if question.rounds > _ROUNDS_MAX:
+            question.future.set_exception(
+                ServiceError(
+                    StatusCode.DEADLINE_EXCEEDED,
+                    f"no worker answered query '{question.query.query_type}' of workflow '{run.workflow_id}' within "
+                    f"{PATIENCE_NS * _ROUNDS_MAX // SECOND} s; is one running for task queue '{run.task_queue}'?",
+                )
+            )
+            return
+        self._engine.clock.call_at(self._engine.clock.now_ns() + PATIENCE_NS, lambda: self._ask_again(question))
+        if run.is_open and run.workflow_task.state != WorkflowTaskState.NONE:
+            return  # it rides with that task, or is asked when that task has ended
+        queue = run.task_queue
+        if run.is_open and run.sticky_queue is not None and question.rounds == 1:
+            sticky = (run.namespace, run.sticky_queue, False)
+            if self._engine.matching.has_workers(sticky, self._engine.clock.now_ns()):
+                queue = run.sticky_queue
+        self._engine.matching.offer((run.namespace, queue, False), (run.key, -question.number))
+
+    def _ask_again(self, question: Question) -> None:
+        run = self._engine.run(question.run_key)
+        if run is not None and question.number in self._open.by_number:
+            question.riding = False
+            self._ask(run, question)
+
+    # ---- handed out and answered -------------------------------------------------------------------
+
+    def _hand(self, run: Execution, number: int, poll: Poll) -> bool:
+        """Give a question of its own to a worker. It is no workflow task: nothing starts, nothing is recorded."""
+        question = self._open.by_number.get(number)
+        if question is None or question.future.done():
+            return False
+        response = PollWorkflowTaskQueueResponse(
+            task_token=query_token(number),
+            previous_started_event_id=run.previous_started_event_id,
+            started_event_id=run.next_event_id - 1,
+            attempt=1,
+            query=question.query,
+        )
+        response.workflow_execution.workflow_id = run.workflow_id
+        response.workflow_execution.run_id = run.run_id
+        response.workflow_type.name = run.workflow_type
+        response.workflow_execution_task_queue.name = run.task_queue
+        response.history.MergeFromString(self._engine.frames(run, 1))
+        poll.future.set_result(response)
+        return True
+
+    def riding_along(self, run: Execution) -> Mapping[str, WorkflowQuery]:
+        """The questions to hand out with the workflow task that starts now."""
+        questions = self._open.by_run.get(run.key)
+        if not questions:
+            return {}
+        for question in questions.values():
+            question.riding = True
+        return {str(number): question.query for number, question in questions.items()}
+
+    def workflow_task_ended(self, run: Execution, results: Mapping[str, WorkflowQueryResult]) -> None:
+        """Pass on the answers that came with a workflow task; ask again what it left unanswered."""
+        questions = self._open.by_run.get(run.key)
+        if not questions:
+            return
+        for number, question in list(questions.items()):
+            result = results.get(str(number))
+            if result is not None and not question.future.done():
+                question.future.set_result(result)
+            elif not question.future.done():
+                question.riding = False
+                self._ask(run, question)
+
+    async def respond(self, request: RespondQueryTaskCompletedRequest) -> RespondQueryTaskCompletedResponse:
+        try:
+            question = self._open.by_number.get(parse_query_token(request.task_token))
+            if question is None or question.future.done():
+                raise NotFound("the query was answered before, or its client has gone. Drop the answer.")
+        except Refusal as refusal:
+            raise service_error(refusal) from None
+        question.future.set_result(
+            WorkflowQueryResult(
+                result_type=request.completed_type,
+                answer=request.query_result,
+                error_message=request.error_message,
+                failure=request.failure if request.HasField("failure") else None,
+            )
+        )
+        return RespondQueryTaskCompletedResponse()
+
+
+def _is_rejected(run: Execution, condition: QueryRejectCondition.ValueType) -> bool:
+    if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN:
+        return not run.is_open
+    if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
+        return not run.is_open and run.status != _COMPLETED
+    return False
+
+
+def _failed(message: str, failure: Failure) -> ServiceError:
+    detail = QueryFailedFailure()
+    detail.failure.CopyFrom(failure)
+    return ServiceError(StatusCode.INVALID_ARGUMENT, message or failure.message, detail)
