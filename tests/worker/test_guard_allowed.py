@@ -283,6 +283,20 @@ def test_a_converter_of_the_users_may_look_at_the_world() -> None:
     assert run.pending_activities() == ["1"]
 
 
+def test_side_effects_may_look_at_the_world() -> None:
+    @workflow.defn
+    class Effects:
+        @workflow.run
+        async def run(self) -> bool:
+            at = workflow.side_effect(lambda: time.time())
+            home = workflow.mutable_side_effect("home", lambda: os.environ["PATH"], equal=lambda a, b: a == b)
+            return at > 0 and bool(home)
+
+    run = ScriptedRun(Effects, cached=True)
+    run.workflow_task()
+    assert run.notation().endswith("Completed")
+
+
 # ---- doors ----------------------------------------------------------------------------------------------
 
 

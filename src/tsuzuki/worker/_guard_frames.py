@@ -42,6 +42,8 @@ class Kind(Enum):
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _WORKER: Final = str(Path(__file__).parent)
 _BOUNDARIES: Final = frozenset({str(Path(_WORKER, "_loop.py")), str(Path(_WORKER, "_workflow_run.py"))})
+_SIDE_EFFECTS: Final = str(Path(_WORKER, "_machines", "_side_effect.py"))
+"""Calls what the user gave it to be recorded, which may be anything."""
 _WITH_WORKFLOWS: Final = frozenset({"agents", "demo"})
 """Folders of this package that have workflow code, to be guarded like everybody's."""
 _STANDARD: Final = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
@@ -152,6 +154,8 @@ def kind_of(filename: str) -> Kind:
 def _classify(filename: str) -> Kind:
     if filename in _BOUNDARIES:
         return Kind.BOUNDARY
+    if filename == _SIDE_EFFECTS:
+        return Kind.DOOR
     if filename.startswith(_PACKAGE + os.sep):
         if Path(filename).name.startswith("_guard"):
             return Kind.GUARD
