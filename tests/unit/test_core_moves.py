@@ -59,7 +59,18 @@ def test_each_move_of_a_workflow_task(state: WorkflowTaskState, event_type: Even
 @pytest.mark.parametrize("given", ActivityInput, ids=lambda given: given.name)
 @pytest.mark.parametrize("state", ActivityState, ids=lambda state: state.name)
 def test_each_move_of_an_activity(state: ActivityState, given: ActivityInput) -> None:
-    activity = Activity(1, ActivityTaskScheduledEventAttributes(), 0, 0, 0, 0, None, 0, state=state)
+    activity = Activity(
+        scheduled_event_id=1,
+        asked=ActivityTaskScheduledEventAttributes(),
+        task_queue="queue",
+        first_scheduled_ns=0,
+        start_to_close_ns=0,
+        schedule_to_start_ns=0,
+        heartbeat_timeout_ns=0,
+        expiration_ns=None,
+        attempt_scheduled_ns=0,
+        state=state,
+    )
     after = ACTIVITY_LEGAL.get((state, given))
     if after is None:
         with pytest.raises(KeyError):

@@ -37,7 +37,7 @@ from ._between_runs import deliver
 from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
-from ._matching import Matching, Poll, QueueKey, ReadyTask
+from ._matching import Matching, Poll, ReadyTask
 from ._timers import WakeHeap
 
 logger = logging.getLogger("tsuzuki.engine")
@@ -89,6 +89,7 @@ class Engine:
         limits: Limits,
         cached_runs_max: int = 10_000,
     ) -> None:
+        self.loop = asyncio.get_running_loop()
         self.store = store
         self.clock = clock
         self.namespace = namespace
@@ -96,7 +97,7 @@ class Engine:
         self.limits = limits
         self.incarnation = store.incarnation
         self.matching = Matching(self._hand)
-        self.journal = Journal(store, clock, self._on_durable, self._on_failed)
+        self.journal = Journal(store, clock, self._on_durable, self._on_failed, self._told)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
         self.hand_query: Callable[[Execution, int, Poll], bool]
@@ -113,6 +114,8 @@ class Engine:
         """A commit has failed before, so a worker in this process may have run ahead of the store."""
         self._quarantined: set[int] = set()
         """Runs on which a transition broke: shown, but neither changed nor woken."""
+        self._evicted: set[int] = set()
+        """Open runs that were here and are not; a wake-up of any other run that is not here is of a closed one."""
         self.undelivered: set[tuple[int, int, int]] = set()
         """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
         self._until_writable: list[Watch] = []
@@ -182,11 +185,12 @@ class Engine:
 
     def _remember(self, run: Execution) -> None:
         self._runs[run.key] = run
+        self._evicted.discard(run.key)
         self._by_run_id[run.namespace, run.workflow_id, run.run_id] = run
         if len(self._runs) > self._evict_at and not self._evicting:
             # Not now: somebody is about to change this very run, or another one that looks idle.
             self._evicting = True
-            asyncio.get_running_loop().call_soon(self._evict)
+            self.loop.call_soon(self._evict)
 
     def forget(self, run: Execution) -> None:
         """Take a run out of memory; the store has all of it."""
@@ -202,6 +206,8 @@ class Engine:
         idle = [run for run in self._runs.values() if self._is_idle(run)]
         for run in idle[:surplus]:
             self.forget(run)
+            if run.wakes:
+                self._evicted.add(run.key)
         # If most are busy, do not look through all of them again for the next few.
         self._evict_at = max(self._cached_runs_max, len(self._runs) + self._cached_runs_max // 10)
 
@@ -282,19 +288,18 @@ class Engine:
         task = run.workflow_task
         if task.on_sticky_queue:
             assert run.sticky_queue is not None
-            sticky = QueueKey(run.namespace, run.sticky_queue, False)
+            sticky = (run.namespace, run.sticky_queue, False)
             if self.matching.has_workers(sticky, self.clock.now_ns()):
-                self.matching.offer(sticky, ReadyTask(run.key, 0))
+                self.matching.offer(sticky, (run.key, 0))
                 return
             task.on_sticky_queue = False  # its worker is gone: any worker may have the task, at once
             run.sticky_queue = None
-        self.matching.offer(QueueKey(run.namespace, run.task_queue, False), ReadyTask(run.key, 0))
+        self.matching.offer((run.namespace, run.task_queue, False), (run.key, 0))
 
     def _offer_activity(self, run: Execution, scheduled_event_id: int) -> None:
         activity = run.activities.get(scheduled_event_id)
         if activity is not None:
-            queue = QueueKey(run.namespace, activity.asked.task_queue.name, True)
-            self.matching.offer(queue, ReadyTask(run.key, scheduled_event_id))
+            self.matching.offer((run.namespace, activity.task_queue, True), (run.key, scheduled_event_id))
 
     def settle_undelivered(self, run: Execution, activity: Activity) -> None:
         """A started attempt that never reached its worker waits for another one."""
@@ -329,15 +334,16 @@ class Engine:
         return events + b"".join(run.tail)
 
     def _hand(self, task: ReadyTask, poll: Poll) -> bool:
-        run = self.run(task.run_key)
+        run_key, subject = task
+        run = self.run(run_key)
         if run is None:
             return False
-        if task.query:
-            return self.hand_query(run, task.query, poll)
-        if not run.is_open or run.key in self._quarantined:
+        if subject < 0:
+            return self.hand_query(run, -subject, poll)
+        if not run.is_open or run_key in self._quarantined:
             return False
-        if task.scheduled_event_id:
-            return self.hand_activity(run, task.scheduled_event_id, poll)
+        if subject:
+            return self.hand_activity(run, subject, poll)
         if run.workflow_task.state != WorkflowTaskState.SCHEDULED:
             return False
         self.hand_workflow_task(run, poll)
@@ -345,9 +351,8 @@ class Engine:
 
     # ---- cancelled attempts ------------------------------------------------------------------------
 
-    def watch(self, run_key: int, scheduled_event_id: int, attempt: int, on_cancel: Watch) -> Callable[[], None]:
-        """Call back when the attempt should stop. Returns what ends the watch."""
-        key = (run_key, scheduled_event_id, attempt)
+    def watch(self, key: tuple[int, int, int], on_cancel: Watch) -> Callable[[], None]:
+        """Call back when an attempt (run key, scheduled event id, attempt) should stop. Returns what ends the watch."""
         self._watches.setdefault(key, []).append(on_cancel)
 
         def unwatch() -> None:
@@ -370,6 +375,8 @@ class Engine:
     # ---- time --------------------------------------------------------------------------------------
 
     def _on_due(self, run_key: int, due: list[tuple[WakeKey, int]]) -> None:
+        if run_key not in self._runs and run_key not in self._evicted:
+            return  # it closed meanwhile; reading it from the store to learn that would cost a tenth of a whole run
         try:
             run = self.run(run_key)
         except Exception:  # whatever happens to one run, the others are woken
@@ -386,7 +393,7 @@ class Engine:
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)
         if run is None:
-            return due_ns <= self.clock.now_ns() + HORIZON_NS
+            return run_key in self._evicted and due_ns <= self.clock.now_ns() + HORIZON_NS
         return run.wakes.get(key) == due_ns
 
     # ---- recovery ----------------------------------------------------------------------------------
@@ -438,18 +445,21 @@ class Engine:
         if self._failure is not None:
             raise self._unavailable(self._failure)
 
+    def _told(self, error: Exception) -> Exception:
+        """What the callers learn whose changes were in a failed transaction."""
+        unavailable = self._unavailable(error)
+        unavailable.__cause__ = error
+        return unavailable
+
     def _unavailable(self, error: Exception) -> ServiceError:
         return ServiceError(
             StatusCode.UNAVAILABLE,
             f"{error} Nothing is written until the store takes writes again; it is tried every second.",
         )
 
-    async def durable(self) -> None:
-        """Return when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
-        try:
-            await self.journal.durable()
-        except Exception as error:
-            raise self._unavailable(error) from error
+    def durable(self) -> asyncio.Future[None]:
+        """To be awaited: done when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
+        return self.journal.durable()
 
     async def durable_if_writable(self) -> None:
         """Before a read: wait for what was acknowledged or is about to be. Reads go on when writes do not."""
@@ -490,6 +500,7 @@ class Engine:
         self.journal.reset()
         stranded = [run for run in self._runs.values() if run.waiters]
         self._runs.clear()
+        self._evicted.clear()
         self._by_run_id.clear()
         self._current.clear()
         for run in stranded:

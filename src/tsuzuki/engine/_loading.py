@@ -32,6 +32,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
     for event in history.events if is_open else history.events[:1]:
         run.fold(event)
     run.status = update.status  # type: ignore[assignment]
+    run.is_open = is_open
     run.closed_ns = update.closed_ns
     run.next_event_id = update.next_event_id
     run.history_bytes = update.history_bytes

@@ -20,6 +20,8 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from tsuzuki.workflow import NotAllowedInWorkflowError
 
+from . import _guard
+
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
 
@@ -28,6 +30,7 @@ _SWEEP_AT_MIN: Final = 16
 
 _logger: Final = logging.getLogger("tsuzuki.worker")
 _swap_current_task: Final = getattr(asyncio.tasks, "_swap_current_task", None)
+_SWAPS_TASK: Final = sys.version_info >= (3, 14)
 
 
 class LoopOwner(Protocol):
@@ -149,10 +152,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         owner: The run.
         order_base: A number that is the run's own and the same on every replay. Hashes of tasks start
             there: all tasks of the process meet in asyncio's registry, and must not all collide.
+        guarded: Refuse calls that break determinism while this is the running loop.
     """
 
-    def __init__(self, owner: LoopOwner, order_base: int) -> None:
+    def __init__(self, owner: LoopOwner, order_base: int, *, guarded: bool = False) -> None:
         self.workflow_runtime: Any = owner
+        self._guarded = guarded
         self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
@@ -203,20 +208,22 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             if not ready:
                 return
 
-    def enter(self) -> tuple[asyncio.AbstractEventLoop | None, Any, Any]:
+    def enter(self) -> tuple[asyncio.AbstractEventLoop | None, Any, Any, bool]:
         """Make this the running loop of the thread; returns what `leave` needs to undo it."""
         host = asyncio._get_running_loop()
         task = None
-        if sys.version_info >= (3, 14) and host is not None and _swap_current_task is not None:
+        if _SWAPS_TASK and host is not None and _swap_current_task is not None:
             task = _swap_current_task(host, None)
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(self._asyncgen_first_iterated, self._asyncgen_finalized)
         asyncio._set_running_loop(self)
-        return host, task, hooks
+        return host, task, hooks, self._guarded and _guard.enter()
 
-    def leave(self, entered: tuple[asyncio.AbstractEventLoop | None, Any, Any]) -> None:
+    def leave(self, entered: tuple[asyncio.AbstractEventLoop | None, Any, Any, bool]) -> None:
         """Give the thread back to its own loop."""
-        host, task, hooks = entered
+        host, task, hooks, guarded = entered
+        if guarded:
+            _guard.leave()
         asyncio._set_running_loop(host)
         sys.set_asyncgen_hooks(*hooks)
         if task is not None and _swap_current_task is not None:
@@ -246,7 +253,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def has_waiting(self) -> bool:
         """Tell whether any task is not done."""
-        return any(not task.done() for task in self._tasks)
+        for task in self._tasks:  # noqa: SIM110  (a generator would cost four times the look at one task)
+            if not task.done():
+                return True
+        return False
 
     def destroy(self) -> None:
         """Throw away everything that is still waiting; called inside `enter`, with the owner refusing to act.

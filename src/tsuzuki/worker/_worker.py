@@ -24,6 +24,7 @@ from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._pace import Pace
+from ._watchdog import Watch, watchdog
 from ._workflow_poller import WorkflowTaskHandler
 from ._workflow_tasks import WorkflowTaskProcessor
 from ._workflow_worker import WorkflowWorker, sticky_queue_name
@@ -68,7 +69,11 @@ class Worker:
             cancelled.
         identity: Name in histories; the default is the client's.
         workflow_failure_exception_types: Exceptions that fail the workflow rather than the task.
-        debug_mode: True to allow workflow code that stops at a breakpoint.
+        determinism_guard: Raise `workflow.DeterminismError` in workflow code that asks for the time, chance,
+            files, ... in ways that a replay could not repeat.
+        deadlock_timeout: How long workflow code may run without yielding before its workflow task fails with
+            `workflow.DeadlockError`; None for no bound. A debugger may hold code for as long as it likes.
+        debug_mode: True for no bound either.
         on_fatal_error: Awaited with the error that ends the worker, before it shuts down.
 
     Raises:
@@ -95,6 +100,8 @@ class Worker:
         graceful_shutdown_timeout: timedelta = timedelta(0),
         identity: str | None = None,
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
+        determinism_guard: bool = True,
+        deadlock_timeout: timedelta | None = timedelta(seconds=2),
         debug_mode: bool = False,
         on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None,
     ) -> None:
@@ -109,6 +116,8 @@ class Worker:
             raise ValueError(
                 f"nonsticky_to_sticky_poll_ratio is {nonsticky_to_sticky_poll_ratio}; it must lie between 0 and 1"
             )
+        if deadlock_timeout is not None and deadlock_timeout <= timedelta(0):
+            raise ValueError(f"deadlock_timeout is {deadlock_timeout}; it must be more than 0, or None for no bound")
         self._client: Final = client
         self._service: Final = client.service
         self._task_queue: Final = task_queue
@@ -129,7 +138,10 @@ class Worker:
         self._default_heartbeat_throttle = default_heartbeat_throttle_interval
         self._graceful_shutdown_timeout = graceful_shutdown_timeout
         self._workflow_failure_exception_types = tuple(workflow_failure_exception_types)
-        self._debug_mode = debug_mode
+        self._determinism_guard = determinism_guard
+        self._watch = None
+        if workflows and deadlock_timeout is not None and not debug_mode:
+            self._watch = Watch(deadlock_timeout.total_seconds())
         self._on_fatal_error = on_fatal_error
         self._pace = Pace()
         self._stop = asyncio.Event()
@@ -187,6 +199,8 @@ class Worker:
         activities = self._activity_worker() if self._definitions else None
         workflows = self._workflow_worker() if self._workflows else None
         cancelled: asyncio.CancelledError | None = None
+        if self._watch is not None:
+            watchdog.add(self._watch)
         try:
             if workflows is not None:
                 workflows.start()
@@ -205,7 +219,11 @@ class Worker:
             stopping.append(workflows.stop())
         if activities is not None:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
-        await asyncio.gather(*stopping)
+        try:
+            await asyncio.gather(*stopping)
+        finally:
+            if self._watch is not None:
+                watchdog.remove(self._watch)
         if cancelled is not None:
             raise cancelled
 
@@ -249,6 +267,8 @@ class Worker:
             sticky_schedule_to_start_timeout=self._sticky_timeout,
             max_cached_workflows=self._max_cached_workflows,
             failure_exception_types=self._workflow_failure_exception_types,
+            determinism_guard=self._determinism_guard,
+            watch=self._watch,
         )
         return WorkflowWorker(
             self._service,

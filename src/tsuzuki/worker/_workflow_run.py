@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from tsuzuki.common import TypedSearchAttributes
 from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter, decode_typed_search_attributes
@@ -71,6 +71,7 @@ from ._machines._workflow_task import note_flags
 from ._marker_memory import MarkerMemory
 from ._seed import seed_of
 from ._source import Source, set_boundary
+from ._watchdog import Watch
 from ._workflow_arguments import decode_arguments
 from ._workflow_info import build_info
 
@@ -90,6 +91,8 @@ class RunSettings:
     task_queue: str
     data_converter: DataConverter
     failure_exception_types: tuple[type[BaseException], ...] = ()
+    determinism_guard: bool = True
+    watch: Watch | None = None
 
 
 class WorkflowRun:
@@ -178,7 +181,11 @@ class WorkflowRun:
         self._info: Info | None = None
         self._memo: Mapping[str, Any] | None = None
         self._search_attributes: dict[str, Payload] | None = None
-        self.loop: WorkflowLoop = WorkflowLoop(self, zlib.crc32(original_run_id.encode()))  # type: ignore[abstract]
+        self.loop: WorkflowLoop = WorkflowLoop(  # type: ignore[abstract]
+            self,
+            zlib.crc32(original_run_id.encode()),
+            guarded=settings.determinism_guard and definition.sandboxed,
+        )
         self.own_context: contextvars.Context = contextvars.Context()
         # What workflow code has done so far.
         self.workflow: Any = None
@@ -257,18 +264,17 @@ class WorkflowRun:
 
     def _show_markers(self, events: Sequence[HistoryEvent], types: Sequence[int], start: int) -> None:
         """Show the code ahead what it recorded in the workflow task that it runs now."""
-        for index in range(start, next_chunk(types, start, version_2=self._version_2).end):
+        for index in range(start, next_chunk(types, start, version_2=self._version_2)[0]):
             if types[index] == MARKER_RECORDED:
                 _marker.peek(self, events[index])
 
-    def take_commands(self) -> list[Command]:
-        """Return what to send; the commands stay pending until history records them."""
-        messages = []
+    def put_commands(self, completed: RespondWorkflowTaskCompletedRequest) -> None:
+        """Put what to send into a completion; the commands stay pending until history records them."""
+        messages = completed.commands
         for command in self.commands:
             assert command.message is not None
-            messages.append(command.message)
+            messages.add().CopyFrom(command.message)
             command.message = None
-        return messages
 
     def evict(self) -> None:
         """Throw the run away; its code gets no further, wherever it waits."""
@@ -284,8 +290,10 @@ class WorkflowRun:
                 self.loop.leave(entered)
         self.loop.abandon()
         self._primary = None
-        for machine in (*self.by_event.values(), *(command.machine for command in self.commands)):
+        for machine in self.by_event.values():
             machine.forget()
+        for command in self.commands:
+            command.machine.forget()
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
@@ -375,25 +383,31 @@ class WorkflowRun:
             self.first_task_started_ns = self.time_ns
         entered = self.loop.enter()
         try:
-            try:
-                signals, self.signal_jobs = self.signal_jobs, []
-                if signals:
-                    self._prepare()
-                    self._apply(signals)
-                if self.jobs:
-                    jobs, self.jobs = self.jobs, []
-                    self._apply(jobs)
-                while self.follow_up_jobs and not self.finished:
-                    jobs, self.follow_up_jobs = self.follow_up_jobs, []
-                    self._apply(jobs)
-            except Exception as error:
-                if self.finished or error is self.failed_by or not self.is_failure(error):
-                    raise
-                _close.fail(self, error)
-            if self.finished:
-                self._put_closing_command_last()
+            if self._settings.watch is None:
+                self._run_jobs()
+            else:
+                self._settings.watch.call(self, self._run_jobs)
         finally:
             self.loop.leave(entered)
+
+    def _run_jobs(self) -> None:
+        try:
+            signals, self.signal_jobs = self.signal_jobs, []
+            if signals:
+                self._prepare()
+                self._apply(signals)
+            if self.jobs:
+                jobs, self.jobs = self.jobs, []
+                self._apply(jobs)
+            while self.follow_up_jobs and not self.finished:
+                jobs, self.follow_up_jobs = self.follow_up_jobs, []
+                self._apply(jobs)
+        except Exception as error:
+            if self.finished or error is self.failed_by or not self.is_failure(error):
+                raise
+            _close.fail(self, error)
+        if self.finished:
+            self._put_closing_command_last()
 
     def _apply(self, jobs: list[tuple[Any, ...]]) -> None:
         for job, *arguments in jobs:
@@ -402,6 +416,8 @@ class WorkflowRun:
 
     def _put_closing_command_last(self) -> None:
         """Of several closing commands the first counts; the rest of the workflow task goes before it."""
+        if len(self.commands) == 1:
+            return
         commands = list(self.commands)
         closing = next(index for index, command in enumerate(commands) if command.terminal)
         if closing + 1 == len(commands):

@@ -28,12 +28,15 @@ from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import WorkflowService
 from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError, WorkflowDefinition, definition_of
 
+from . import _guard
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
+from ._watchdog import Watch
 from ._workflow_run import RunSettings, WorkflowRun
 
 SDK_NAME: Final = "tsuzuki"
 SDK_VERSION: Final = "0.1.0"
+_SDK: Final = (SDK_NAME, SDK_VERSION)
 
 CORE_FLAGS: Final = (4, 3, 2, 1)
 """Behaviours of the official SDKs' core that this worker shares, noted in history so that they replay it
@@ -69,6 +72,8 @@ class WorkflowTaskProcessor:
         max_cached_workflows: How many runs to keep; 0 makes every workflow task a full replay.
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task, in every
             workflow of this worker.
+        determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
+        watch: Breaks workflow code off that does not yield; None to let it.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -88,6 +93,8 @@ class WorkflowTaskProcessor:
         sticky_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
         max_cached_workflows: int = 1000,
         failure_exception_types: Sequence[type[BaseException]] = (),
+        determinism_guard: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self._service = service
         self._namespace = namespace
@@ -98,16 +105,27 @@ class WorkflowTaskProcessor:
             task_queue=task_queue,
             data_converter=data_converter,
             failure_exception_types=tuple(failure_exception_types),
+            determinism_guard=determinism_guard,
+            watch=watch,
         )
+        if determinism_guard:
+            _guard.install(it.run.__module__ for it in self._definitions.values() if it.sandboxed)
         self._cache = RunCache(max_cached_workflows)
+        # What all completions have in common, and what the first one of a new run adds: copied for each.
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
         )
+        self._completed.sdk_metadata.SetInParent()
         if sticky_queue is not None and max_cached_workflows > 0:
             sticky = self._completed.sticky_attributes
             sticky.worker_task_queue.name = sticky_queue
             sticky.worker_task_queue.normal_name = task_queue
             sticky.schedule_to_start_timeout.FromTimedelta(sticky_schedule_to_start_timeout)
+        self._first_completed = RespondWorkflowTaskCompletedRequest()
+        self._first_completed.CopyFrom(self._completed)
+        self._first_completed.sdk_metadata.core_used_flags.extend(CORE_FLAGS)
+        self._first_completed.sdk_metadata.sdk_name = SDK_NAME
+        self._first_completed.sdk_metadata.sdk_version = SDK_VERSION
 
     @property
     def cached(self) -> int:
@@ -219,21 +237,21 @@ class WorkflowTaskProcessor:
 
     def _complete(self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun) -> RespondWorkflowTaskCompletedRequest:
         completed = RespondWorkflowTaskCompletedRequest()
-        completed.CopyFrom(self._completed)
+        if not run.completions_recorded:
+            completed.CopyFrom(self._first_completed)
+        else:
+            completed.CopyFrom(self._completed)
+            if not run.core_flags.issuperset(CORE_FLAGS):
+                missing = [flag for flag in CORE_FLAGS if flag not in run.core_flags and flag != _CHUNKING]
+                completed.sdk_metadata.core_used_flags.extend(missing)
+            if run.recorded_sdk != _SDK:
+                completed.sdk_metadata.sdk_name, completed.sdk_metadata.sdk_version = _SDK
         completed.task_token = task.task_token
         if run.commands:
-            completed.commands.extend(run.take_commands())
-        metadata = completed.sdk_metadata
-        metadata.SetInParent()
-        if not run.completions_recorded:
-            metadata.core_used_flags.extend(CORE_FLAGS)
-        elif missing := [flag for flag in CORE_FLAGS if flag not in run.core_flags and flag != _CHUNKING]:
-            metadata.core_used_flags.extend(missing)
+            run.put_commands(completed)
         if run.new_lang_flags:
-            metadata.lang_used_flags.extend(run.new_lang_flags)
+            completed.sdk_metadata.lang_used_flags.extend(run.new_lang_flags)
             run.new_lang_flags.clear()
-        if run.recorded_sdk != (SDK_NAME, SDK_VERSION):
-            metadata.sdk_name, metadata.sdk_version = SDK_NAME, SDK_VERSION
         return completed
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:

@@ -50,6 +50,8 @@ from ._definition import (
 )
 from ._detached import fire_and_forget, shield
 from ._exceptions import (
+    DeadlockError,
+    DeterminismError,
     NondeterminismError,
     NotAllowedInWorkflowError,
     NotInWorkflowError,
@@ -76,6 +78,8 @@ __all__ = [
     "ChildWorkflowConfig",
     "ChildWorkflowHandle",
     "ContinueAsNewError",
+    "DeadlockError",
+    "DeterminismError",
     "ExternalWorkflowHandle",
     "Info",
     "LoggerAdapter",

@@ -58,6 +58,7 @@ class WorkflowDefinition:
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task.
         signature: Its parameters and result.
         signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
+        sandboxed: False when the determinism guard is to leave it alone.
     """
 
     name: str | None
@@ -67,6 +68,7 @@ class WorkflowDefinition:
     failure_exception_types: tuple[type[BaseException], ...]
     signature: WorkflowSignature
     signals: Mapping[str | None, SignalDefinition]
+    sandboxed: bool = True
 
     @property
     def label(self) -> str:
@@ -81,6 +83,7 @@ class _Mark:
     target: Callable[..., Any]
     name: str | None
     failure_exception_types: tuple[type[BaseException], ...]
+    sandboxed: bool = True
     definition: WorkflowDefinition | None = field(default=None, compare=False)
 
 
@@ -88,11 +91,11 @@ class _Mark:
 def defn(target: AnyWorkflow) -> AnyWorkflow: ...
 @overload
 def defn(
-    *, name: str | None = None, failure_exception_types: Sequence[type[BaseException]] = ()
+    *, name: str | None = None, failure_exception_types: Sequence[type[BaseException]] = (), sandboxed: bool = True
 ) -> Callable[[AnyWorkflow], AnyWorkflow]: ...
 @overload
 def defn(
-    *, dynamic: bool = False, failure_exception_types: Sequence[type[BaseException]] = ()
+    *, dynamic: bool = False, failure_exception_types: Sequence[type[BaseException]] = (), sandboxed: bool = True
 ) -> Callable[[AnyWorkflow], AnyWorkflow]: ...
 def defn(
     target: AnyWorkflow | None = None,
@@ -100,6 +103,7 @@ def defn(
     name: str | None = None,
     dynamic: bool = False,
     failure_exception_types: Sequence[type[BaseException]] = (),
+    sandboxed: bool = True,
 ) -> AnyWorkflow | Callable[[AnyWorkflow], AnyWorkflow]:
     """Mark a class with a `@workflow.run` method, or a plain `async def`, as a workflow.
 
@@ -110,6 +114,8 @@ def defn(
             parameter, `Sequence[RawValue]`, and excludes `name`.
         failure_exception_types: Exceptions that, when they leave the workflow, fail it. All others but
             `FailureError` only fail the workflow task, which is tried again until the code is mended.
+        sandboxed: False to lift the determinism guard for this workflow. There is no sandbox; the name is the
+            one that code for `temporalio` uses.
 
     Raises:
         TypeError: Neither a class nor a coroutine function; no, or more than one, `@workflow.run`; or the
@@ -118,7 +124,7 @@ def defn(
     """
 
     def mark(chosen: AnyWorkflow) -> AnyWorkflow:
-        _mark(chosen, name, dynamic, tuple(failure_exception_types))
+        _mark(chosen, name, dynamic, tuple(failure_exception_types), sandboxed)
         return chosen
 
     return mark if target is None else mark(target)
@@ -185,6 +191,7 @@ def _mark(
     name: str | None,
     dynamic: bool,
     failure_exception_types: tuple[type[BaseException], ...],
+    sandboxed: bool,
 ) -> None:
     if not isinstance(target, type) and not inspect.iscoroutinefunction(target):
         raise TypeError(f"@workflow.defn marks a class or an `async def`; {target!r} is neither")
@@ -198,7 +205,7 @@ def _mark(
         )
     if name is not None and (not name or "\0" in name):
         raise ValueError(f"workflow {label} is given the name {name!r}; it must not be empty or contain NUL")
-    mark = _Mark(target, None if dynamic else name or label, failure_exception_types)
+    mark = _Mark(target, None if dynamic else name or label, failure_exception_types, sandboxed)
     if isinstance(target, type):
         method = _run_method(target)
         _check_init(target, method)
@@ -267,6 +274,7 @@ def _define(mark: _Mark) -> WorkflowDefinition:
         failure_exception_types=mark.failure_exception_types,
         signature=signature,
         signals=signals_of(cls) if cls is not None else {},
+        sandboxed=mark.sandboxed,
     )
 
 

@@ -20,6 +20,47 @@ class NotAllowedInWorkflowError(TsuzukiError, RuntimeError):
     """
 
 
+class DeterminismError(NotAllowedInWorkflowError):
+    """Workflow code made a call whose outcome another replay would not see again.
+
+    Raised by the guard where the call stands. Fails the workflow task even if the code catches it; the run
+    goes on once the code is mended.
+
+    Attributes:
+        call: The call, such as `time.time()`.
+        source: `file:line` of the workflow code that made it.
+        replacement: What to do instead.
+    """
+
+    def __init__(self, *, call: str, source: str, why: str, replacement: str) -> None:
+        super().__init__(
+            f"{source}: {call} in workflow code {why}. {replacement}; or lift the guard with "
+            "`with workflow.unsafe.determinism_guard_off():`"
+        )
+        self.call = call
+        self.source = source
+        self.replacement = replacement
+
+
+class DeadlockError(TsuzukiError):
+    """Workflow code ran for too long without waiting for anything; everything else on its worker stood still.
+
+    Fails the workflow task; the run goes on once the code is mended.
+
+    Attributes:
+        source: `file:line` where the code was found; where the workflow begins when none of its code was running.
+        timeout_s: How long it may run at a stretch.
+    """
+
+    def __init__(self, *, source: str, timeout_s: float) -> None:
+        super().__init__(
+            f"{source}: workflow code did not yield for {timeout_s:g} s, and held up the worker. Do the work in "
+            "an activity; or give the worker a longer deadlock_timeout"
+        )
+        self.source = source
+        self.timeout_s = timeout_s
+
+
 class NondeterminismError(TsuzukiError):
     """Workflow code took another path than the one its history records.
 

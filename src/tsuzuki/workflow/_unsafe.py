@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import contextvars
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
 
 from ._runtime import current_runtime
+
+_guard_off: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("tsuzuki_guard_off", default=False)
 
 
 class unsafe:
     """What a workflow should not need; each is documented with what can go wrong."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise NotImplementedError("workflow.unsafe is a namespace, not a class to make instances of")
 
     @staticmethod
@@ -20,3 +25,33 @@ class unsafe:
         Deciding anything by it breaks replay; it is meant for logs and metrics.
         """
         return current_runtime().replaying
+
+    @staticmethod
+    @contextmanager
+    def determinism_guard_off() -> Iterator[None]:
+        """Let the block, and tasks that it starts, make calls that the determinism guard refuses.
+
+        What they give must not decide what the workflow does: on replay it is different. The block may await;
+        other tasks of the workflow stay guarded meanwhile.
+        """
+        token = _guard_off.set(True)
+        try:
+            yield
+        finally:
+            _guard_off.reset(token)
+
+    @staticmethod
+    def is_determinism_guard_off() -> bool:
+        """Tell whether the caller stands in a `determinism_guard_off` block."""
+        return _guard_off.get()
+
+    @staticmethod
+    def sandbox_unrestricted() -> AbstractContextManager[None]:
+        """Do the same as `determinism_guard_off`, under the name that code for `temporalio` uses."""
+        return unsafe.determinism_guard_off()
+
+    @staticmethod
+    @contextmanager
+    def imports_passed_through() -> Iterator[None]:
+        """Do nothing; for code written for `temporalio`. Imports are never restricted here."""
+        yield
