@@ -109,6 +109,10 @@ class Driver:
                     return
                 await self.pause()
 
+    async def histories(self) -> list[list[HistoryEvent]]:
+        """The events of each watched run."""
+        return [list((await handle.fetch_history()).events) for handle in self._watched]
+
     async def transcript(self) -> list[str]:
         """Notes first, then each watched history."""
         notation = Notation(self._ids, self.queue)

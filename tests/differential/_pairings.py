@@ -11,6 +11,7 @@ from typing import Any
 
 import temporalio.client
 import temporalio.worker
+from temporalio.api.history.v1 import HistoryEvent
 
 from differential._driver import Driver
 from differential._program import load
@@ -34,13 +35,13 @@ async def ours_on_real(name: str, target: str) -> list[str]:
         return await run(name, "tsuzuki", client)
 
 
-async def ours_on_ours(name: str) -> list[str]:
+async def ours_on_ours(name: str, keep: list[list[HistoryEvent]] | None = None) -> list[str]:
     """Our worker on our engine, whose time passes about ten times as fast as ours."""
     clock = VirtualClock()
     service = await open_embedded(None, clock=clock)
     passing = asyncio.create_task(_let_time_pass(clock))
     try:
-        return await run(name, "tsuzuki", Client(service))
+        return await run(name, "tsuzuki", Client(service), keep)
     finally:
         passing.cancel()
         await service.close()
@@ -52,13 +53,15 @@ async def _let_time_pass(clock: VirtualClock) -> None:
         await asyncio.sleep(0.001)
 
 
-async def run(name: str, package: str, client: Any) -> list[str]:
-    """Run one scenario as a program for `package` and give its transcript."""
+async def run(name: str, package: str, client: Any, keep: list[list[HistoryEvent]] | None = None) -> list[str]:
+    """Run one scenario as a program for `package` and give its transcript; histories as they are go to `keep`."""
     program = load(name, package)
     driver = Driver(client, pause=_pause)
     with ThreadPoolExecutor(THREADS) as threads:
         async with _worker(package, client, driver.queue, program, threads):
             await program.drive(driver)
+            if keep is not None:
+                keep += await driver.histories()
             return await driver.transcript()
 
 

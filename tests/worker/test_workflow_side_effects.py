@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +134,23 @@ def test_the_caller_says_what_counts_as_equal(cached: bool) -> None:
     run = ScriptedRun(NearEnough, cached=cached)
     run.run_to_end({"step": lambda name: name})
     assert run.result == [1, 1, 20]
+
+
+@workflow.defn
+class Chance:
+    @workflow.run
+    async def run(self) -> list[Any]:
+        token = workflow.side_effect(lambda: secrets.token_hex(4))
+        when = workflow.mutable_side_effect("when", lambda: time.time_ns() > 0)
+        await do("a")
+        return [len(token), when]
+
+
+@both
+def test_what_the_guard_forbids_elsewhere_is_allowed_inside(cached: bool) -> None:
+    run = ScriptedRun(Chance, cached=cached)
+    run.run_to_end({"step": lambda name: name})
+    assert run.result == [8, True]
 
 
 # ---- code that changes -----------------------------------------------------------------------------------

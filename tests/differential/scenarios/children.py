@@ -65,10 +65,11 @@ class Waits:
         try:
             await workflow.wait_condition(lambda: "end" in self.told)
         except asyncio.CancelledError:
+            await asyncio.sleep(0.3)
             if not stubborn:
                 raise
             self.told.append("cancelled in vain")
-        finally:
+        else:
             await asyncio.sleep(0.3)
         return self.told
 
@@ -341,7 +342,7 @@ async def scenario_cancel_wait_requested(d: Driver) -> None:
 
 
 async def scenario_cancel_abandons(d: Driver) -> None:
-    handle = await d.start(Cancels.run, d.workflow_id("child"), 0, False, True)
+    handle = await d.start(Cancels.run, d.workflow_id("child"), int(ChildWorkflowCancellationType.ABANDON), False, True)
     await d.outcome(handle)
 
 
@@ -350,7 +351,9 @@ async def scenario_parent_cancelled(d: Driver) -> None:
 
 
 async def scenario_parent_cancelled_abandons(d: Driver) -> None:
-    handle = await d.start(Cancels.run, d.workflow_id("child"), 0, False, False)
+    handle = await d.start(
+        Cancels.run, d.workflow_id("child"), int(ChildWorkflowCancellationType.ABANDON), False, False
+    )
     await d.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
     await handle.cancel()
     await d.outcome(handle)

@@ -15,7 +15,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.converter import PayloadConverter
-from tsuzuki.workflow import NondeterminismError
+from tsuzuki.workflow import NondeterminismError, unsafe
 
 from .._commands import PendingCommand
 from .._source import find_source
@@ -117,7 +117,9 @@ def _call(run: WorkflowRun, fn: Callable[[], Any]) -> list[Payload]:
         raise TypeError(f"a side effect must be a plain function, and {fn.__qualname__} is `async def`")
     before, run.read_only = run.read_only, True
     try:
-        return run.payload_converter.to_payloads((fn(),))
+        with unsafe.determinism_guard_off():  # what it finds out there is what history will remember
+            value = fn()
+        return run.payload_converter.to_payloads((value,))
     finally:
         run.read_only = before
 
