@@ -50,6 +50,8 @@ class Facts:
     """Identity of an activity outcome that ends the activity -> run id, taken (None: unknown)."""
     attempts: set[tuple[str, str, int]] = field(default_factory=set)
     """(run id, activity id, attempt) that a worker got."""
+    not_before: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    """Such an attempt -> when its back-off after an acknowledged failure ends at the earliest."""
     beats: dict[tuple[str, str], int] = field(default_factory=dict)
     """Newest acknowledged heartbeat of an activity."""
     shown: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))

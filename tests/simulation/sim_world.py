@@ -90,6 +90,7 @@ class World:
         self._attempts: list[PollActivityTaskQueueResponse] = []
         self._newest_token: dict[str, bytes] = {}
         """Run id -> token of the newest workflow task that a worker got."""
+        self._newest_attempt: dict[tuple[str, str], int] = {}
         self._scheduled: dict[str, list[int]] = {}
         self._signals: list[str] = []
         self._starts: list[StartWorkflowExecutionRequest] = []
@@ -357,10 +358,11 @@ class World:
         if key in self.facts.attempts:
             self.facts.broke(27, f"attempt {key} was handed out twice")
         self.facts.attempts.add(key)
+        self._newest_attempt[run_id, task.activity_id] = task.attempt
         most = task.retry_policy.maximum_attempts
         if most and task.attempt > most:
             self.facts.broke(27, f"attempt {key} of at most {most}")
-        if task.attempt > 1 and task.started_time.ToNanoseconds() < task.current_attempt_scheduled_time.ToNanoseconds():
+        if task.started_time.ToNanoseconds() < self.facts.not_before.get(key, 0):
             self.facts.broke(29, f"attempt {key} started before its back-off ended")
         reached = int(task.heartbeat_details.payloads[0].data) if task.heartbeat_details.payloads else 0
         if reached < self.facts.beats.get((run_id, task.activity_id), 0):
@@ -495,12 +497,24 @@ class World:
     ) -> Callable[[Any, StatusCode | None], None]:
         run_id = task.workflow_execution.run_id
         self.facts.outcomes[identity] = (run_id, None)
+        told_old = self._told_old(task)
 
         def told(answer: Any, status: StatusCode | None) -> None:
+            told_old(answer, status)
             if answer is not None:
                 self.facts.outcomes[identity] = (run_id, True)
             elif status in REFUSED:
                 self.facts.outcomes[identity] = (run_id, False)
+
+        return told
+
+    def _told_old(self, task: PollActivityTaskQueueResponse) -> Callable[[Any, StatusCode | None], None]:
+        key = (task.workflow_execution.run_id, task.activity_id)
+        was_old = self._newest_attempt[key] != task.attempt
+
+        def told(answer: Any, status: StatusCode | None) -> None:
+            if was_old and status not in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE):
+                self.facts.broke(28, f"attempt {task.attempt} of {key} was answered, though a later one is out")
 
         return told
 
@@ -510,7 +524,22 @@ class World:
         request = RespondActivityTaskFailedRequest(
             task_token=task.task_token, failure=failure, identity=self._new("failure")
         )
-        self._send(self.service.respond_activity_task_failed, request)
+        service, told_old = self.service, self._told_old(task)
+        failed_ns = 0
+
+        async def sending(request: RespondActivityTaskFailedRequest) -> Any:
+            nonlocal failed_ns
+            failed_ns = self.clock.now_ns()
+            return await service.respond_activity_task_failed(request)
+
+        def told(answer: Any, status: StatusCode | None) -> None:
+            told_old(answer, status)
+            if answer is not None:
+                backoff_ns = task.retry_policy.initial_interval.ToNanoseconds()
+                key = (task.workflow_execution.run_id, task.activity_id, task.attempt + 1)
+                self.facts.not_before[key] = failed_ns + backoff_ns
+
+        self._send(sending, request, told)
 
     def _heartbeat(self, task: PollActivityTaskQueueResponse) -> None:
         self._ids += 1
@@ -520,7 +549,10 @@ class World:
         request = RecordActivityTaskHeartbeatRequest(task_token=task.task_token, details=details)
         key = (task.workflow_execution.run_id, task.activity_id)
 
+        told_old = self._told_old(task)
+
         def told(answer: Any, status: StatusCode | None) -> None:
+            told_old(answer, status)
             if answer is not None:
                 self.facts.beats[key] = max(number, self.facts.beats.get(key, 0))
 
@@ -622,6 +654,8 @@ class World:
                 run_id = stored.new.run_id
                 if row.started_ns is None and row.scheduled_ns <= self.clock.now_ns():
                     found.append(f"run {run_id}: activity {row.scheduled_event_id} waits, but nobody is given it")
+                elif row.incarnation not in (None, self.store.incarnation):
+                    found.append(f"run {run_id}: activity {row.scheduled_event_id} runs in a process that is dead")
                 elif row.incarnation is not None and not self._somebody_has(
                     run_id, row.scheduled_event_id, row.attempt
                 ):

@@ -38,9 +38,10 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "worker": frozenset({"activity", "converter", "service", "workflow"}),
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
+    "replay": frozenset(),
     # Programs.
     "demo": frozenset({"activity", "workflow"}),
-    "cli": frozenset({"client", "converter", "demo", "engine", "service", "store", "worker"}),
+    "cli": frozenset({"client", "converter", "demo", "engine", "replay", "service", "store", "worker"}),
 }
 
 # Neither the pure rules nor anything they import may do I/O, wait, read a clock or draw a random number.

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import dataclasses
 import json
+import linecache
 import logging
 import logging.handlers
 import math
@@ -39,6 +40,7 @@ from temporalio.api.common.v1 import Payload
 from tsuzuki import workflow
 from tsuzuki.converter import DataConverter, DefaultPayloadConverter
 from tsuzuki.worker._guard import guarded_threads
+from tsuzuki.worker._guard_frames import Kind, kind_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -161,15 +163,16 @@ def tracebacks() -> None:
     try:
         raise ValueError("no")
     except ValueError as error:
+        linecache.clearcache()  # so that the file is read
         assert "raise ValueError" in traceback.format_exc()
         traceback.print_exception(error)
 
 
 @allowed
 def warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.warn("careful", stacklevel=1)
+    linecache.clearcache()
+    text = warnings.formatwarning("careful", UserWarning, __file__, warning.__code__.co_firstlineno)
+    assert "@allowed" in text
 
 
 @allowed
@@ -278,6 +281,20 @@ def test_a_converter_of_the_users_may_look_at_the_world() -> None:
     object.__setattr__(settings, "data_converter", DataConverter(payload_converter_class=StampingConverter))
     run.workflow_task()
     assert run.pending_activities() == ["1"]
+
+
+def test_side_effects_may_look_at_the_world() -> None:
+    @workflow.defn
+    class Effects:
+        @workflow.run
+        async def run(self) -> bool:
+            at = workflow.side_effect(lambda: time.time())
+            home = workflow.mutable_side_effect("home", lambda: os.environ["PATH"], equal=lambda a, b: a == b)
+            return at > 0 and bool(home)
+
+    run = ScriptedRun(Effects, cached=True)
+    run.workflow_task()
+    assert run.notation().endswith("Completed")
 
 
 # ---- doors ----------------------------------------------------------------------------------------------
@@ -552,3 +569,25 @@ async def test_a_loop_that_hosts_another_run_inside_workflow_code_stays_guarded(
         ScriptedRun(Outer, cached=True).workflow_task()
     assert not guarded_threads
     assert asyncio.get_running_loop().time() > 0
+
+
+@pytest.mark.parametrize(
+    ("filename", "kind"),
+    [
+        (__file__, Kind.USER),
+        ("<stdin>", Kind.USER),
+        ("<ipython-input-1-abc>", Kind.USER),
+        (msgspec.__file__, Kind.LIBRARY),
+        (pytest.__file__.replace("pytest", "_pytest"), Kind.DOOR),
+        (uuid.__file__, Kind.STANDARD),
+        ("<frozen os>", Kind.STANDARD),
+        ("<string>", Kind.STANDARD),
+        ("<frozen importlib._bootstrap>", Kind.DOOR),
+        (logging.__file__, Kind.DOOR),
+        (workflow.__file__, Kind.OWN),
+        (workflow.__file__.replace("workflow", "agents"), Kind.LIBRARY),
+        (workflow.__file__.replace("tsuzuki", "tsuzuki_of_somebody_else"), Kind.USER),
+    ],
+)
+def test_whose_code_a_file_is(filename: str, kind: Kind) -> None:
+    assert kind_of(filename) is kind

@@ -12,6 +12,7 @@ import typer
 import tsuzuki
 
 from ._demo import demo
+from ._lint import lint
 
 _app = typer.Typer(
     help="Durable execution for Python: workflows as plain asyncio code that survive crashes.",
@@ -21,6 +22,7 @@ _app = typer.Typer(
     rich_markup_mode="markdown",
 )
 _app.command()(demo)
+_app.command()(lint)
 
 
 def _show_version(wanted: bool) -> None:

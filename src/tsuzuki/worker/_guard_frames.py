@@ -8,6 +8,7 @@ itself. The standard library is looked through: `uuid.uuid4()` that asks for `os
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from enum import Enum, auto
@@ -41,6 +42,10 @@ class Kind(Enum):
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _WORKER: Final = str(Path(__file__).parent)
 _BOUNDARIES: Final = frozenset({str(Path(_WORKER, "_loop.py")), str(Path(_WORKER, "_workflow_run.py"))})
+_SIDE_EFFECTS: Final = str(Path(_WORKER, "_machines", "_side_effect.py"))
+"""Calls what the user gave it to be recorded, which may be anything."""
+_WITH_WORKFLOWS: Final = frozenset({"agents", "demo"})
+"""Folders of this package that have workflow code, to be guarded like everybody's."""
 _STANDARD: Final = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 _INSTALLED: Final = ("site-packages", "dist-packages")
 
@@ -149,8 +154,13 @@ def kind_of(filename: str) -> Kind:
 def _classify(filename: str) -> Kind:
     if filename in _BOUNDARIES:
         return Kind.BOUNDARY
-    if filename.startswith(_PACKAGE):
-        return Kind.GUARD if Path(filename).name.startswith("_guard") else Kind.OWN
+    if filename == _SIDE_EFFECTS:
+        return Kind.DOOR
+    if filename.startswith(_PACKAGE + os.sep):
+        if Path(filename).name.startswith("_guard"):
+            return Kind.GUARD
+        first = Path(filename).relative_to(_PACKAGE).parts[0]
+        return Kind.LIBRARY if first in _WITH_WORKFLOWS else Kind.OWN
     if filename.startswith("<frozen "):
         module = filename[len("<frozen ") :].rstrip(">").partition(".")[0]
         return Kind.DOOR if module in _STANDARD_DOORS else Kind.STANDARD
@@ -162,7 +172,7 @@ def _classify(filename: str) -> Kind:
         if found:
             return Kind.DOOR if rest.startswith(_INSTALLED_DOORS) else Kind.LIBRARY
     for folder in _STANDARD:
-        if filename.startswith(folder):
+        if filename.startswith(folder + os.sep):
             first = Path(filename).relative_to(folder).parts[0].removesuffix(".py")
             return Kind.DOOR if first in _STANDARD_DOORS else Kind.STANDARD
     return Kind.USER

@@ -118,9 +118,9 @@ class Watch:
 
     def _break_off(self, run: Watched, turn: int) -> None:
         frame = sys._current_frames().get(self._thread)
-        if frame is None or _is_debugged(frame):
-            return
         frames = _workflow_frames(frame)
+        if frame is None or _is_debugged(frames):
+            return
         source = Source(frames[0].f_code, frames[0].f_lasti) if frames else run.source
         error = DeadlockError(source=str(source), timeout_s=self.timeout_s)
         error.__traceback__ = _as_traceback(frames)
@@ -162,16 +162,15 @@ def _as_traceback(frames: list[FrameType]) -> TracebackType | None:
 _DEBUGGER_FILES: Final = ("pdb.py", "bdb.py", "debugpy", "pydevd", "_pydev")
 
 
-def _is_debugged(frame: FrameType | None) -> bool:
+def _is_debugged(frames: list[FrameType]) -> bool:
     """Tell whether a person holds the code up, not the code itself."""
     monitoring = getattr(sys, "monitoring", None)
     if monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None:
         return True
-    while frame is not None:
-        if frame.f_trace is not None or any(name in frame.f_code.co_filename for name in _DEBUGGER_FILES):
-            return True
-        frame = frame.f_back
-    return False
+    return any(
+        frame.f_trace is not None or any(name in frame.f_code.co_filename for name in _DEBUGGER_FILES)
+        for frame in frames
+    )
 
 
 class Watchdog:
