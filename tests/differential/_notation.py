@@ -38,6 +38,8 @@ LEFT_OUT = frozenset(
         "prev_auto_reset_points",  # of builds
     }
 )
+_RESTS = frozenset({"first_workflow_task_backoff", "backoff_start_interval"})
+"""Continued runs start a second apart: how much of it was left depends on the machine."""
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -82,6 +84,8 @@ class Notation:
             return "<request>"
         if name.endswith("run_id"):
             return self._runs.setdefault(value, f"<run {len(self._runs) + 1}>")
+        if name in _RESTS and isinstance(value, Duration) and value.seconds == 0 and value.nanos:
+            return "<rest of the second>"
         if isinstance(value, Message):
             return self._message(value)
         if isinstance(value, str):
