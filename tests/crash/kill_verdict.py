@@ -61,7 +61,8 @@ def read_log(path: Path) -> list[Fact]:
 
 
 def read_runs(database: Path) -> list[Run]:
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    # Not read-only: a kill in the middle of creation leaves a journal that has to be rolled back to read at all.
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
         rows = connection.execute("SELECT run_key, workflow_id, run_id, status, buffered FROM runs").fetchall()
         runs = []
         for run_key, workflow_id, run_id, status, buffered in rows:
@@ -92,7 +93,8 @@ def findings(database: Path, log: Path, *, finished: bool) -> list[str]:
 
 
 def _has_no_tables(database: Path) -> bool:
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    # Not read-only: a kill in the middle of creation leaves a journal that has to be rolled back to read at all.
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
         return not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchall()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -84,7 +85,7 @@ class Notation:
             return "<request>"
         if name.endswith("run_id"):
             return self._runs.setdefault(value, f"<run {len(self._runs) + 1}>")
-        if name in _RESTS and isinstance(value, Duration) and value.seconds == 0 and value.nanos:
+        if name in _RESTS and isinstance(value, Duration) and timedelta() < value.ToTimedelta() <= timedelta(seconds=1):
             return "<rest of the second>"
         if isinstance(value, Message):
             return self._message(value)
