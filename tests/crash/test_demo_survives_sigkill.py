@@ -131,7 +131,9 @@ def test_questions_in_one_database_do_not_disturb_each_other(here: Path) -> None
 
 
 def test_an_interrupted_run_says_how_to_go_on(here: Path) -> None:
-    code = "from tsuzuki.cli import main; main()"
+    # A test run in the background of a shell is born deaf to SIGINT, and so are its children.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = listen + "from tsuzuki.cli import main; main()"
     command = [sys.executable, "-c", code, "demo", QUESTION, "--corpus", "texts", "--search-seconds", "0.2"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(here / "cache")}
     with subprocess.Popen(command, cwd=here, env=environment, stderr=subprocess.PIPE, text=True) as process:

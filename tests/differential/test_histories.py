@@ -15,15 +15,10 @@ AT_ONCE = 8
 SECONDS_MAX = 60.0
 
 DIFFERENT = {
-    "failures::first_task_failing_twice_then_mended": "a task tried again is noted on the sticky queue",
-    "failures::first_task_failure_then_mended": "a task tried again is noted on the sticky queue",
-    "failures::three_task_failures_then_mended": "a task tried again is noted on the sticky queue",
-    "failures::two_task_failures_then_mended": "a task tried again is noted on the sticky queue",
-    "failures::workflow_retried": "a run may follow another one in less than a second",
-    "failures::workflow_retries_exhausted": "a run may follow another one in less than a second",
+    "failures::workflow_retried": "the real server starts no run within a second of the one before",
+    "failures::workflow_retries_exhausted": "the real server starts no run within a second of the one before",
     "lifecycle::conflict_terminates_existing": "the reason is in our words",
     "lifecycle::terminate_without_reason": "no reason is noted where none was given",
-    "timers::parallel": "the first of several timers is told at once",
 }
 """Where our engine differs from the real server, and why."""
 

@@ -311,6 +311,21 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         [(8, 5, "WORKFLOW_EXECUTION_SIGNALED is 1 ns earlier than the event before")],
     ),
     (
+        "an outcome that waited with a signal may be earlier than it, but not than the workflow task's start",
+        [
+            started(),
+            *task(2),
+            event(5, "ActivityTaskScheduled", activity_id="a"),
+            event(6, "WorkflowTaskScheduled"),
+            event(7, "WorkflowTaskStarted", scheduled_event_id=6),
+            event(8, "WorkflowTaskCompleted", scheduled_event_id=6, started_event_id=7, time_ns=T0 + 20 * SECOND),
+            event(9, "WorkflowExecutionSignaled", signal_name="s", time_ns=T0 + 15 * SECOND),
+            event(10, "ActivityTaskCompleted", scheduled_event_id=5, time_ns=T0 + 7 * SECOND - 1),
+        ],
+        {},
+        [(8, 10, "ACTIVITY_TASK_COMPLETED is 1 ns earlier than the event before")],
+    ),
+    (
         "signal twice",
         [
             started(),

@@ -56,9 +56,7 @@ def write() -> None:
     for path in LISTS.glob("*.txt"):
         path.unlink()
     for module in public_modules():
-        (LISTS / f"{module}.txt").write_text(
-            "".join(f"{name}\n" for name in names_of(module)), encoding="utf-8"
-        )
+        (LISTS / f"{module}.txt").write_text("".join(f"{name}\n" for name in names_of(module)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tsuzuki.client import RPCError, WorkflowFailureError
 from tsuzuki.demo import SEARCHES, CorpusError
 from tsuzuki.store import StoreError
 
-from ._demo_run import Order, Outcome, RunProblem, research
+from ._demo_run import Order, Outcome, research
 from ._demo_view import view_on
 
 DEFAULT_QUESTION = "How do Python coroutines, tasks and cancellation work, and what can go wrong?"
@@ -57,11 +57,11 @@ def demo(
     try:
         order = _order(question, db, corpus, crash_after, new, search_seconds)
         outcome = asyncio.run(research(order, view_on(messages)))
-    except (BadInput, CorpusError, StoreError, RPCError) as error:
+    except (BadInput, CorpusError, StoreError) as error:
         # The text may have lines of its own (a path can); the promise is one.
         typer.echo(f"tsuzuki: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(BAD_INPUT) from None
-    except (RunProblem, WorkflowFailureError) as error:
+    except (RPCError, WorkflowFailureError) as error:
         typer.echo(f"tsuzuki: {' '.join(_reason(error).split())}", err=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:

@@ -74,16 +74,13 @@ class Outcome:
     repeated: bool = False
 
 
-class RunProblem(Exception):
-    """The run cannot go on; the message is one line."""
-
-
 async def research(order: Order, view: View) -> Outcome:
     """Answer a question from the database, or by a run that is new or goes on from where it stopped.
 
     Raises:
         StoreError: The database cannot be used.
         CorpusError: The corpus cannot be read.
+        RPCError: The engine stopped answering, as when the disk is full.
         WorkflowFailureError: The run failed.
     """
     if not order.db.exists():

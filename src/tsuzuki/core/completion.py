@@ -46,8 +46,8 @@ def complete_workflow_task(
     except BadCommand as bad:
         _refuse(run, bad, request.identity, moment)
         return bad
-    _leave_or_keep_sticky(run, request)
     completed_event_id = complete(run, request, moment.now_ns)
+    _leave_or_keep_sticky(run, request)
     run.completing, run.has_news = True, False
     for command in request.commands:
         COMMANDS[command.command_type].carry_out(run, command, completed_event_id, moment)

@@ -133,10 +133,10 @@ class Execution:
         self.timers: dict[str, Timer] = {}
         self.children: dict[int, Child] = {}
 
-        # During a workflow task's completion.
+        # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False
         self.has_news = False
-        """The completion itself brought something that the workflow has yet to see."""
+        """The transition itself brought something that the workflow has yet to see."""
 
         # Not in history.
         self.history_bytes = 0

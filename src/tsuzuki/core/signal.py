@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput, NotFound, TooMuch
-from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, fail, schedule_if_needed
+from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, fail, schedule, schedule_if_needed
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -108,7 +108,10 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
     attributes.identity = request.identity
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
-    schedule_if_needed(run, now_ns)
+    if run.first_workflow_task_pending:  # unlike a signal it cuts a start delay short, and the back-off of a retry
+        schedule(run, now_ns)
+    else:
+        schedule_if_needed(run, now_ns)
 
 
 def cancel_from(run: Execution, source: Execution, initiated_event_id: int, reason: str, now_ns: int) -> None:

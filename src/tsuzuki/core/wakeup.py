@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from . import activity, close, start, timer, workflow_task
 from .wake import WakeKey, WakeKind
-from .workflow_task import WorkflowTaskState
+from .workflow_task import WorkflowTaskState, schedule_if_needed
 
 if TYPE_CHECKING:
     from .execution import Execution
     from .moment import Moment
 
 
-def wake(run: Execution, key: WakeKey, moment: Moment) -> None:
-    """The due time of `key` has come; the caller has found it in `run.wakes`."""
-    due_ns = run.wakes[key]
-    assert due_ns <= moment.now_ns, f"{key} of {run!r} woken {due_ns - moment.now_ns} ns early"
-    kind, subject = key
-    _WAKEUPS[kind](run, subject, moment)
+def wake(run: Execution, due: Sequence[tuple[WakeKey, int]], moment: Moment) -> None:
+    """The due times of these keys have come. One that is not in `run.wakes` (any more) is passed over.
+
+    They are one transition, as on the real server: the workflow task that follows sees all of them.
+    """
+    run.completing, run.has_news = True, False
+    for key, due_ns in due:
+        if run.wakes.get(key) == due_ns:
+            assert due_ns <= moment.now_ns, f"{key} of {run!r} woken {due_ns - moment.now_ns} ns early"
+            kind, subject = key
+            _WAKEUPS[kind](run, subject, moment)
+    run.completing = False
+    if run.has_news:
+        schedule_if_needed(run, moment.now_ns)
 
 
 def _timeout(run: Execution, subject: int, moment: Moment) -> None:

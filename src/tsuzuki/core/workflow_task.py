@@ -136,7 +136,7 @@ def apply_timed_out(run: Execution, event: HistoryEvent) -> None:
 
 def schedule_if_needed(run: Execution, now_ns: int) -> None:
     """Something happened that the workflow should see."""
-    if run.completing:  # its commands are being carried out; `core.commands` schedules when they all are
+    if run.completing:  # there is more to come; who began the transition schedules at its end
         run.has_news = True
         return
     if run.workflow_task.state == WorkflowTaskState.NONE and not run.first_workflow_task_pending and run.is_open:

@@ -345,12 +345,14 @@ class Engine:
 
     # ---- time --------------------------------------------------------------------------------------
 
-    def _on_due(self, run_key: int, key: WakeKey, due_ns: int) -> None:
+    def _on_due(self, run_key: int, due: list[tuple[WakeKey, int]]) -> None:
         run = self.run(run_key)
-        if run is None or run.wakes.get(key) != due_ns or self._failure is not None:
+        if run is None or self._failure is not None:
+            return
+        if not any(run.wakes.get(key) == due_ns for key, due_ns in due):
             return
         with suppress(ServiceError), self.changing(run):
-            wakeup.wake(run, key, self.moment())
+            wakeup.wake(run, due, self.moment())
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)

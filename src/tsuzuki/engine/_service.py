@@ -87,6 +87,10 @@ class EmbeddedService:
         response.namespace_info.name = request.namespace
         return response
 
+    async def drain(self) -> None:
+        """Return when nothing waits for the disk any more."""
+        await self._engine.drain()
+
     async def close(self) -> None:
         """Stop the engine once everything acknowledged is on disk. Killing the process instead loses nothing."""
         await self._engine.drain()

@@ -22,10 +22,13 @@ soon after."""
 
 
 class WakeHeap:
-    """Calls `on_due(run_key, key, due_ns)` when its time has come, in order of due time."""
+    """Calls `on_due(run_key, [(key, due_ns), ...])` for all that has come due, each run once, in order of due time."""
 
     def __init__(
-        self, clock: Clock, on_due: Callable[[int, WakeKey, int], None], is_live: Callable[[int, WakeKey, int], bool]
+        self,
+        clock: Clock,
+        on_due: Callable[[int, list[tuple[WakeKey, int]]], None],
+        is_live: Callable[[int, WakeKey, int], bool],
     ) -> None:
         self._clock = clock
         self._on_due = on_due
@@ -67,8 +70,11 @@ class WakeHeap:
     def _ring(self) -> None:
         self._alarm = None
         now_ns = self._clock.now_ns()
+        due: dict[int, list[tuple[WakeKey, int]]] = {}
         while self._heap and self._heap[0][0] <= now_ns:
             due_ns, run_key, key = heapq.heappop(self._heap)
-            self._on_due(run_key, key, due_ns)
+            due.setdefault(run_key, []).append((key, due_ns))
+        for run_key, keys in due.items():
+            self._on_due(run_key, keys)
         if self._alarm is None:
             self._set_alarm()

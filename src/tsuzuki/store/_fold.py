@@ -30,17 +30,21 @@ CLOSED_AS: Final = {
 }
 
 
-_FROM_OUTSIDE: Final = frozenset(
+_OUTCOMES: Final = frozenset(
     {
         EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
         EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
-        EventType.EVENT_TYPE_TIMER_FIRED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
     }
 )
+"""Of the events that waited for a workflow task these come last, as on the real server, so they may be earlier than
+the others."""
+_FROM_OUTSIDE: Final = _OUTCOMES | {
+    EventType.EVENT_TYPE_TIMER_FIRED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+}
 """Events that may wait for a workflow task to end. They keep the time at which they came, as on the real server, so
 they may be earlier than the end of that task, but not than its start."""
 _STARTED_LATE: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -64,6 +68,8 @@ class Folded:
     last_time_ns: int = 0
     last_outside_ns: int = 0
     """Time of the last event that came from outside, or of the last start of a workflow task."""
+    last_outcome_ns: int = 0
+    """Time of the last outcome of an activity, or of the last start of a workflow task."""
     status: int = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
     closed_ns: int | None = None
     successor: str = ""
@@ -109,12 +115,17 @@ class Folded:
 
     def _order_in_time(self, event: HistoryEvent, name: str) -> None:
         time_ns = event.event_time.ToNanoseconds()
-        outside = event.event_type in _FROM_OUTSIDE
-        not_before_ns = self.last_outside_ns if outside else self.last_time_ns
+        outside, outcome = event.event_type in _FROM_OUTSIDE, event.event_type in _OUTCOMES
+        not_before_ns = self.last_time_ns
+        if outside:
+            not_before_ns = self.last_outcome_ns if outcome else self.last_outside_ns
         if time_ns < not_before_ns:
             self.note(event, 8, f"{name} is {not_before_ns - time_ns} ns earlier than the event before")
-        if outside or event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+        started = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+        if outside or started:
             self.last_outside_ns = max(time_ns, self.last_outside_ns)
+        if outcome or started:
+            self.last_outcome_ns = max(time_ns, self.last_outcome_ns)
         self.last_time_ns = max(time_ns, self.last_time_ns)
 
     def _close(self, event: HistoryEvent) -> None:

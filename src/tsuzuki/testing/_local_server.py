@@ -53,18 +53,33 @@ class LocalServer:
     Args:
         store: Where it keeps its runs; by default a new store in memory.
         clock: Its time; hand the same one to the next server to let time go on across a restart.
+        limits: Bounds on executions; Temporal's defaults.
+        cached_runs_max: Runs kept in memory.
     """
 
     def __init__(
-        self, store: Store | None = None, *, clock: VirtualClock | None = None, limits: Limits | None = None
+        self,
+        store: Store | None = None,
+        *,
+        clock: VirtualClock | None = None,
+        limits: Limits | None = None,
+        cached_runs_max: int = 10_000,
     ) -> None:
         self.clock = clock or VirtualClock()
         self.store: Store = SqliteStore.open(None) if store is None else store
         self._loop = asyncio.new_event_loop()
         self._ids = 0
-        self.service: EmbeddedService = self.call(
-            open_embedded(None, store=self.store, clock=self.clock, new_id=self._new_id, limits=limits)
+        self.service: EmbeddedService = self._loop.run_until_complete(
+            open_embedded(
+                None,
+                store=self.store,
+                clock=self.clock,
+                new_id=self._new_id,
+                limits=limits,
+                cached_runs_max=cached_runs_max,
+            )
         )
+        self.call(self.clock.settle())
 
     def _new_id(self) -> str:
         self._ids += 1
@@ -79,18 +94,36 @@ class LocalServer:
         self.close()
 
     def close(self) -> None:
-        self.call(self.service.close())
-        self._loop.close()
+        try:
+            self.call(self.service.close())
+        finally:
+            self._loop.close()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine of the service, and everything that follows from it, to the end."""
 
         async def run() -> T:
             result = await coroutine
-            await self.clock.settle()
+            await self._settle()
             return result
 
         return self._loop.run_until_complete(run())
+
+    async def _settle(self) -> None:
+        """Let everything that is ready run, on the disk too."""
+        await self.clock.settle()
+        await self.service.drain()
+        await self.clock.settle()
+
+    async def _now_or_never(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """The answer if it comes without time passing."""
+        waiting = asyncio.ensure_future(call)
+        await self._settle()
+        if waiting.done():
+            return waiting.result()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        return None
 
     def advance(self, by: timedelta) -> None:
         self.call(self.clock.advance(by))
@@ -147,13 +180,16 @@ class LocalServer:
         request.task_queue.name = queue
         if sticky:
             request.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
-        return self.call(_now_or_never(self.service.poll_workflow_task_queue(request), self.clock))
+        return self.call(self._now_or_never(self.service.poll_workflow_task_queue(request)))
+
+    def take_workflow_task(self, queue: str = QUEUE, *, sticky: bool = False) -> PollWorkflowTaskQueueResponse:
+        task = self.poll_workflow_task(queue, sticky=sticky)
+        assert task is not None, "there is no workflow task to take"
+        return task
 
     def complete_workflow_task(self, *commands: Command, sticky_queue: str = "", queue: str = QUEUE) -> None:
         """Take the next workflow task and answer it with commands."""
-        task = self.poll_workflow_task(queue)
-        assert task is not None, "there is no workflow task to complete"
-        self.answer_workflow_task(task, *commands, sticky_queue=sticky_queue)
+        self.answer_workflow_task(self.take_workflow_task(queue), *commands, sticky_queue=sticky_queue)
 
     def answer_workflow_task(
         self, task: PollWorkflowTaskQueueResponse, *commands: Command, sticky_queue: str = ""
@@ -177,7 +213,7 @@ class LocalServer:
         """The next activity attempt, or None when there is none now."""
         request = PollActivityTaskQueueRequest(namespace=NAMESPACE, identity="worker")
         request.task_queue.name = queue
-        return self.call(_now_or_never(self.service.poll_activity_task_queue(request), self.clock))
+        return self.call(self._now_or_never(self.service.poll_activity_task_queue(request)))
 
     def take_activity(self, queue: str = QUEUE) -> PollActivityTaskQueueResponse:
         task = self.poll_activity(queue)
@@ -203,17 +239,6 @@ class LocalServer:
         if details is not None:
             request.details.payloads.add().data = details
         return self.call(self.service.record_activity_task_heartbeat(request)).cancel_requested
-
-
-async def _now_or_never(call: Coroutine[Any, Any, T], clock: VirtualClock) -> T | None:
-    """The answer if it comes without time passing."""
-    waiting = asyncio.ensure_future(call)
-    await clock.settle()
-    if waiting.done():
-        return waiting.result()
-    waiting.cancel()
-    await asyncio.wait({waiting})
-    return None
 
 
 # ---- commands ----------------------------------------------------------------------------------------
