@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
 )
@@ -54,6 +57,14 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as stopped:
         return stopped.value
     raise AssertionError("it waited")
+
+
+def query_of(name: str, *args: Any) -> WorkflowQuery:
+    """Return a query as the service hands it out."""
+    query = WorkflowQuery(query_type=name)
+    if args:
+        query.query_args.payloads.extend(CONVERTER.to_payloads(args))
+    return query
 
 
 class WorkflowTaskFailedError(Exception):
@@ -212,13 +223,17 @@ class ScriptedRun:
 
     # ---- workflow tasks --------------------------------------------------------------------------------
 
-    def workflow_task(self) -> RespondWorkflowTaskCompletedRequest:
-        """Have the worker do a workflow task; record its commands.
+    def workflow_task(
+        self, queries: Mapping[str, WorkflowQuery] = MappingProxyType({})
+    ) -> RespondWorkflowTaskCompletedRequest:
+        """Have the worker do a workflow task, with the queries that ride with it; record its commands.
 
         Raises:
             WorkflowTaskFailedError: It failed the task.
         """
         task = self.start_workflow_task()
+        for number, query in queries.items():
+            task.queries[number].CopyFrom(query)
         response = self.process(task)
         if isinstance(response, RespondWorkflowTaskFailedRequest):
             self.fail_workflow_task(response)
@@ -233,6 +248,16 @@ class ScriptedRun:
         started = self.add("WORKFLOW_TASK_STARTED")
         started.scheduled_event_id = len(self.events) - 1
         return self.poll_response()
+
+    def ask(self, name: str, *args: Any, whole_history: bool = True) -> RespondQueryTaskCompletedRequest:
+        """Give the worker a query as a task of its own: with the whole history, or as to a sticky worker with none."""
+        task = self.poll_response()
+        task.started_event_id = 0 if not whole_history else len(self.events)
+        task.history.CopyFrom(History(events=self.events if whole_history else []))
+        task.query.CopyFrom(query_of(name, *args))
+        response = drive(self.processor.process(task))
+        assert isinstance(response, RespondQueryTaskCompletedRequest)
+        return response
 
     def poll_response(self) -> PollWorkflowTaskQueueResponse:
         """Return the current workflow task as the worker polls it."""
@@ -264,6 +289,7 @@ class ScriptedRun:
     ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest:
         """Give the worker a workflow task."""
         response = drive(self.processor.process(task))
+        assert not isinstance(response, RespondQueryTaskCompletedRequest)
         self.responses.append(response)
         return response
 

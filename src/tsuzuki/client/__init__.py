@@ -15,6 +15,8 @@ from ._errors import (
     WorkflowContinuedAsNewError,
     WorkflowFailureError,
     WorkflowNotFoundError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
 )
 from ._execution import (
     PendingActivity,
@@ -58,4 +60,6 @@ __all__ = [
     "WorkflowHistory",
     "WorkflowHistoryEventFilterType",
     "WorkflowNotFoundError",
+    "WorkflowQueryFailedError",
+    "WorkflowQueryRejectedError",
 ]

@@ -7,8 +7,8 @@ chain that was started, so that it never hits an unrelated workflow under the sa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Generic, TypeVar, cast, overload
 from uuid import uuid4
 
 from temporalio.api.common.v1 import Payloads
@@ -23,15 +23,20 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
 )
 
+from ..common import QueryRejectCondition
 from ..exceptions import FailureError
+from ..workflow import QUERY, SIGNAL
 from ._context import ClientContext
 from ._execution import WorkflowExecutionDescription
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
+from ._query import query_workflow
 from ._result import wait_for_result
 from ._validation import UNSET, arguments, check_name
 
 SelfType = TypeVar("SelfType")
 ReturnType = TypeVar("ReturnType")
+ParamType = TypeVar("ParamType")
+Answer = TypeVar("Answer")
 
 
 class WorkflowHandle(Generic[SelfType, ReturnType]):
@@ -243,12 +248,17 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         )
 
     async def signal(
-        self, signal: str, arg: Any = UNSET, *, args: Sequence[Any] = (), request_id: str | None = None
+        self,
+        signal: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        request_id: str | None = None,
     ) -> None:
         """Append a signal to the open run's history; its handler may run later.
 
         Args:
-            signal: Name of the signal, at most 1000 characters.
+            signal: The `@workflow.signal` method, or the name of the signal, at most 1000 characters.
             arg: The handler's argument, if it takes one.
             args: The handler's arguments, if it takes several; together at most 2 MiB once encoded.
             request_id: The same id is recorded once in a run; the default is a new random one.
@@ -260,17 +270,88 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `SignalWorkflowExecution`.
         """
-        check_name("the signal name", signal)
+        name, _ = SIGNAL.name_and_result_type(signal)
+        check_name("the signal name", name)
         await self._context.calls.send(
             self._context.service.signal_workflow_execution,
             SignalWorkflowExecutionRequest(
                 namespace=self._context.namespace,
                 workflow_execution=self._execution(),
-                signal_name=signal,
+                signal_name=name,
                 input=self._payloads(arguments(arg, args)),
                 identity=self._context.identity,
                 request_id=request_id or str(uuid4()),
             ),
+        )
+
+    @overload
+    async def query(
+        self, query: Callable[[SelfType], Answer], *, reject_condition: QueryRejectCondition | None = None
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: Callable[[SelfType, ParamType], Answer],
+        arg: ParamType,
+        *,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: Callable[..., Answer],
+        *,
+        args: Sequence[Any],
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: str,
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Any: ...
+    async def query(
+        self,
+        query: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Any:
+        """Ask the workflow's code, open or closed. Nothing is recorded; the answer sees all that was acknowledged.
+
+        Args:
+            query: The `@workflow.query` method, or the name of the query, at most 1000 characters.
+            arg: The handler's argument, if it takes one.
+            args: The handler's arguments, if it takes several.
+            result_type: Expected type of the answer; the default is the method's type hint, and plain values for a
+                name.
+            reject_condition: Which closed runs not to ask; the default is to ask all.
+
+        Raises:
+            WorkflowQueryFailedError: The workflow has no such query (the message names those it has), or the
+                handler raised (its exception is the cause).
+            WorkflowQueryRejectedError: The run's status meets the condition.
+            WorkflowNotFoundError: No such run, or past its retention.
+            PayloadDecodeError: The answer does not fit the expected type.
+            ServiceUnavailableError: No worker answered in time, or the engine did not. Asking again is safe.
+
+        Source: `QueryWorkflow`.
+        """
+        name, hint = QUERY.name_and_result_type(query)
+        check_name("the query name", name)
+        return await query_workflow(
+            self._context,
+            self._execution(),
+            name,
+            arguments(arg, args),
+            reject_condition=reject_condition,
+            result_type=hint if result_type is None else result_type,
         )
 
     def _execution(self) -> ExecutionIds:

@@ -248,6 +248,14 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Tell whether any task is not done."""
         return any(not task.done() for task in self._tasks)
 
+    def waiting_tasks(self) -> list[WorkflowTask[Any]]:
+        """The tasks that are not done, oldest first."""
+        return [task for task in self._tasks if not task.done()]
+
+    def is_disturbed(self) -> bool:
+        """Tell whether something is ready to run, which after a query nothing may be."""
+        return bool(self._ready)
+
     def destroy(self) -> None:
         """Throw away everything that is still waiting; called inside `enter`, with the owner refusing to act.
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeAlias
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest,
@@ -25,7 +26,9 @@ from ._pace import Pace, send_until
 RESPOND_S_MAX: Final = 10.0
 """For how long a response is sent again: the default timeout of a workflow task."""
 
-Response: TypeAlias = RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest
+Response: TypeAlias = (
+    RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest
+)
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -84,6 +87,9 @@ class WorkflowTaskHandler:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
                 _log_failure(task, response)
                 await self._service.respond_workflow_task_failed(response)
+                return None
+            if isinstance(response, RespondQueryTaskCompletedRequest):
+                await self._service.respond_query_task_completed(response)
                 return None
             answer = await self._complete(response)
         except ServiceError as error:

@@ -11,12 +11,13 @@ A run whose activation raised is of no use any more; its owner evicts it and sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -29,6 +30,7 @@ from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_except
 from tsuzuki.workflow import (
     Info,
     NondeterminismError,
+    QueryDefinition,
     ReadOnlyContextError,
     SignalDefinition,
     WorkflowDefinition,
@@ -89,6 +91,7 @@ class WorkflowRun:
         "_started",
         "_version_2",
         "activity_count",
+        "between_tasks",
         "by_event",
         "cancel_reason",
         "closed",
@@ -109,6 +112,7 @@ class WorkflowRun:
         "new_lang_flags",
         "own_context",
         "payload_converter",
+        "query_handlers",
         "read_only",
         "recorded_sdk",
         "replaying",
@@ -151,6 +155,7 @@ class WorkflowRun:
         self.workflow: Any = None
         self._arguments: list[Any] | None = None
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
+        self.query_handlers: dict[str | None, QueryDefinition] = dict(definition.queries)
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
         self.commands: deque[PendingCommand] = deque()
@@ -160,7 +165,7 @@ class WorkflowRun:
         self.new_lang_flags: list[int] = []
         self.failed_by: BaseException | None = None
         self.finished = False  # it produced a closing command
-        self.read_only = False
+        self.read_only = ""  # what is looking only, in words
         self._evicting = False
         # What history says.
         self.history_length = 0
@@ -172,6 +177,7 @@ class WorkflowRun:
         self.cancel_reason: str | None = None
         self.closed = False  # it recorded a closing event
         self.completions_recorded = False
+        self.between_tasks = False  # the last event applied is past the end of a workflow task
         self.lang_flags: set[int] = set()
         self.core_flags: frozenset[int] = frozenset()
         self.recorded_sdk = ("", "")
@@ -207,6 +213,7 @@ class WorkflowRun:
                 else:
                     self._match(events[index])
             self.history_length = events[end - 1].event_id
+            self.between_tasks = not runs_code
             start = end
             if self.commands and (runs_code or self.closed):
                 self._refuse_command(self.commands[0])
@@ -429,7 +436,19 @@ class WorkflowRun:
         if self._evicting:
             raise Evicted(action)
         if self.read_only:
-            raise ReadOnlyContextError(f"a query must not change the workflow, but this one tried to {action}")
+            raise ReadOnlyContextError(f"{self.read_only} must only look at the workflow, but tried to {action}")
+
+    @contextlib.contextmanager
+    def looking_only(self, what: str) -> Iterator[None]:
+        """Run code that must change nothing, inside the loop."""
+        entered = None if asyncio._get_running_loop() is self.loop else self.loop.enter()
+        self.read_only = what
+        try:
+            yield
+        finally:
+            self.read_only = ""
+            if entered is not None:
+                self.loop.leave(entered)
 
     def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
         """Start a durable timer for the loop."""
@@ -475,6 +494,8 @@ class WorkflowRun:
     @property
     def random(self) -> random.Random:
         """The run's random generator."""
+        if self.read_only:
+            self.check_may_act("draw a random number")
         if self._random is None:
             self._random = random.Random(seed_of(self._seed_id))
         return self._random
@@ -522,6 +543,14 @@ class WorkflowRun:
         """Set or remove the handler of a signal."""
         self.check_may_act("set a signal handler")
         _signal.set_handler(self, name, handler)
+
+    def set_query_handler(self, name: str | None, handler: QueryDefinition | None) -> None:
+        """Set or remove the handler of a query."""
+        self.check_may_act("set a query handler")
+        if handler is None:
+            self.query_handlers.pop(name, None)
+        else:
+            self.query_handlers[name] = handler
 
     async def sleep(self, seconds: float, summary: str | None) -> None:
         """Sleep on a durable timer."""

@@ -50,26 +50,40 @@ from ._exceptions import (
     NotInWorkflowError,
     ReadOnlyContextError,
 )
+from ._handlers import (
+    HandlerDefinition,
+    HandlerUnfinishedPolicy,
+    UnfinishedSignalHandlersWarning,
+    UnfinishedUpdateHandlersWarning,
+)
 from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
+from ._queries import QUERY, QueryDefinition, query, set_dynamic_query_handler, set_query_handler
 from ._runtime import Runtime
-from ._signals import SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
+from ._signals import SIGNAL, SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
 from ._unsafe import unsafe
 
 __all__ = [
+    "QUERY",
+    "SIGNAL",
     "ActivityCancellationType",
     "ActivityConfig",
     "ActivityHandle",
+    "HandlerDefinition",
+    "HandlerUnfinishedPolicy",
     "Info",
     "LoggerAdapter",
     "NondeterminismError",
     "NotAllowedInWorkflowError",
     "NotInWorkflowError",
     "ParentInfo",
+    "QueryDefinition",
     "ReadOnlyContextError",
     "RootInfo",
     "Runtime",
     "SignalDefinition",
+    "UnfinishedSignalHandlersWarning",
+    "UnfinishedUpdateHandlersWarning",
     "WorkflowDefinition",
     "WorkflowSignature",
     "activity_options",
@@ -92,10 +106,13 @@ __all__ = [
     "name_and_result_type",
     "now",
     "payload_converter",
+    "query",
     "random",
     "random_seed",
     "run",
+    "set_dynamic_query_handler",
     "set_dynamic_signal_handler",
+    "set_query_handler",
     "set_signal_handler",
     "signal",
     "sleep",

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar, get_type_hints, overload
 
 from tsuzuki.common import RawValue
 
-from ._signals import SignalDefinition, signals_of
+from ._queries import QUERY, QueryDefinition
+from ._signals import SIGNAL, SignalDefinition
 
 AnyWorkflow = TypeVar("AnyWorkflow", bound=Callable[..., Any])
 AnyRun = TypeVar("AnyRun", bound=Callable[..., Awaitable[Any]])
@@ -58,6 +59,7 @@ class WorkflowDefinition:
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task.
         signature: Its parameters and result.
         signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
+        queries: The same for queries.
     """
 
     name: str | None
@@ -67,6 +69,7 @@ class WorkflowDefinition:
     failure_exception_types: tuple[type[BaseException], ...]
     signature: WorkflowSignature
     signals: Mapping[str | None, SignalDefinition]
+    queries: Mapping[str | None, QueryDefinition]
 
     @property
     def label(self) -> str:
@@ -266,7 +269,8 @@ def _define(mark: _Mark) -> WorkflowDefinition:
         init_takes_args=cls is not None and hasattr(cls.__init__, _INIT_MARK),  # type: ignore[misc]
         failure_exception_types=mark.failure_exception_types,
         signature=signature,
-        signals=signals_of(cls) if cls is not None else {},
+        signals=SIGNAL.handlers_of(cls) if cls is not None else {},
+        queries=QUERY.handlers_of(cls) if cls is not None else {},
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ._activities import ActivityHandle
     from ._info import Info
+    from ._queries import QueryDefinition
     from ._signals import SignalDefinition
 
 
@@ -51,6 +52,7 @@ class Runtime(Protocol):
         self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
     ) -> ActivityHandle[Any]: ...
     def set_signal_handler(self, name: str | None, handler: SignalDefinition | None) -> None: ...
+    def set_query_handler(self, name: str | None, handler: QueryDefinition | None) -> None: ...
     async def sleep(self, seconds: float, summary: str | None) -> None: ...
     async def wait_condition(
         self, condition: Callable[[], bool], timeout: float | None, timeout_summary: str | None
