@@ -18,6 +18,7 @@ DIFFERENT = {
     "failures::workflow_retried": "the real server starts no run within a second of the one before",
     "failures::workflow_retries_exhausted": "the real server starts no run within a second of the one before",
     "lifecycle::conflict_terminates_existing": "the reason is in our words",
+    "signal_with_start::signal_with_start_in_place_of_an_open_run": "the reason is in our words",
     "lifecycle::terminate_without_reason": "no reason is noted where none was given",
 }
 """Where our engine differs from the real server, and why."""

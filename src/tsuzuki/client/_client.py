@@ -15,6 +15,11 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionResponse,
+    StartWorkflowExecutionResponse,
+)
+
 from ..converter import DataConverter
 from ..service import TLSConfig, WorkflowService
 from ..workflow import name_and_result_type
@@ -24,7 +29,7 @@ from ._connect import open_embedded_service, open_remote_service
 from ._context import ClientContext
 from ._execution import WorkflowExecution
 from ._handle import WorkflowHandle
-from ._start import StartWorkflowOptions, send_start, start_request
+from ._start import StartWorkflowOptions, send_signal_with_start, send_start, start_request
 from ._target import EmbeddedTarget, parse_target
 from ._validation import UNSET, arguments, check_delay, check_name
 from ._visibility import WorkflowExecutionCount, count_executions, list_executions
@@ -239,12 +244,18 @@ class Client:
             ServiceUnavailableError: No answer. The run may exist; starting again with the same
                 `request_id` is safe.
 
-        Source: `StartWorkflowExecution`.
+        Source: `StartWorkflowExecution`, or `SignalWithStartWorkflowExecution` with `start_signal`.
         """
         workflow_type, hint = name_and_result_type(workflow)
         context = self._context
         request = start_request(context, workflow_type, arguments(arg, args), options)
-        answer = await send_start(context, request)
+        answer: StartWorkflowExecutionResponse | SignalWithStartWorkflowExecutionResponse
+        start_signal = options.get("start_signal")
+        if start_signal is None:
+            answer = await send_start(context, request)
+        else:
+            signal_args = arguments(UNSET, options.get("start_signal_args") or ())
+            answer = await send_signal_with_start(context, request, start_signal, signal_args)
         return WorkflowHandle(
             context,
             request.workflow_id,

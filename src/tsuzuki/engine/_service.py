@@ -23,6 +23,7 @@ from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
 from ._queries import Queries
+from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
 from ._visibility import Visibility
 from ._workflow_tasks import WorkflowTasks
@@ -49,6 +50,7 @@ class EmbeddedService:
 
         self.start_workflow_execution = lifecycle.start
         self.signal_workflow_execution = lifecycle.signal
+        self.signal_with_start_workflow_execution = SignalWithStart(engine, lifecycle).signal_with_start
         self.request_cancel_workflow_execution = lifecycle.request_cancel
         self.terminate_workflow_execution = lifecycle.terminate
 

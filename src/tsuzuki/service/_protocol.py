@@ -48,6 +48,10 @@ class WorkflowService(Protocol):
         self, request: rpc.SignalWorkflowExecutionRequest
     ) -> rpc.SignalWorkflowExecutionResponse: ...
 
+    async def signal_with_start_workflow_execution(
+        self, request: rpc.SignalWithStartWorkflowExecutionRequest
+    ) -> rpc.SignalWithStartWorkflowExecutionResponse: ...
+
     async def request_cancel_workflow_execution(
         self, request: rpc.RequestCancelWorkflowExecutionRequest
     ) -> rpc.RequestCancelWorkflowExecutionResponse: ...
