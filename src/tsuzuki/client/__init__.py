@@ -17,6 +17,7 @@ from ._errors import (
     WorkflowNotFoundError,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
 )
 from ._execution import (
     PendingActivity,
@@ -30,6 +31,7 @@ from ._execution import (
 from ._handle import WorkflowHandle
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
 from ._start import StartWorkflowOptions
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
 from ._visibility import WorkflowExecutionCount, WorkflowExecutionCountAggregationGroup
 
 __all__ = [
@@ -62,4 +64,7 @@ __all__ = [
     "WorkflowNotFoundError",
     "WorkflowQueryFailedError",
     "WorkflowQueryRejectedError",
+    "WorkflowUpdateFailedError",
+    "WorkflowUpdateHandle",
+    "WorkflowUpdateStage",
 ]

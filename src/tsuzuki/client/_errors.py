@@ -132,6 +132,24 @@ class WorkflowQueryRejectedError(TsuzukiError):
         self.status = status
 
 
+class WorkflowUpdateFailedError(TsuzukiError):
+    """The update was rejected by its validator, or its handler failed, or its run closed before it was done.
+
+    Attributes:
+        cause: Why.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"the update failed: {type(cause).__name__}: {cause}")
+        self.__cause__ = cause
+
+    @property
+    def cause(self) -> BaseException:
+        """Why the update failed."""
+        assert self.__cause__ is not None
+        return self.__cause__
+
+
 class AsyncActivityCancelledError(TsuzukiError):
     """The activity should stop: its heartbeat was answered with a cancellation, pause or reset.
 

@@ -7,7 +7,7 @@ chain that was started, so that it never hits an unrelated workflow under the sa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast, overload
 from uuid import uuid4
 
@@ -25,12 +25,13 @@ from temporalio.api.workflowservice.v1 import (
 
 from ..common import QueryRejectCondition
 from ..exceptions import FailureError
-from ..workflow import QUERY, SIGNAL
+from ..workflow import QUERY, SIGNAL, UPDATE, UpdateMethod
 from ._context import ClientContext
 from ._execution import WorkflowExecutionDescription
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
 from ._query import query_workflow
 from ._result import wait_for_result
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, send_update, update_request
 from ._validation import UNSET, arguments, check_name
 
 SelfType = TypeVar("SelfType")
@@ -353,6 +354,157 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
             reject_condition=reject_condition,
             result_type=hint if result_type is None else result_type,
         )
+
+    @overload
+    async def execute_update(
+        self,
+        update: UpdateMethod[Awaitable[Answer]],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> Answer: ...
+    @overload
+    async def execute_update(
+        self, update: UpdateMethod[Answer], arg: Any = ..., *, args: Sequence[Any] = ..., id: str | None = None
+    ) -> Answer: ...
+    @overload
+    async def execute_update(
+        self, update: str, arg: Any = ..., *, args: Sequence[Any] = ..., id: str | None = None, result_type: Any = None
+    ) -> Any: ...
+    async def execute_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> Any:
+        """Send an update and wait for its result; `start_update` and `WorkflowUpdateHandle.result` in one.
+
+        Args:
+            update: See `start_update`.
+            arg: See `start_update`.
+            args: See `start_update`.
+            id: See `start_update`.
+            result_type: See `start_update`.
+
+        Raises:
+            WorkflowUpdateFailedError: It was rejected, or failed; `cause` says why.
+            WorkflowNotFoundError: No open run matches.
+        """
+        handle = await self._start_update(update, arg, args, id, WorkflowUpdateStage.COMPLETED, result_type)
+        return await handle.result()
+
+    @overload
+    async def start_update(
+        self,
+        update: UpdateMethod[Awaitable[Answer]],
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> WorkflowUpdateHandle[Answer]: ...
+    @overload
+    async def start_update(
+        self,
+        update: UpdateMethod[Answer],
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> WorkflowUpdateHandle[Answer]: ...
+    @overload
+    async def start_update(
+        self,
+        update: str,
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowUpdateHandle[Any]: ...
+    async def start_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowUpdateHandle[Any]:
+        """Send an update and return once it is accepted (or done).
+
+        Args:
+            update: The `@workflow.update` method, or the name of the update, at most 1000 characters.
+            arg: The handler's argument, if it takes one.
+            wait_for_stage: `ACCEPTED` or `COMPLETED`; a worker must be running for either.
+            args: The handler's arguments, if it takes several; together at most 2 MiB once encoded.
+            id: Update id: the same id counts once in a run, and gives the same outcome. The default is a new one.
+            result_type: Expected type of the result; the default is the method's type hint, and plain values for a
+                name.
+
+        Raises:
+            WorkflowNotFoundError: No open run matches; closed runs take no updates.
+            ResourceExhaustedError: 10 updates of the run are in flight.
+            ServiceUnavailableError: No answer. The update may be accepted; sending it again with the same id is safe.
+
+        Source: `UpdateWorkflowExecution`.
+        """
+        return await self._start_update(update, arg, args, id, wait_for_stage, result_type)
+
+    async def _start_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any,
+        args: Sequence[Any],
+        id: str | None,
+        stage: WorkflowUpdateStage,
+        result_type: Any,
+    ) -> WorkflowUpdateHandle[Any]:
+        name, hint = UPDATE.name_and_result_type(update)
+        request = update_request(
+            self._context,
+            self._execution(),
+            name,
+            arguments(arg, args),
+            update_id=id,
+            stage=stage,
+            first_execution_run_id=self.first_execution_run_id or "",
+        )
+        return await send_update(self._context, request, hint if result_type is None else result_type)
+
+    def get_update_handle(
+        self, id: str, *, workflow_run_id: str | None = None, result_type: Any = None
+    ) -> WorkflowUpdateHandle[Any]:
+        """Make a handle for an update by its id. No call is made; the update need not exist.
+
+        Args:
+            id: Update id.
+            workflow_run_id: The run that has it; the default is the run of this handle.
+            result_type: Expected type of the result; the default is plain values.
+        """
+        check_name("the update id", id)
+        run_id = workflow_run_id or self.run_id
+        return WorkflowUpdateHandle(self._context, id, self.id, workflow_run_id=run_id, result_type=result_type)
+
+    def get_update_handle_for(
+        self, update: Callable[..., Any], id: str, *, workflow_run_id: str | None = None
+    ) -> WorkflowUpdateHandle[Any]:
+        """Make a handle for an update whose result type its handler says.
+
+        Args:
+            update: The `@workflow.update` method.
+            id: Update id.
+            workflow_run_id: The run that has it; the default is the run of this handle.
+        """
+        _, hint = UPDATE.name_and_result_type(update)
+        return self.get_update_handle(id, workflow_run_id=workflow_run_id, result_type=hint)
 
     def _execution(self) -> ExecutionIds:
         return ExecutionIds(workflow_id=self.id, run_id=self.run_id or "")

@@ -142,7 +142,7 @@ class Lifecycle:
     ) -> RequestCancelWorkflowExecutionResponse:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
-            _check_first_run(run, request.first_execution_run_id)
+            check_first_run(run, request.first_execution_run_id)
             if not self.answered_before(run, request.request_id):
                 with self._engine.changing(run):
                     signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
@@ -152,7 +152,7 @@ class Lifecycle:
     async def terminate(self, request: TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
-            _check_first_run(run, request.first_execution_run_id)
+            check_first_run(run, request.first_execution_run_id)
             if not run.is_open:
                 raise NotFound(signal.closed_message(run))
             details = request.details if request.HasField("details") else None
@@ -176,7 +176,7 @@ def _check_policies(request: StartWorkflowExecutionRequest) -> None:
         )
 
 
-def _check_first_run(run: Execution, first_execution_run_id: str) -> None:
+def check_first_run(run: Execution, first_execution_run_id: str) -> None:
     if first_execution_run_id and run.started.first_execution_run_id != first_execution_run_id:
         raise NotFound(
             f"the current run {run.run_id} of workflow '{run.workflow_id}' does not belong to the chain that began "

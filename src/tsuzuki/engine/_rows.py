@@ -67,8 +67,8 @@ def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
 
 def _run_update(run: Execution, now_ns: int) -> RunUpdate:
     task = run.workflow_task
-    pending = task.state != WorkflowTaskState.NONE
-    started = task.state == WorkflowTaskState.STARTED
+    pending = task.state != WorkflowTaskState.NONE and not task.speculative
+    started = pending and task.state == WorkflowTaskState.STARTED
     return RunUpdate(
         run.status,
         run.execution_ns,
@@ -96,10 +96,11 @@ def due_ns(run: Execution, now_ns: int) -> int | None:
     if not run.is_open:
         return None
     task = run.workflow_task
-    if task.state == WorkflowTaskState.SCHEDULED and task.scheduled_ns <= now_ns:
-        return DUE_NOW
-    if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
-        return DUE_NOW
+    if not task.speculative:  # else it dies with this process, and so do the updates that it is for
+        if task.state == WorkflowTaskState.SCHEDULED and task.scheduled_ns <= now_ns:
+            return DUE_NOW
+        if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
+            return DUE_NOW
     for activity in run.activities.values():
         if activity.state == ActivityState.STARTED:
             if activity.incarnation is not None:

@@ -25,6 +25,7 @@ from ._lifecycle import Lifecycle
 from ._queries import Queries
 from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
+from ._updates import Updates
 from ._visibility import Visibility
 from ._workflow_tasks import WorkflowTasks
 
@@ -44,8 +45,8 @@ class EmbeddedService:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
-        queries = Queries(engine)
-        workflow_tasks = WorkflowTasks(engine, queries, local=True)
+        queries, updates = Queries(engine), Updates(engine)
+        workflow_tasks = WorkflowTasks(engine, queries, updates, local=True)
         activity_tasks = ActivityTasks(engine, local=True)
 
         self.start_workflow_execution = lifecycle.start
@@ -61,6 +62,9 @@ class EmbeddedService:
 
         self.query_workflow = queries.query
         self.respond_query_task_completed = queries.respond
+
+        self.update_workflow_execution = updates.update
+        self.poll_workflow_execution_update = updates.poll
 
         self.poll_workflow_task_queue = workflow_tasks.poll
         self.respond_workflow_task_completed = workflow_tasks.respond_completed

@@ -78,6 +78,18 @@ class WorkflowService(Protocol):
 
     async def query_workflow(self, request: rpc.QueryWorkflowRequest) -> rpc.QueryWorkflowResponse: ...
 
+    async def update_workflow_execution(
+        self, request: rpc.UpdateWorkflowExecutionRequest
+    ) -> rpc.UpdateWorkflowExecutionResponse:
+        """Ask for an update. An answer with an earlier stage than was waited for means: ask again."""
+        ...
+
+    async def poll_workflow_execution_update(
+        self, request: rpc.PollWorkflowExecutionUpdateRequest
+    ) -> rpc.PollWorkflowExecutionUpdateResponse:
+        """Wait for an update. An answer without an outcome means: ask again."""
+        ...
+
     # ---- workflow tasks ----------------------------------------------------------------------------
 
     async def poll_workflow_task_queue(

@@ -61,6 +61,8 @@ _CALL: Final = _Rpc()
 _RPCS: Final[Mapping[str, _Rpc]] = {
     "poll_workflow_task_queue": _POLL,
     "poll_activity_task_queue": _POLL,
+    "poll_workflow_execution_update": _POLL,
+    "update_workflow_execution": _POLL,
 }
 
 

@@ -162,6 +162,7 @@ def _metadata(run: WorkflowRun) -> WorkflowMetadata:
         type=run.workflow_type,
         query_definitions=_interactions(run.query_handlers, *BUILT_IN),
         signal_definitions=_interactions(run.signal_handlers),
+        update_definitions=_interactions(run.update_handlers),
     )
     return WorkflowMetadata(definition=definition)
 

@@ -40,6 +40,8 @@ class Processor(Protocol):
 
     def evict(self, run_id: str) -> None: ...
 
+    def rewind(self, task: PollWorkflowTaskQueueResponse) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -95,6 +97,8 @@ class WorkflowTaskHandler:
         except ServiceError as error:
             self._not_taken(task, "was not taken", error)
             return None
+        if answer.reset_history_event_id:
+            self._processor.rewind(task)
         return answer.workflow_task if answer.workflow_task.task_token else None
 
     def _not_taken(self, task: PollWorkflowTaskQueueResponse, what: str, error: ServiceError) -> None:

@@ -17,17 +17,19 @@ import random
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.command.v1 import Command
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.protocol.v1 import Message
 
 from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import (
+    HandlerDefinition,
     Info,
     NondeterminismError,
     QueryDefinition,
@@ -39,8 +41,9 @@ from tsuzuki.workflow import (
 from . import _asyncio_order
 from ._chunks import COMPLETED, next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
+from ._handling import Handling, warn_of_unfinished
 from ._loop import Evicted, TimerHandle, WorkflowLoop
-from ._machines import COMMAND_EVENTS, EVENTS, _close, _signal, _timer, describe_event
+from ._machines import COMMAND_EVENTS, EVENTS, _close, _signal, _timer, _update, describe_event
 from ._machines import _activity as _activities
 from ._machines._activity_handle import RunningActivity
 from ._machines._workflow_task import note_flags
@@ -108,7 +111,9 @@ class WorkflowRun:
         "history_size",
         "jobs",
         "lang_flags",
+        "last_task_token",
         "loop",
+        "messages",
         "new_lang_flags",
         "own_context",
         "payload_converter",
@@ -117,11 +122,13 @@ class WorkflowRun:
         "recorded_sdk",
         "replaying",
         "run_id",
+        "running_handlers",
         "signal_handlers",
         "signal_jobs",
         "task_queue",
         "time_ns",
         "timer_count",
+        "update_handlers",
         "waiting_signals",
         "workflow",
         "workflow_id",
@@ -156,6 +163,10 @@ class WorkflowRun:
         self._arguments: list[Any] | None = None
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
         self.query_handlers: dict[str | None, QueryDefinition] = dict(definition.queries)
+        self.update_handlers: dict[str | None, HandlerDefinition] = dict(definition.updates)
+        self.running_handlers: list[Handling] = []
+        self.last_task_token = b""
+        self.messages: list[Message] = []  # to send with the commands
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
         self.commands: deque[PendingCommand] = deque()
@@ -188,11 +199,18 @@ class WorkflowRun:
 
     # ---- driven by the worker ------------------------------------------------------------------------------
 
-    def activate(self, events: Sequence[HistoryEvent], *, replay_only: bool = False) -> None:
+    def activate(
+        self,
+        events: Sequence[HistoryEvent],
+        *,
+        messages: Sequence[Message] = (),
+        replay_only: bool = False,
+    ) -> None:
         """Apply new events and run the code as far as they lead; what to send is then in `commands`.
 
         Args:
             events: The events after the last one applied, up to the end of history.
+            messages: Updates that the workflow task at hand brings.
             replay_only: True when there is no workflow task to answer: nothing is new to the code.
 
         Raises:
@@ -218,9 +236,40 @@ class WorkflowRun:
             if self.commands and (runs_code or self.closed):
                 self._refuse_command(self.commands[0])
             if runs_code and not self.closed:
-                if end < count and types[end] == COMPLETED:  # its flags are about the code that runs now
-                    note_flags(self, events[end])
+                if end < count:
+                    if types[end] == COMPLETED:  # its flags are about the code that runs now
+                        note_flags(self, events[end])
+                    self._look_ahead(events, types, end)
+                else:
+                    self._take_in(_update.from_message(message) for message in messages)
                 self._run_code()
+
+    def _look_ahead(self, events: Sequence[HistoryEvent], types: Sequence[int], end: int) -> None:
+        """Take in the updates that were accepted in the workflow task that follows."""
+        if _update.ACCEPTED not in types:
+            return
+        accepted = []
+        for index in range(end + 1, len(types)):
+            if types[index] == _update.ACCEPTED:
+                accepted.append(_update.from_event(events[index]))
+            elif types[index] not in COMMAND_EVENTS:
+                break
+        self._take_in(accepted)
+
+    def _take_in(self, arrivals: Iterable[_update.Arrival | None]) -> None:
+        for arrival in arrivals:
+            if arrival is not None:
+                self.signal_jobs.append((_update.arrive, self, arrival))
+
+    def rewind(self) -> None:
+        """The workflow task just answered left no trace in history: its two events are not there."""
+        self.history_length -= 2
+        self.between_tasks = True
+
+    def take_messages(self) -> list[Message]:
+        """Return what to send beside the commands."""
+        messages, self.messages = self.messages, []
+        return messages
 
     def take_commands(self) -> list[Command]:
         """Return what to send; the commands stay pending until history records them."""
@@ -250,6 +299,7 @@ class WorkflowRun:
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
+        self.running_handlers.clear()
 
     @property
     def source(self) -> Source:
@@ -343,6 +393,8 @@ class WorkflowRun:
                 _close.fail(self, error)
             if self.finished:
                 self._put_closing_command_last()
+                if self.running_handlers and not self.replaying:
+                    warn_of_unfinished(self.running_handlers, self.workflow_type, self.workflow_id)
         finally:
             self.loop.leave(entered)
 
@@ -383,9 +435,31 @@ class WorkflowRun:
         coroutine = self._run_workflow(definition.run, arguments)
         self._primary = self.loop.create_task(coroutine, name="run", context=contextvars.Context())
 
-    def start_handler(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def start_handler(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a handler as a task of its own."""
-        self.loop.create_task(self._run_handler(coroutine), name=name, context=contextvars.Context())
+        return self.loop.create_task(self._run_handler(coroutine), name=name, context=contextvars.Context())
+
+    @contextlib.contextmanager
+    def handling(self, kind: str, name: str, handler: HandlerDefinition, id: str) -> Iterator[None]:
+        """Count a handler as running."""
+        handling = Handling(kind, name, handler, id)
+        self.running_handlers.append(handling)
+        try:
+            yield
+        finally:
+            self.handler_ended(handling)
+
+    def handler_ended(self, handling: Handling) -> None:
+        """It runs no more."""
+        for index, running in enumerate(self.running_handlers):
+            if running is handling:
+                del self.running_handlers[index]
+                return
+
+    @property
+    def evicting(self) -> bool:
+        """True while the run is thrown away."""
+        return self._evicting
 
     async def _run_handler(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
@@ -551,6 +625,15 @@ class WorkflowRun:
             self.query_handlers.pop(name, None)
         else:
             self.query_handlers[name] = handler
+
+    def set_update_handler(self, name: str | None, handler: HandlerDefinition | None) -> None:
+        """Set or remove the handler of an update."""
+        self.check_may_act("set an update handler")
+        _update.set_handler(self, name, handler)
+
+    def all_handlers_finished(self) -> bool:
+        """Tell whether no handler of a signal or update is running."""
+        return not self.running_handlers
 
     async def sleep(self, seconds: float, summary: str | None) -> None:
         """Sleep on a durable timer."""

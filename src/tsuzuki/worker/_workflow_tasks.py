@@ -106,6 +106,7 @@ class WorkflowTaskProcessor:
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
         )
+        self._completed.capabilities.discard_speculative_workflow_task_with_events = True  # see `rewind`
         if sticky_queue is not None and max_cached_workflows > 0:
             sticky = self._completed.sticky_attributes
             sticky.worker_task_queue.name = sticky_queue
@@ -146,7 +147,8 @@ class WorkflowTaskProcessor:
         try:
             if run is None:
                 run = self._new_run(task, events[0])
-            run.activate(events)
+            run.last_task_token = task.task_token
+            run.activate(events, messages=task.messages)
             if run.failed_by is not None:
                 raise run.failed_by
         except (Exception, SystemExit) as error:
@@ -166,6 +168,15 @@ class WorkflowTaskProcessor:
         run = self._cache.take(run_id)
         if run is not None:
             run.evict()
+
+    def rewind(self, task: PollWorkflowTaskQueueResponse) -> None:
+        """The answer to this task was taken, and left no trace in history."""
+        run_id = task.workflow_execution.run_id
+        run = self._cache.take(run_id)
+        if run is not None:
+            if run.last_task_token == task.task_token:
+                run.rewind()
+            self._cache.keep(run_id, run)
 
     def close(self) -> None:
         """Evict all runs."""
@@ -303,6 +314,8 @@ class WorkflowTaskProcessor:
         completed.task_token = task.task_token
         if run.commands:
             completed.commands.extend(run.take_commands())
+        if run.messages:
+            completed.messages.extend(run.take_messages())
         metadata = completed.sdk_metadata
         metadata.SetInParent()
         if not run.completions_recorded:

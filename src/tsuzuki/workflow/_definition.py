@@ -16,6 +16,7 @@ from tsuzuki.common import RawValue
 
 from ._queries import QUERY, QueryDefinition
 from ._signals import SIGNAL, SignalDefinition
+from ._updates import UPDATE, UpdateDefinition
 
 AnyWorkflow = TypeVar("AnyWorkflow", bound=Callable[..., Any])
 AnyRun = TypeVar("AnyRun", bound=Callable[..., Awaitable[Any]])
@@ -60,6 +61,7 @@ class WorkflowDefinition:
         signature: Its parameters and result.
         signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
         queries: The same for queries.
+        updates: The same for updates.
     """
 
     name: str | None
@@ -70,6 +72,7 @@ class WorkflowDefinition:
     signature: WorkflowSignature
     signals: Mapping[str | None, SignalDefinition]
     queries: Mapping[str | None, QueryDefinition]
+    updates: Mapping[str | None, UpdateDefinition]
 
     @property
     def label(self) -> str:
@@ -271,6 +274,7 @@ def _define(mark: _Mark) -> WorkflowDefinition:
         signature=signature,
         signals=SIGNAL.handlers_of(cls) if cls is not None else {},
         queries=QUERY.handlers_of(cls) if cls is not None else {},
+        updates=UPDATE.handlers_of(cls) if cls is not None else {},
     )
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from . import _activity, _close, _execution, _signal, _timer, _workflow_task
+from . import _activity, _close, _execution, _signal, _timer, _update, _workflow_task
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
 
-_MODULES: Final[tuple[Any, ...]] = (_execution, _workflow_task, _signal, _activity, _timer, _close)
+_MODULES: Final[tuple[Any, ...]] = (_execution, _workflow_task, _signal, _update, _activity, _timer, _close)
 
 EVENTS: Final[dict[int, Callable[[WorkflowRun, HistoryEvent], None]]] = {
     event_type: handler for module in _MODULES for event_type, handler in module.EVENTS.items()
@@ -42,9 +42,7 @@ COMMAND_EVENTS: Final[frozenset[int]] = frozenset(
         EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_REJECTED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
         EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED,
         EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUESTED,
     )

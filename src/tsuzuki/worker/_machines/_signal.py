@@ -17,6 +17,7 @@ from tsuzuki.converter import PayloadDecodeError
 from tsuzuki.workflow import SignalDefinition
 
 from .._handler_arguments import call_handler, handler_arguments
+from .._handling import Handling
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -47,7 +48,10 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
                 error,
             )
         return
-    run.start_handler(_handle(run, handler, arguments), f"signal {name}")
+    handling = Handling("signal", name, handler, "")
+    run.running_handlers.append(handling)
+    task = run.start_handler(_handle(run, handler, arguments), f"signal {name}")
+    task.add_done_callback(lambda _: run.handler_ended(handling))
 
 
 async def _handle(run: WorkflowRun, handler: SignalDefinition, arguments: list[Any]) -> None:
