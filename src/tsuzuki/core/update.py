@@ -38,6 +38,11 @@ COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
 _BAD: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
 
 
+FORGOTTEN_EVENTS_MAX: Final = 10
+"""After more events than this since the last one in history, a workflow task is recorded though it only rejects: as on
+the real server, so that not all of these events are sent again with each rejected update."""
+
+
 class UpdateState(IntEnum):
     ADMITTED = 1
     SENT = 2
@@ -194,10 +199,11 @@ def may_be_forgotten(run: Execution, request: RespondWorkflowTaskCompletedReques
     The worker has to be able to go back: any can to the workflow task before, some also to events after it.
     """
     task = run.workflow_task
-    nothing_since = task.transient_at == run.previous_started_event_id + 2
+    events = task.transient_at - run.previous_started_event_id - 2
     return (
         task.speculative
-        and (nothing_since or request.capabilities.discard_speculative_workflow_task_with_events)
+        and events <= FORGOTTEN_EVENTS_MAX
+        and (events == 0 or request.capabilities.discard_speculative_workflow_task_with_events)
         and not request.commands
         and not request.force_create_new_workflow_task
         and all(message.body.Is(Rejection.DESCRIPTOR) for message in request.messages)

@@ -380,7 +380,8 @@ class WorkflowRun:
                 signals, self.signal_jobs = self.signal_jobs, []
                 if signals:
                     self._prepare()
-                    self._apply(signals)
+                    rejectable = not self.jobs and all(job[0] is _update.arrive for job in signals)
+                    self._apply(signals, rejectable=rejectable)
                 if self.jobs:
                     jobs, self.jobs = self.jobs, []
                     self._apply(jobs)
@@ -398,9 +399,20 @@ class WorkflowRun:
         finally:
             self.loop.leave(entered)
 
-    def _apply(self, jobs: list[tuple[Any, ...]]) -> None:
+    def _apply(self, jobs: list[tuple[Any, ...]], *, rejectable: bool = False) -> None:
+        """Run jobs and what follows from them.
+
+        Args:
+            jobs: Functions with their arguments.
+            rejectable: True when they are updates only. If all are rejected history will not show that the code ran,
+                so that no condition must be looked at, which might let code through that a replay would hold.
+        """
         for job, *arguments in jobs:
             job(*arguments)
+        if rejectable:
+            self.loop.run_ready(check_conditions=False)
+            if not any(command.event_type == _update.ACCEPTED for command in self.commands):
+                return
         self.loop.run_ready(check_conditions=True)
 
     def _put_closing_command_last(self) -> None:

@@ -200,7 +200,7 @@ async def scenario_update_query_after_rejection(d: Driver) -> None:
 
 
 async def scenario_update_rejected_after_many_events(d: Driver) -> None:
-    for count in (2, 3, 4, 5):
+    for count in (3, 5, 6, 7, 8, 9, 12):
         handle = await d.start(Account.run, name=f"many {count}")
         await d.until(handle, "WORKFLOW_TASK_COMPLETED")
         await handle.execute_update("starts_timers", count)
