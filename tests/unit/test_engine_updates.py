@@ -13,9 +13,11 @@ from engine_requests import SECOND, Refused, payloads_of
 from engine_site import Site
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Acceptance, Outcome, Rejection, Request, Response
 from temporalio.api.workflowservice.v1 import (
+    ExecuteMultiOperationRequest,
     PollWorkflowExecutionUpdateRequest,
     PollWorkflowTaskQueueResponse,
     RespondWorkflowTaskCompletedRequest,
@@ -27,7 +29,7 @@ from tsuzuki.core.update import UPDATE_MOVES, UpdateInput, UpdateState
 from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
-from tsuzuki.testing._local_server import NAMESPACE, complete_workflow, notation, start_timer
+from tsuzuki.testing._local_server import NAMESPACE, QUEUE, complete_workflow, notation, start_timer
 
 Stage = UpdateWorkflowExecutionLifecycleStage
 ADMITTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED
@@ -404,3 +406,75 @@ def test_what_is_too_large_or_nowhere(server: LocalServer) -> None:
         _ = Sent(server, size=3_000_000).response
     with Refused(StatusCode.INVALID_ARGUMENT, "the update id is empty"):
         _ = Sent(server, "").response
+
+
+def _with_start(conflict: int, update_id: str = "u", workflow_id: str = "w", request_id: str = "") -> Any:
+    request = ExecuteMultiOperationRequest(namespace=NAMESPACE)
+    start = request.operations.add().start_workflow
+    start.workflow_id = "w"
+    start.workflow_type.name = "Workflow"
+    start.task_queue.name = QUEUE
+    start.request_id = request_id
+    start.namespace = NAMESPACE
+    start.workflow_id_conflict_policy = conflict  # type: ignore[assignment]
+    wanted = request.operations.add().update_workflow
+    wanted.workflow_execution.workflow_id = workflow_id
+    wanted.request.meta.update_id = update_id
+    wanted.request.input.name = "change"
+    wanted.wait_policy.lifecycle_stage = ACCEPTED
+    return request
+
+
+def _execute(server: LocalServer, request: ExecuteMultiOperationRequest) -> asyncio.Future[Any]:
+    future = asyncio.ensure_future(server.service.execute_multi_operation(request), loop=server._loop)
+    server.call(server.clock.settle())
+    return future
+
+
+USE_EXISTING = 2
+FAIL = 1
+
+
+def test_update_with_start_begins_a_run_whose_first_task_brings_the_update(server: LocalServer) -> None:
+    future = _execute(server, _with_start(FAIL, request_id="r"))
+    assert server.notation() == "Started | WorkflowTaskScheduled"
+    task = server.take_workflow_task()
+    assert len(task.messages) == 1
+    respond(server, task, [accept()])
+    began, updated = future.result().responses
+    assert began.start_workflow.started
+    assert updated.update_workflow.stage == ACCEPTED
+    again = _execute(server, _with_start(FAIL, request_id="r")).result()
+    assert again.responses[0].start_workflow.run_id == began.start_workflow.run_id
+    assert again.responses[1].update_workflow.stage == ACCEPTED
+    assert words(server) == "Started | WFT | Accepted"
+
+
+def test_update_with_start_updates_the_open_run(server: LocalServer) -> None:
+    idle(server)
+    future = _execute(server, _with_start(USE_EXISTING))
+    respond(server, server.take_workflow_task(), [accept(), complete()])
+    began, updated = future.result().responses
+    assert not began.start_workflow.started
+    assert updated.update_workflow.outcome.success.payloads[0].data == b"result"
+    assert words(server) == "Started | WFT | WFT | Accepted | Updated"
+
+
+def test_update_with_start_is_refused_as_a_whole(server: LocalServer) -> None:
+    with Refused(StatusCode.INVALID_ARGUMENT, "the update id is empty"):
+        _execute(server, _with_start(FAIL, "")).result()
+    with Refused(StatusCode.INVALID_ARGUMENT, "they must be the same"):
+        _execute(server, _with_start(FAIL, workflow_id="other")).result()
+    backwards = _with_start(FAIL)
+    backwards.operations.reverse()
+    with Refused(StatusCode.INVALID_ARGUMENT, "expected exactly a start and then an update"):
+        _execute(server, backwards).result()
+    with Refused(StatusCode.NOT_FOUND, "there is no workflow 'w'"):
+        server.history()
+    idle(server)
+    with Refused(StatusCode.ALREADY_EXISTS, "is already running") as refused:
+        _execute(server, _with_start(FAIL)).result()
+    detail = refused.value.detail
+    assert isinstance(detail, MultiOperationExecutionFailure)
+    assert [status.code for status in detail.statuses] == [StatusCode.ALREADY_EXISTS, StatusCode.ABORTED]
+    assert words(server) == "Started | WFT"

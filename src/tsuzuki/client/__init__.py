@@ -32,6 +32,7 @@ from ._handle import WorkflowHandle
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
 from ._start import StartWorkflowOptions
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
+from ._update_with_start import WithStartWorkflowOperation
 from ._visibility import WorkflowExecutionCount, WorkflowExecutionCountAggregationGroup
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ResourceExhaustedError",
     "ServiceUnavailableError",
     "StartWorkflowOptions",
+    "WithStartWorkflowOperation",
     "WorkflowContinuedAsNewError",
     "WorkflowExecution",
     "WorkflowExecutionCount",

@@ -25,6 +25,7 @@ from ._lifecycle import Lifecycle
 from ._queries import Queries
 from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
+from ._update_with_start import UpdateWithStart
 from ._updates import Updates
 from ._visibility import Visibility
 from ._workflow_tasks import WorkflowTasks
@@ -65,6 +66,7 @@ class EmbeddedService:
 
         self.update_workflow_execution = updates.update
         self.poll_workflow_execution_update = updates.poll
+        self.execute_multi_operation = UpdateWithStart(engine, lifecycle, updates).execute
 
         self.poll_workflow_task_queue = workflow_tasks.poll
         self.respond_workflow_task_completed = workflow_tasks.respond_completed

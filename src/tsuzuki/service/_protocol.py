@@ -90,6 +90,12 @@ class WorkflowService(Protocol):
         """Wait for an update. An answer without an outcome means: ask again."""
         ...
 
+    async def execute_multi_operation(
+        self, request: rpc.ExecuteMultiOperationRequest
+    ) -> rpc.ExecuteMultiOperationResponse:
+        """Start a run unless it is open, and update it; answers as `update_workflow_execution` does."""
+        ...
+
     # ---- workflow tasks ----------------------------------------------------------------------------
 
     async def poll_workflow_task_queue(

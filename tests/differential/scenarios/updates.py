@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import WorkflowUpdateStage
-from temporalio.common import RawValue
+from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateStage
+from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
 from differential._driver import Driver
@@ -211,3 +211,38 @@ async def scenario_update_rejected_after_many_events(d: Driver) -> None:
 async def scenario_update_of_nothing(d: Driver) -> None:
     handle = d.client.get_workflow_handle(d.workflow_id("never started"))
     await d.attempt("update", handle.execute_update("add", 1))
+
+
+def _start(d: Driver, policy: WorkflowIDConflictPolicy, **options: Any) -> WithStartWorkflowOperation[Any, Any]:
+    return WithStartWorkflowOperation(
+        Account.run, True, id=d.workflow_id(), task_queue=d.queue, id_conflict_policy=policy, **options
+    )
+
+
+async def _update_with_start(d: Driver, amount: int, policy: WorkflowIDConflictPolicy, **options: Any) -> Any:
+    operation = _start(d, policy, **options)
+    call = d.client.execute_update_with_start_workflow(Account.add, amount, start_workflow_operation=operation)
+    await d.attempt(f"add {amount}", call)
+    return operation
+
+
+async def scenario_update_with_start(d: Driver) -> None:
+    operation = await _update_with_start(d, 3, WorkflowIDConflictPolicy.FAIL)
+    handle = await operation.workflow_handle()
+    d.watch(handle)
+    await _update_with_start(d, 4, WorkflowIDConflictPolicy.USE_EXISTING)
+    await _update_with_start(d, -4, WorkflowIDConflictPolicy.USE_EXISTING)
+    failing = await _update_with_start(d, 5, WorkflowIDConflictPolicy.FAIL)
+    await d.attempt("handle", failing.workflow_handle())
+    await _finish(d, handle)
+    await _update_with_start(d, 6, WorkflowIDConflictPolicy.USE_EXISTING, id_reuse_policy=_NEVER_AGAIN)
+
+
+async def scenario_update_with_start_rejected(d: Driver) -> None:
+    operation = await _update_with_start(d, -3, WorkflowIDConflictPolicy.USE_EXISTING)
+    handle = await operation.workflow_handle()
+    d.watch(handle)
+    await _finish(d, handle)
+
+
+_NEVER_AGAIN = WorkflowIDReusePolicy.REJECT_DUPLICATE
