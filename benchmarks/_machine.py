@@ -83,4 +83,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return "of this checkout" if package == "tsuzuki" else "not installed"

@@ -52,7 +52,7 @@ def measure(folder: Path, rounds: int) -> list[Row]:
             found[state].append(_child("open", folder / f"{state}-{turn}.db", cache) / OPEN_WORKFLOWS)
         full = _child("reopen", folder / f"evicted-{turn}.db", 10)
         empty = _child("reopen", folder / f"empty-{turn}.db", 10)
-        found["reopened"].append((full - empty) / OPEN_WORKFLOWS)
+        found["reopened"].append(max(0.0, full - empty) / OPEN_WORKFLOWS)  # next to nothing, give or take a page
         say(
             f"(f) round {turn + 1}/{rounds}: "
             + ", ".join(f"{state} {number(values[-1])} KiB" for state, values in found.items())

@@ -72,8 +72,13 @@ class Driver:
 
     async def attempt(self, what: str, call: Awaitable[Any]) -> Any:
         """Await a call and note its answer, or the chain of errors in its place."""
+        answering = asyncio.ensure_future(call)
+        done, _ = await asyncio.wait([answering], timeout=PATIENCE_S)
+        if not done:
+            answering.cancel()
+            raise RuntimeError(f"no answer within {PATIENCE_S:g} s: {what}")
         try:
-            answer = await asyncio.wait_for(call, PATIENCE_S)
+            answer = await answering
         except Exception as error:
             self.note(f"{what}: {chain(error)}")
             return None

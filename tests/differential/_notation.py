@@ -8,7 +8,6 @@ else, in the words of the messages.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -102,7 +101,7 @@ class Notation:
             case Timestamp():
                 return "<time>"
             case Duration():
-                return _seconds(message)
+                return f"{message.ToTimedelta().total_seconds():g}s"
             case Payload():
                 return self.mask(_payload(message))
             case Payloads():
@@ -116,13 +115,6 @@ class Notation:
     def _text(self, text: str) -> str:
         text = self.mask(text)
         return repr(text) if " " in text or not text else text
-
-
-def _seconds(duration: Duration) -> str:
-    """Exact, unless it is what remains of a second after some real work: then the whole second."""
-    seconds = duration.ToTimedelta().total_seconds()
-    exact = round(seconds, 2) == seconds
-    return f"{seconds if exact else math.ceil(seconds):g}s"
 
 
 def _payload(payload: Payload) -> str:

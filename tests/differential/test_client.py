@@ -201,9 +201,7 @@ async def test_the_facts_of_a_start_are_described(scene: Scene) -> None:
     await handle.terminate()
 
 
-async def test_texts_for_people_are_described(scene: Scene, request: pytest.FixtureRequest) -> None:
-    if "our engine" in request.node.name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the engine does not describe user metadata yet"))
+async def test_texts_for_people_are_described(scene: Scene) -> None:
     handle = await scene.start("Wait", static_summary="one line", static_details="more")
     description = await handle.describe()
     assert await description.static_summary() == "one line"

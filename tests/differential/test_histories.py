@@ -15,64 +15,86 @@ AT_ONCE = 8
 SECONDS_MAX = 60.0
 
 DIFFERENT = {
-    "failures::workflow_retried": "the real server starts no run within a second of the one before",
-    "failures::workflow_retries_exhausted": "the real server starts no run within a second of the one before",
     "lifecycle::conflict_terminates_existing": "the reason is in our words",
     "signal_with_start::signal_with_start_in_place_of_an_open_run": "the reason is in our words",
     "lifecycle::terminate_without_reason": "no reason is noted where none was given",
 }
 """Where our engine differs from the real server, and why."""
 
-Transcripts = dict[str, list[str]]
+Pairing = Callable[[str], Awaitable[list[str]]]
+
+
+class Recording:
+    """The transcripts of one pairing: all recorded at first, several at a time, then single ones on demand."""
+
+    def __init__(self, pairing: Pairing) -> None:
+        self._pairing = pairing
+        self.transcripts = asyncio.run(self._all())
+
+    async def _all(self) -> dict[str, list[str]]:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(name: str) -> list[str]:
+            async with slots:
+                return await self._record(name)
+
+        known = list(names())
+        return dict(zip(known, await asyncio.gather(*map(one, known)), strict=True))
+
+    async def _record(self, name: str) -> list[str]:
+        try:
+            return await asyncio.wait_for(self._pairing(name), SECONDS_MAX)
+        except Exception as error:
+            return [f"broken: {type(error).__name__}: {error}"]
+
+    def again(self, name: str) -> None:
+        """Record one scenario anew, alone."""
+        self.transcripts[name] = asyncio.run(self._record(name))
 
 
 @pytest.fixture(scope="module")
-def reference(real_server: str) -> Transcripts:
-    """What the official worker leaves on the real server, recorded once, several scenarios at a time."""
-    return asyncio.run(_record(lambda name: official_on_real(name, real_server)))
+def reference(real_server: str) -> Recording:
+    """What the official worker leaves on the real server."""
+    return Recording(lambda name: official_on_real(name, real_server))
 
 
 @pytest.fixture(scope="module")
-def ours_remote(real_server: str) -> Transcripts:
+def ours_remote(real_server: str) -> Recording:
     """What our worker leaves on the real server."""
-    return asyncio.run(_record(lambda name: ours_on_real(name, real_server)))
+    return Recording(lambda name: ours_on_real(name, real_server))
 
 
 @pytest.fixture(scope="module")
-def ours_embedded() -> Transcripts:
+def ours_embedded() -> Recording:
     """What our worker leaves on our engine."""
-    return asyncio.run(_record(ours_on_ours))
+    return Recording(ours_on_ours)
 
 
 @pytest.mark.parametrize("name", sorted(names()))
-def test_our_worker_on_the_real_server(name: str, reference: Transcripts, ours_remote: Transcripts) -> None:
-    _assert_equal(name, reference[name], ours_remote[name])
+def test_our_worker_on_the_real_server(name: str, reference: Recording, ours_remote: Recording) -> None:
+    _assert_equal(name, reference, ours_remote)
 
 
 @pytest.mark.parametrize("name", sorted(names()))
 def test_our_worker_on_our_engine(
-    name: str, reference: Transcripts, ours_embedded: Transcripts, request: pytest.FixtureRequest
+    name: str, reference: Recording, ours_embedded: Recording, request: pytest.FixtureRequest
 ) -> None:
     if name in DIFFERENT:
-        request.applymarker(pytest.mark.xfail(reason=DIFFERENT[name]))
-    _assert_equal(name, reference[name], ours_embedded[name])
+        request.applymarker(pytest.mark.xfail(reason=DIFFERENT[name], strict=True))
+    _assert_equal(name, reference, ours_embedded)
 
 
-async def _record(run: Callable[[str], Awaitable[list[str]]]) -> Transcripts:
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def one(name: str) -> list[str]:
-        async with slots:
-            try:
-                return await asyncio.wait_for(run(name), SECONDS_MAX)
-            except Exception as error:
-                return [f"broken: {type(error).__name__}: {error}"]
-
-    known = list(names())
-    return dict(zip(known, await asyncio.gather(*map(one, known)), strict=True))
-
-
-def _assert_equal(name: str, expected: list[str], got: list[str]) -> None:
-    assert not expected[0].startswith("broken"), f"{name}: the reference itself failed: {expected[0]}"
-    difference = "\n".join(difflib.unified_diff(expected, got, "official worker", "ours", lineterm="", n=1))
+def _assert_equal(name: str, reference: Recording, ours: Recording) -> None:
+    """On a busy machine one of the short timeouts may pass that should not, so what differs is run once more."""
+    if _difference(name, reference, ours):
+        reference.again(name)
+        ours.again(name)
+    difference = _difference(name, reference, ours)
     assert not difference, f"{name}\n{difference}"
+
+
+def _difference(name: str, reference: Recording, ours: Recording) -> str:
+    expected, got = reference.transcripts[name], ours.transcripts[name]
+    if expected[0].startswith("broken"):
+        return f"the reference itself is {expected[0]}"
+    return "\n".join(difflib.unified_diff(expected, got, "official worker", "ours", lineterm="", n=1))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import RetryPolicy
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import History, HistoryEvent
 
 from store._rows import (
     NAMESPACE,
@@ -369,6 +369,16 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         ],
         {},
         [(3, 7, "activity 5 ended, but it is not open")],
+    ),
+    (
+        "an outcome waits for a workflow task, of an activity that was never scheduled",
+        [started(), event(2, "WorkflowTaskScheduled"), event(3, "WorkflowTaskStarted", scheduled_event_id=2)],
+        {
+            "workflow_task_scheduled_ns": T0 + 2 * SECOND,
+            "workflow_task_started_ns": T0 + 3 * SECOND,
+            "buffered": History(events=[event(0, "ActivityTaskCompleted", scheduled_event_id=9)]).SerializeToString(),
+        },
+        [(3, None, "activity 9 ended, but it is not open")],
     ),
     (
         "timer fired twice",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from engine_requests import HOUR, MINUTE, SECOND, Refused, times_of
+from engine_requests import HOUR, MINUTE, SECOND, Refused, failure_of, times_of
 from engine_site import Site
 
 from tsuzuki.service import StatusCode
@@ -141,6 +141,18 @@ def test_attempts_start_though_the_clock_was_set_back_after_their_schedule(serve
     server.complete_workflow_task(schedule_activity("a"))
     server.clock.step(-HOUR)
     assert server.take_activity().attempt == 1
+
+
+def test_a_retry_waits_again_when_the_clock_was_set_back_after_its_back_off(server: LocalServer) -> None:
+    """Invariant 29: it is neither early nor forgotten."""
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a", initial_interval=MINUTE))
+    server.fail_activity(server.take_activity(), failure_of())
+    server.advance(MINUTE)
+    server.clock.step(-30 * SECOND)
+    assert server.poll_activity() is None
+    server.advance(30 * SECOND)
+    assert server.take_activity().attempt == 2
 
 
 def test_a_workflow_task_starts_though_the_clock_was_set_back_after_its_schedule(server: LocalServer) -> None:

@@ -28,9 +28,9 @@ def cut(history: str, *, version_2: bool = True) -> str:
     types = [EventType.Value(f"EVENT_TYPE_{NAMES[word]}") for word in words]
     pieces, start = [], 0
     while start < len(types):
-        chunk = next_chunk(types, start, version_2=version_2)
-        pieces.append(" ".join(words[start : chunk.end]) + (" /" if chunk.runs_code else " ."))
-        start = chunk.end
+        end, runs_code = next_chunk(types, start, version_2=version_2)
+        pieces.append(" ".join(words[start:end]) + (" /" if runs_code else " ."))
+        start = end
     return " ".join(pieces)
 
 

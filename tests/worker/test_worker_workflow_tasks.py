@@ -157,23 +157,6 @@ async def test_bug_in_the_worker_fails_the_task_with_its_stack() -> None:
     assert scene.processor.evicted == ["run 1"]
 
 
-async def test_failing_task_is_logged_in_growing_intervals(caplog: pytest.LogCaptureFixture) -> None:
-    def reply(task: PollWorkflowTaskQueueResponse) -> RespondWorkflowTaskFailedRequest:
-        failed = RespondWorkflowTaskFailedRequest(task_token=task.task_token)
-        failed.failure.message = "name 'x' is not defined"
-        failed.failure.stack_trace = "research.py:41"
-        failed.failure.application_failure_info.type = "NameError"
-        return failed
-
-    scene = Scene(reply)
-    for attempt in range(1, 18):
-        await scene.handler.execute(workflow_task(attempt=attempt))
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [message.split("attempt ")[1].split(",")[0] for message in warnings] == ["1", "2", "4", "8", "16"]
-    assert "NameError: name 'x' is not defined\nresearch.py:41" in warnings[0]
-    assert len(scene.service.sent) == 17
-
-
 async def test_both_queues_are_polled_in_their_shares() -> None:
     scene = Scene()
     worker = scene.worker(slots=10, sticky_queue="mine")

@@ -210,6 +210,19 @@ async def mended() -> str:
     return "mended"
 
 
+def test_a_stuck_workflow_task_is_logged_in_growing_intervals(cached: bool, caplog: pytest.LogCaptureFixture) -> None:
+    run = ScriptedRun(broken, cached=cached)
+    run.workflow_task()
+    run.complete_activity("1", 1)
+    task = run.start_workflow_task()
+    for attempt in range(1, 18):
+        task.attempt = attempt
+        run.process(task)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [message.split("attempt ")[1].split(")")[0] for message in errors] == ["1", "2", "4", "8", "16"]
+    assert "BadInput: a bug" in errors[0]
+
+
 def test_any_other_exception_fails_the_workflow_task_until_the_code_is_mended(
     cached: bool, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -286,10 +286,24 @@ def test_a_policy_silences_the_warning(cached: bool) -> None:
     run.update("a", "waits")
     run.workflow_task()
     run.fire_timer("1")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run.workflow_task()
+    assert run.closed
+    assert not caught
+
+
+def test_where_warnings_are_errors_the_workflow_ends_all_the_same(
+    cached: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = ScriptedRun(Account, False, cached=cached)
+    run.workflow_task()
+    run.signal("finish_slowly")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run.workflow_task()
     assert run.closed
+    assert "ended while handlers of signals were running: finish_slowly" in caplog.text
 
 
 def test_changed_code_that_accepts_no_more_is_found_out(cached: bool) -> None:

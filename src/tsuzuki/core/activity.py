@@ -86,6 +86,7 @@ class Activity:
     """When schedule-to-close is over, all attempts included."""
     attempt_scheduled_ns: int
     """When the current attempt may start at the earliest."""
+    task_queue: str = ""
     state: ActivityState = ActivityState.SCHEDULED
     attempt: int = 1
     started_ns: int | None = None
@@ -128,9 +129,11 @@ def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
     asked = event.activity_task_scheduled_event_attributes
     scheduled_ns = time_ns(event.event_time)
     schedule_to_close_ns = duration_ns(asked.schedule_to_close_timeout)
+    event_id = event.event_id
     activity = Activity(
-        scheduled_event_id=event.event_id,
+        scheduled_event_id=event_id,
         asked=asked,
+        task_queue=asked.task_queue.name,
         first_scheduled_ns=scheduled_ns,
         start_to_close_ns=duration_ns(asked.start_to_close_timeout),
         schedule_to_start_ns=duration_ns(asked.schedule_to_start_timeout),
@@ -138,9 +141,9 @@ def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
         expiration_ns=scheduled_ns + schedule_to_close_ns if schedule_to_close_ns else None,
         attempt_scheduled_ns=scheduled_ns,
     )
-    run.activities[event.event_id] = activity
-    run.activity_ids[asked.activity_id] = event.event_id
-    run.touched_activities.add(event.event_id)
+    run.activities[event_id] = activity
+    run.activity_ids[asked.activity_id] = event_id
+    run.touched_activities.add(event_id)
 
 
 @applies(CANCEL_REQUESTED)
@@ -253,7 +256,8 @@ def heartbeat(run: Execution, activity: Activity, details: Payloads | None, now_
 def _record_started(run: Execution, activity: Activity) -> int:
     """The started event, written when the attempt that counts has ended; it carries that attempt's start time,
     which may lie before the events just written. Returns its id, or 0 while it waits for its place."""
-    event = HistoryEvent(event_type=STARTED)
+    event = HistoryEvent()
+    event.event_type = STARTED
     assert activity.started_ns is not None
     set_time(event.event_time, activity.started_ns)
     attributes = event.activity_task_started_event_attributes
@@ -352,14 +356,20 @@ def due(run: Execution, scheduled_event_id: int, now_ns: int) -> None:
     if deadline_ns <= now_ns:
         _time_out(run, activity, kind, now_ns)
         return
-    if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns <= now_ns:
-        run.ready_activities.append(scheduled_event_id)
-        if deadline_ns < NEVER:
-            run.wake_at(WakeKind.ACTIVITY, deadline_ns, scheduled_event_id)
-        else:
-            run.wake_no_more(WakeKind.ACTIVITY, scheduled_event_id)
+    if activity.state == ActivityState.SCHEDULED and not backs_off(activity, now_ns):
+        offer(run, activity)
         return
     watch_deadline(run, activity)
+
+
+def offer(run: Execution, activity: Activity) -> None:
+    """The attempt may start now: what is left to wake the run for is its timeout."""
+    run.ready_activities.append(activity.scheduled_event_id)
+    deadline_ns, _ = activity.deadline()
+    if deadline_ns < NEVER:
+        run.wake_at(WakeKind.ACTIVITY, deadline_ns, activity.scheduled_event_id)
+    else:
+        run.wake_no_more(WakeKind.ACTIVITY, activity.scheduled_event_id)
 
 
 def lose_attempt(run: Execution, activity: Activity, now_ns: int) -> None:

@@ -41,46 +41,50 @@ retry.normalize(RetryPolicy(), _DEFAULT_POLICY)
 
 def _check_schedule(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     asked, limits = command.schedule_activity_task_command_attributes, moment.limits
-    what = f"activity '{asked.activity_type.name}' (id '{asked.activity_id}')"
+    activity_id = asked.activity_id
     try:
-        check_id("the activity id", asked.activity_id, limits)
+        check_id("the activity id", activity_id, limits)
         check_id("the activity type", asked.activity_type.name, limits)
     except InvalidInput as error:
         raise BadCommand(_BAD_SCHEDULE, str(error)) from None
     size = asked.input.ByteSize()
     if size > limits.payload_bytes_max:
         raise BadCommand(
-            _BAD_SCHEDULE, too_large(f"the input of {what}", size, limits.payload_bytes_max), ends_run=True
+            _BAD_SCHEDULE, too_large(f"the input of {_name(asked)}", size, limits.payload_bytes_max), ends_run=True
         )
-    if asked.activity_id in run.activity_ids or asked.activity_id in plan.activity_ids:
+    if activity_id in run.activity_ids or activity_id in plan.activity_ids:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID,
-            f"{what}: an activity of that id is already pending in this run; use another id.",
+            f"{_name(asked)}: an activity of that id is already pending in this run; use another id.",
         )
     pending = len(run.activities) + len(plan.activity_ids)
     if pending >= limits.pending_activities_max:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
-            f"{what} would be pending activity {pending + 1} of this run, the limit is "
+            f"{_name(asked)} would be pending activity {pending + 1} of this run, the limit is "
             f"{limits.pending_activities_max}. Wait for some to finish before scheduling more, or spread the work "
             "over child workflows.",
         )
-    for name in _TIMEOUTS:
-        value = duration_ns(getattr(asked, name))
+    timeouts = {name: duration_ns(getattr(asked, name)) for name in _TIMEOUTS}
+    for name, value in timeouts.items():
         if value < 0:
-            raise BadCommand(_BAD_SCHEDULE, f"{what}: {name} is {in_words(value)}; expected 0 or more.")
-    if not duration_ns(asked.start_to_close_timeout) and not duration_ns(asked.schedule_to_close_timeout):
+            raise BadCommand(_BAD_SCHEDULE, f"{_name(asked)}: {name} is {in_words(value)}; expected 0 or more.")
+    if not timeouts["start_to_close_timeout"] and not timeouts["schedule_to_close_timeout"]:
         raise BadCommand(
             _BAD_SCHEDULE,
-            f"{what} has neither start_to_close_timeout nor schedule_to_close_timeout; set at least one, so that a "
-            "lost attempt is noticed.",
+            f"{_name(asked)} has neither start_to_close_timeout nor schedule_to_close_timeout; set at least one, so "
+            "that a lost attempt is noticed.",
         )
     if asked.HasField("retry_policy"):
         try:
             retry.normalize(asked.retry_policy, RetryPolicy())
         except InvalidInput as error:
-            raise BadCommand(_BAD_SCHEDULE, f"{what}: {error}") from None
-    plan.activity_ids.add(asked.activity_id)
+            raise BadCommand(_BAD_SCHEDULE, f"{_name(asked)}: {error}") from None
+    plan.activity_ids.add(activity_id)
+
+
+def _name(asked: ScheduleActivityTaskCommandAttributes) -> str:
+    return f"activity '{asked.activity_type.name}' (id '{asked.activity_id}')"
 
 
 _TIMEOUTS: Final = (
@@ -98,8 +102,9 @@ def schedule_command(run: Execution, command: Command, completed_event_id: int, 
     attributes = event.activity_task_scheduled_event_attributes
     attributes.activity_id = asked.activity_id
     attributes.activity_type.name = asked.activity_type.name
-    attributes.task_queue.name = asked.task_queue.name or run.task_queue
-    attributes.task_queue.kind = NORMAL
+    queue = attributes.task_queue
+    queue.name = asked.task_queue.name or run.task_queue
+    queue.kind = NORMAL
     attributes.workflow_task_completed_event_id = completed_event_id
     if asked.HasField("input"):
         attributes.input.CopyFrom(asked.input)
@@ -127,7 +132,7 @@ def _set_timeouts(
     attributes: ActivityTaskScheduledEventAttributes,
 ) -> None:
     """Fill in what was left out and bound each timeout by those around it, as the real server does."""
-    run_ns = duration_ns(run.started.workflow_run_timeout)
+    run_ns = run.run_timeout_ns
     whole_ns = duration_ns(asked.schedule_to_close_timeout)
     wait_ns = duration_ns(asked.schedule_to_start_timeout)
     attempt_ns = duration_ns(asked.start_to_close_timeout)

@@ -55,6 +55,7 @@ STATUS_AFTER: Final[dict[int, WorkflowExecutionStatus.ValueType]] = {
 
 def _apply_close(run: Execution, event: HistoryEvent) -> None:
     run.status = STATUS_AFTER[event.event_type]
+    run.is_open = False
     run.close_event_type = event.event_type
     run.closed_ns = time_ns(event.event_time)
     for activity in run.activities.values():

@@ -28,6 +28,9 @@ from .times import duration_ns
 from .workflow_task import complete, fail, forget, schedule_if_needed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.api.command.v1 import Command
     from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
     from .execution import Execution
@@ -42,6 +45,8 @@ def complete_workflow_task(
     Returns:
         None, or why the task failed instead. Either way the transition is done.
     """
+    if not request.messages:
+        return _complete(run, request, moment)
     run.messages = {message.id: message for message in request.messages}
     try:
         return _complete(run, request, moment)
@@ -50,12 +55,13 @@ def complete_workflow_task(
 
 
 def _complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment) -> BadCommand | None:
+    commands = list(request.commands)
     try:
-        _check(run, request, moment)
+        _check(run, commands, moment)
     except BadCommand as bad:
         _refuse(run, bad, request.identity, moment)
         return bad
-    if update.may_be_forgotten(run, request):
+    if run.workflow_task.speculative and update.may_be_forgotten(run, request):
         forget(run)
         update.reject_the_rest(run, run.messages)
         update.ask_for_task(run, moment.now_ns)
@@ -63,7 +69,7 @@ def _complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, mome
     completed_event_id = complete(run, request, moment.now_ns)
     _leave_or_keep_sticky(run, request)
     run.completing, run.has_news = True, False
-    for command in request.commands:
+    for command in commands:
         COMMANDS[command.command_type].carry_out(run, command, completed_event_id, moment)
     run.completing = False
     if run.updates:
@@ -75,34 +81,38 @@ def _complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, mome
     return None
 
 
-def _check(run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment) -> None:
+def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
     plan = Plan()
-    for position, command in enumerate(request.commands):
+    for position, command in enumerate(commands):
         kind = COMMANDS.get(command.command_type)
-        name = CommandType.Name(command.command_type)
         if kind is None:
             raise BadCommand(
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
-                f"command {position + 1} is {name}, which this engine does not offer yet.",
+                f"command {position + 1} is {_name(command)}, which this engine does not offer yet.",
             )
         if plan.closed_by:
             raise BadCommand(
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED,
-                f"command {position + 1} is {name}, after {plan.closed_by} which ends the run; nothing may follow it.",
+                f"command {position + 1} is {_name(command)}, after {plan.closed_by} which ends the run; nothing may "
+                "follow it.",
             )
         kind.check(run, command, plan, moment)
         if kind.closes:
-            plan.closed_by = name
+            plan.closed_by = _name(command)
             if run.buffered:
                 raise BadCommand(
                     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-                    f"{name} would end the run past {len(run.buffered)} events that it has not seen.",
+                    f"{plan.closed_by} would end the run past {len(run.buffered)} events that it has not seen.",
                 )
             if run.updates and update.has_unsent(run):
                 raise BadCommand(
                     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-                    f"{name} would end the run past updates that it has not seen.",
+                    f"{plan.closed_by} would end the run past updates that it has not seen.",
                 )
+
+
+def _name(command: Command) -> str:
+    return CommandType.Name(command.command_type)
 
 
 def _refuse(run: Execution, bad: BadCommand, identity: str, moment: Moment) -> None:
@@ -116,8 +126,9 @@ def _refuse(run: Execution, bad: BadCommand, identity: str, moment: Moment) -> N
 
 def _leave_or_keep_sticky(run: Execution, request: RespondWorkflowTaskCompletedRequest) -> None:
     sticky = request.sticky_attributes
-    if sticky.worker_task_queue.name:
-        run.sticky_queue = sticky.worker_task_queue.name
+    queue_name = sticky.worker_task_queue.name
+    if queue_name:
+        run.sticky_queue = queue_name
         run.sticky_timeout_ns = duration_ns(sticky.schedule_to_start_timeout)
     else:
         run.sticky_queue = None

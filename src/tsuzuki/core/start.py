@@ -32,6 +32,8 @@ STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
 def apply_started(run: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_started_event_attributes
     run.started = attributes
+    if event.HasField("user_metadata"):
+        run.user_metadata = event.user_metadata
     run.started_ns = time_ns(event.event_time)
     run.workflow_type = attributes.workflow_type.name
     run.task_queue = attributes.task_queue.name
@@ -45,8 +47,8 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
     if backoff_ns:
         run.first_workflow_task_pending = True
         run.wake_at(WakeKind.FIRST_WORKFLOW_TASK, run.execution_ns)
-    run_timeout_ns = duration_ns(attributes.workflow_run_timeout)
-    timeout_ns = run.execution_ns + run_timeout_ns if run_timeout_ns else NEVER
+    run.run_timeout_ns = duration_ns(attributes.workflow_run_timeout)
+    timeout_ns = run.execution_ns + run.run_timeout_ns if run.run_timeout_ns else NEVER
     if attributes.HasField("workflow_execution_expiration_time"):
         timeout_ns = min(timeout_ns, time_ns(attributes.workflow_execution_expiration_time))
     if timeout_ns < NEVER:
@@ -101,8 +103,9 @@ def start(
     event = run.event(STARTED, now_ns)
     attributes = event.workflow_execution_started_event_attributes
     attributes.workflow_type.name = request.workflow_type.name
-    attributes.task_queue.name = request.task_queue.name
-    attributes.task_queue.kind = NORMAL
+    queue = attributes.task_queue
+    queue.name = request.task_queue.name
+    queue.kind = NORMAL
     if request.HasField("input"):
         attributes.input.CopyFrom(request.input)
     execution_ns = duration_ns(request.workflow_execution_timeout)

@@ -73,6 +73,8 @@ class WorkflowTask:
     started_ns: int = 0
     incarnation: int | None = None
     """The process incarnation whose worker holds it; None for a remote worker."""
+    not_before_ns: int = 0
+    """For a started transient attempt: the time of the last event before it."""
     stamp: int = 0
     """Part of the task token: each start gets another one."""
     on_sticky_queue: bool = False
@@ -182,15 +184,18 @@ def schedule_speculative(run: Execution, now_ns: int) -> None:
 
 
 def show(run: Execution) -> None:
-    """Let history show a speculative attempt as far as it has got: from here on it is one like any other."""
+    """Let history show an attempt that it does not as far as it has got: from here on it is one like any other."""
     task = run.workflow_task
     started = task.state == WorkflowTaskState.STARTED
     task.state = WorkflowTaskState.NONE
     task.speculative = False
-    scheduled_ns, started_ns = task.scheduled_ns, task.started_ns
+    scheduled_ns, started_ns, latest_ns = task.scheduled_ns, task.started_ns, run.last_event_ns
+    if started:
+        run.last_event_ns = task.not_before_ns  # they go before what came since
     scheduled_event_id = run.record(_scheduled_event(run, scheduled_ns))
     if started:
         run.record(_started_event(run, started_ns, scheduled_event_id))
+        run.last_event_ns = max(run.last_event_ns, latest_ns)
 
 
 def forget(run: Execution) -> None:
@@ -265,6 +270,8 @@ def start(
     if task.transient_at:
         task.move(STARTED)
         task.started_ns = now_ns
+        task.not_before_ns = run.last_event_ns
+        run.last_event_ns = max(run.last_event_ns, now_ns)  # what comes now is written behind its start
         task.started_event_id = run.next_event_id + 1
         run.dirty = run.dirty or not task.speculative
     else:

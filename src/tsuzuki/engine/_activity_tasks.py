@@ -38,7 +38,7 @@ from tsuzuki.core.times import set_time
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
-from ._matching import Poll, QueueKey
+from ._matching import Poll
 from ._refusals import service_error
 from ._tokens import activity_token, parse_activity_token
 
@@ -71,12 +71,13 @@ class ActivityTasks:
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
+        queue_name = request.task_queue.name
         try:
-            check_id("the task queue", request.task_queue.name, engine.limits)
+            check_id("the task queue", queue_name, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = QueueKey(request.namespace, request.task_queue.name, True)
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        key = (engine.namespace, queue_name, True)
+        future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local)
         engine.matching.attach(key, poll, engine.clock.now_ns())
         try:
@@ -118,16 +119,18 @@ class ActivityTasks:
         # From here on and not from its delivery: another offer of this attempt may come before the commit.
         activity.handed_out = True
         attempt = activity.attempt
+        this_attempt = (run.key, scheduled_event_id, attempt)
 
         def deliver(error: Exception | None) -> None:
+            engine.undelivered.discard(this_attempt)
             if error is not None:
+                engine.undelivered.add(this_attempt)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
             elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
-                engine.matching.attach_again(QueueKey(run.namespace, activity.asked.task_queue.name, True), poll)
+                engine.matching.attach_again((run.namespace, activity.task_queue, True), poll)
             elif poll.future.done():
-                activity.handed_out = False
-                engine.settle_undelivered(run, scheduled_event_id)
+                engine.settle_undelivered(run, activity)
             else:
                 poll.future.set_result(self._response(run, activity))
 
@@ -136,24 +139,23 @@ class ActivityTasks:
 
     def _take_back(self, token_bytes: bytes) -> None:
         """The worker went away in the moment in which it got the attempt, unseen: let another one have it."""
-        token = parse_activity_token(token_bytes)
-        run = self._engine.run(token.run_key)
-        activity = None if run is None else run.activities.get(token.scheduled_event_id)
-        if run is not None and activity is not None and activity.attempt == token.attempt:
-            activity.handed_out = False
-            self._engine.settle_undelivered(run, token.scheduled_event_id)
+        run_key, scheduled_event_id, attempt = parse_activity_token(token_bytes)
+        run = self._engine.run(run_key)
+        activity = None if run is None else run.activities.get(scheduled_event_id)
+        if run is not None and activity is not None and activity.attempt == attempt:
+            self._engine.settle_undelivered(run, activity)
 
     def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
         asked = activity.asked
-        response = PollActivityTaskQueueResponse(
-            task_token=activity_token(run.key, activity.scheduled_event_id, activity.attempt),
-            workflow_namespace=run.namespace,
-            activity_id=asked.activity_id,
-            attempt=activity.attempt,
-        )
+        response = PollActivityTaskQueueResponse()
+        response.task_token = activity_token(run.key, activity.scheduled_event_id, activity.attempt)
+        response.workflow_namespace = run.namespace
+        response.activity_id = asked.activity_id
+        response.attempt = activity.attempt
         response.workflow_type.name = run.workflow_type
-        response.workflow_execution.workflow_id = run.workflow_id
-        response.workflow_execution.run_id = run.run_id
+        execution = response.workflow_execution
+        execution.workflow_id = run.workflow_id
+        execution.run_id = run.run_id
         response.activity_type.name = asked.activity_type.name
         if asked.HasField("input"):
             response.input.CopyFrom(asked.input)
@@ -178,11 +180,11 @@ class ActivityTasks:
     def _by_token(self, request: ByToken) -> tuple[Execution, Activity]:
         self._engine.check_writable()
         try:
-            token = parse_activity_token(request.task_token)
-            run = self._engine.run(token.run_key)
+            run_key, scheduled_event_id, attempt = parse_activity_token(request.task_token)
+            run = self._engine.run(run_key)
             if run is None:
                 raise NotFound("the task token names a run that does not exist (any more). Drop the result.")
-            return run, activities.find_started(run, token.scheduled_event_id, token.attempt)
+            return run, activities.find_started(run, scheduled_event_id, attempt)
         except Refusal as refusal:
             raise service_error(refusal) from None
 
@@ -227,7 +229,9 @@ class ActivityTasks:
     def _complete(self, run: Execution, activity: Activity, result: Payloads | None, identity: str) -> None:
         """A result over the limit fails the activity for good: another attempt would only make it again."""
         engine = self._engine
-        failure = oversized(result, f"the result of {_name(activity)}", engine.limits)
+        failure = None
+        if result is not None and result.ByteSize() > engine.limits.payload_bytes_max:
+            failure = oversized(result, f"the result of {_name(activity)}", engine.limits)
         now_ns = engine.clock.now_ns()
         with engine.changing(run):
             if failure is None:

@@ -11,6 +11,7 @@ a half-made change may reach the disk; the run in question is then left alone un
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
 from tsuzuki.core import close, start, wakeup
-from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import Limits
 from tsuzuki.core.moment import Moment
@@ -36,7 +37,7 @@ from ._between_runs import deliver
 from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
-from ._matching import Matching, Poll, QueueKey, ReadyTask
+from ._matching import Matching, Poll, ReadyTask
 from ._timers import WakeHeap
 
 logger = logging.getLogger("tsuzuki.engine")
@@ -88,6 +89,7 @@ class Engine:
         limits: Limits,
         cached_runs_max: int = 10_000,
     ) -> None:
+        self.loop = asyncio.get_running_loop()
         self.store = store
         self.clock = clock
         self.namespace = namespace
@@ -95,7 +97,7 @@ class Engine:
         self.limits = limits
         self.incarnation = store.incarnation
         self.matching = Matching(self._hand)
-        self.journal = Journal(store, clock, self._on_durable, self._on_failed)
+        self.journal = Journal(store, clock, self._on_durable, self._on_failed, self._told)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
         self.hand_query: Callable[[Execution, int, Poll], bool]
@@ -108,8 +110,16 @@ class Engine:
         self._next_key = store.last_run_key + 1
         self._next_stamp = store.incarnation << 32  # none is given twice, by an earlier process neither
         self._failure: Exception | None = None
+        self._started_over = False
+        """A commit has failed before, so a worker in this process may have run ahead of the store."""
         self._quarantined: set[int] = set()
         """Runs on which a transition broke: shown, but neither changed nor woken."""
+        self._evicted: set[int] = set()
+        """Open runs that were here and are not; a wake-up of any other run that is not here is of a closed one."""
+        self.undelivered: set[tuple[int, int, int]] = set()
+        """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
+        self._until_writable: list[Watch] = []
+        self._evicting = False
         self._refill: Alarm | None = None
         self._recovery: Alarm | None = None
         self._closed = False
@@ -163,15 +173,24 @@ class Engine:
         run = load(self.store, stored, self.incarnation, self.moment())
         if self._failure is not None or run.key in self._quarantined:
             return run  # to be looked at, not to be changed now
+        if self._started_over:
+            run.sticky_queue = None  # what its worker has in memory may never have been written
+        for activity in run.activities.values() if self.undelivered else ():
+            if (run.key, activity.scheduled_event_id, activity.attempt) in self.undelivered:
+                activity.handed_out = False
+                run.ready_activities.append(activity.scheduled_event_id)
         self._remember(run)
         self.settle(run)
         return run
 
     def _remember(self, run: Execution) -> None:
         self._runs[run.key] = run
+        self._evicted.discard(run.key)
         self._by_run_id[run.namespace, run.workflow_id, run.run_id] = run
-        if len(self._runs) > self._evict_at:
-            self._evict()
+        if len(self._runs) > self._evict_at and not self._evicting:
+            # Not now: somebody is about to change this very run, or another one that looks idle.
+            self._evicting = True
+            self.loop.call_soon(self._evict)
 
     def forget(self, run: Execution) -> None:
         """Take a run out of memory; the store has all of it."""
@@ -182,18 +201,20 @@ class Engine:
 
     def _evict(self) -> None:
         """Make room: the longest known runs, as far as nothing is under way in them."""
+        self._evicting = False
         surplus = len(self._runs) - self._cached_runs_max * 9 // 10
         idle = [run for run in self._runs.values() if self._is_idle(run)]
         for run in idle[:surplus]:
             self.forget(run)
+            if run.wakes:
+                self._evicted.add(run.key)
         # If most are busy, do not look through all of them again for the next few.
         self._evict_at = max(self._cached_runs_max, len(self._runs) + self._cached_runs_max // 10)
 
     def _is_idle(self, run: Execution) -> bool:
         return (
             not run.dirty
-            and not run.is_new
-            and run.fresh_first_event_id <= run.durable_event_id + 1
+            and not self.journal.holds(run)  # else the store has an older state of it
             and run.workflow_task.state == WorkflowTaskState.NONE
             and not run.waiters
             and all(activity.state == ActivityState.SCHEDULED for activity in run.activities.values())
@@ -217,7 +238,7 @@ class Engine:
         logger.critical("internal error in %r; it is left alone until the next opening", run, exc_info=error)
         self._quarantined.add(run.key)
         if self._failure is None:
-            self._on_failed(error)
+            self.journal.fail(error)
         return self._internal(run)
 
     def _internal(self, run: Execution) -> ServiceError:
@@ -267,23 +288,31 @@ class Engine:
         task = run.workflow_task
         if task.on_sticky_queue:
             assert run.sticky_queue is not None
-            sticky = QueueKey(run.namespace, run.sticky_queue, False)
+            sticky = (run.namespace, run.sticky_queue, False)
             if self.matching.has_workers(sticky, self.clock.now_ns()):
-                self.matching.offer(sticky, ReadyTask(run.key, 0))
+                self.matching.offer(sticky, (run.key, 0))
                 return
             task.on_sticky_queue = False  # its worker is gone: any worker may have the task, at once
             run.sticky_queue = None
-        self.matching.offer(QueueKey(run.namespace, run.task_queue, False), ReadyTask(run.key, 0))
+        self.matching.offer((run.namespace, run.task_queue, False), (run.key, 0))
 
     def _offer_activity(self, run: Execution, scheduled_event_id: int) -> None:
         activity = run.activities.get(scheduled_event_id)
         if activity is not None:
-            queue = QueueKey(run.namespace, activity.asked.task_queue.name, True)
-            self.matching.offer(queue, ReadyTask(run.key, scheduled_event_id))
+            self.matching.offer((run.namespace, activity.task_queue, True), (run.key, scheduled_event_id))
 
-    def settle_undelivered(self, run: Execution, scheduled_event_id: int) -> None:
+    def settle_undelivered(self, run: Execution, activity: Activity) -> None:
         """A started attempt that never reached its worker waits for another one."""
-        self._offer_activity(run, scheduled_event_id)
+        activity.handed_out = False
+        self.undelivered.add((run.key, activity.scheduled_event_id, activity.attempt))
+        self._offer_activity(run, activity.scheduled_event_id)
+
+    def when_writable(self, callback: Watch) -> bool:
+        """Call back when the store takes writes again; False if it does so now."""
+        if self._failure is None:
+            return False
+        self._until_writable.append(callback)
+        return True
 
     def new_request_id(self) -> str:
         """An id for a start that the engine itself makes: unique in the store, cheap."""
@@ -305,15 +334,16 @@ class Engine:
         return events + b"".join(run.tail)
 
     def _hand(self, task: ReadyTask, poll: Poll) -> bool:
-        run = self.run(task.run_key)
+        run_key, subject = task
+        run = self.run(run_key)
         if run is None:
             return False
-        if task.query:
-            return self.hand_query(run, task.query, poll)
-        if not run.is_open or run.key in self._quarantined:
+        if subject < 0:
+            return self.hand_query(run, -subject, poll)
+        if not run.is_open or run_key in self._quarantined:
             return False
-        if task.scheduled_event_id:
-            return self.hand_activity(run, task.scheduled_event_id, poll)
+        if subject:
+            return self.hand_activity(run, subject, poll)
         if run.workflow_task.state != WorkflowTaskState.SCHEDULED:
             return False
         self.hand_workflow_task(run, poll)
@@ -321,9 +351,8 @@ class Engine:
 
     # ---- cancelled attempts ------------------------------------------------------------------------
 
-    def watch(self, run_key: int, scheduled_event_id: int, attempt: int, on_cancel: Watch) -> Callable[[], None]:
-        """Call back when the attempt should stop. Returns what ends the watch."""
-        key = (run_key, scheduled_event_id, attempt)
+    def watch(self, key: tuple[int, int, int], on_cancel: Watch) -> Callable[[], None]:
+        """Call back when an attempt (run key, scheduled event id, attempt) should stop. Returns what ends the watch."""
         self._watches.setdefault(key, []).append(on_cancel)
 
         def unwatch() -> None:
@@ -346,18 +375,25 @@ class Engine:
     # ---- time --------------------------------------------------------------------------------------
 
     def _on_due(self, run_key: int, due: list[tuple[WakeKey, int]]) -> None:
-        run = self.run(run_key)
+        if run_key not in self._runs and run_key not in self._evicted:
+            return  # it closed meanwhile; reading it from the store to learn that would cost a tenth of a whole run
+        try:
+            run = self.run(run_key)
+        except Exception:  # whatever happens to one run, the others are woken
+            logger.critical("run with key %d cannot be loaded; it is left alone", run_key, exc_info=True)
+            return
         if run is None or self._failure is not None:
             return
         if not any(run.wakes.get(key) == due_ns for key, due_ns in due):
             return
         with suppress(ServiceError), self.changing(run):
-            wakeup.wake(run, due, self.moment())
+            now_ns = max(self.clock.now_ns(), *(due_ns for _, due_ns in due))  # the clock may just have been set back
+            wakeup.wake(run, due, Moment(now_ns, self.limits, self.new_id))
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)
         if run is None:
-            return due_ns <= self.clock.now_ns() + HORIZON_NS
+            return run_key in self._evicted and due_ns <= self.clock.now_ns() + HORIZON_NS
         return run.wakes.get(key) == due_ns
 
     # ---- recovery ----------------------------------------------------------------------------------
@@ -409,18 +445,21 @@ class Engine:
         if self._failure is not None:
             raise self._unavailable(self._failure)
 
+    def _told(self, error: Exception) -> Exception:
+        """What the callers learn whose changes were in a failed transaction."""
+        unavailable = self._unavailable(error)
+        unavailable.__cause__ = error
+        return unavailable
+
     def _unavailable(self, error: Exception) -> ServiceError:
         return ServiceError(
             StatusCode.UNAVAILABLE,
             f"{error} Nothing is written until the store takes writes again; it is tried every second.",
         )
 
-    async def durable(self) -> None:
-        """Return when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
-        try:
-            await self.journal.durable()
-        except StoreError as error:
-            raise self._unavailable(error) from error
+    def durable(self) -> asyncio.Future[None]:
+        """To be awaited: done when all changes so far are on disk; ServiceError (UNAVAILABLE) if they may be lost."""
+        return self.journal.durable()
 
     async def durable_if_writable(self) -> None:
         """Before a read: wait for what was acknowledged or is about to be. Reads go on when writes do not."""
@@ -452,6 +491,7 @@ class Engine:
         """A transaction failed, wholly or with an unknown outcome: memory is ahead of the disk, so drop it."""
         first = self._failure is None
         self._failure = error
+        self._started_over = True
         if first:
             level = logging.WARNING if isinstance(error, StoreFullError) else logging.ERROR
             logger.log(level, "the store %s does not take writes: %s", self.store.name, error)
@@ -460,6 +500,7 @@ class Engine:
         self.journal.reset()
         stranded = [run for run in self._runs.values() if run.waiters]
         self._runs.clear()
+        self._evicted.clear()
         self._by_run_id.clear()
         self._current.clear()
         for run in stranded:
@@ -474,6 +515,9 @@ class Engine:
     def _try_again(self) -> None:
         if self._closed:
             return
+        if not self.journal.is_idle:  # the other thread still waits for the disk
+            self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+            return
         try:
             self.store.reopen()
             self.store.write(Batch())
@@ -486,6 +530,9 @@ class Engine:
         self._failure = None
         self._next_key = max(self._next_key, self.store.last_run_key + 1)
         self.recover()
+        waiting, self._until_writable = self._until_writable, []
+        for callback in waiting:
+            callback()
 
     def close(self) -> None:
         """Stop. What is durable stays; nothing else needs to be done, now or at the next opening."""

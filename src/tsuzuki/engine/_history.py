@@ -76,7 +76,8 @@ class HistoryReading:
             if not future.done():
                 future.set_result(None)
 
-        run.waiters.append(wake)
+        if not self._engine.when_writable(wake):
+            run.waiters.append(wake)
         try:
             await future
         finally:

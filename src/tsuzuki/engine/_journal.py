@@ -45,13 +45,18 @@ class _Flight:
     """The runs and waiters of one transaction."""
 
     runs: dict[int, Execution] = field(default_factory=dict)
-    callbacks: list[Callback] = field(default_factory=list)
+    waiters: list[Callback | asyncio.Future[None]] = field(default_factory=list)
+    """Told in this order. Futures stand here themselves: a callback for each would double the cost of a wait."""
     written: list[tuple[Execution, int]] = field(default_factory=list)
     """Each run with the last event id that this transaction makes durable."""
 
 
 class Journal:
-    """See the module. `on_durable(run, last_event_id)` and `on_failed(error)` tell the engine."""
+    """See the module.
+
+    `on_durable(run, last_event_id)` and `on_failed(error)` tell the engine; `told(error)` makes what the waiters of
+    a failed transaction get.
+    """
 
     def __init__(
         self,
@@ -59,12 +64,16 @@ class Journal:
         clock: Clock,
         on_durable: Callable[[Execution, int], None],
         on_failed: Callable[[Exception], None],
+        told: Callable[[Exception], Exception],
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_durable = on_durable
         self._on_failed = on_failed
+        self._told = told
         self._loop = asyncio.get_running_loop()
+        self._nothing_open: asyncio.Future[None] = self._loop.create_future()
+        self._nothing_open.set_result(None)
         self._open = _Flight()
         self._flying: _Flight | None = None
         self._flush_scheduled = False
@@ -84,36 +93,34 @@ class Journal:
     def when_durable(self, callback: Callback) -> None:
         """Call back when all changes so far are durable (with None), or may be lost (with the error)."""
         if self._open.runs:
-            self._open.callbacks.append(callback)
+            self._open.waiters.append(callback)
         elif self._flying is not None:
-            self._flying.callbacks.append(callback)
+            self._flying.waiters.append(callback)
         else:
             callback(None)
 
-    async def durable(self) -> None:
-        """Return when all changes so far are durable.
-
-        Raises:
-            Exception: The commit failed; the changes may be lost.
-        """
-        if not self._open.runs and self._flying is None:
-            return
+    def durable(self) -> asyncio.Future[None]:
+        """To be awaited: done when all changes so far are durable, with an error if they may be lost."""
+        flight = self._open if self._open.runs else self._flying
+        if flight is None:
+            return self._nothing_open
         future: asyncio.Future[None] = self._loop.create_future()
-
-        def resolve(error: Exception | None) -> None:
-            if future.done():  # its waiter was cancelled
-                return
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-
-        self.when_durable(resolve)
-        await future
+        flight.waiters.append(future)
+        return future
 
     @property
     def is_idle(self) -> bool:
         return not self._open.runs and self._flying is None
+
+    def holds(self, run: Execution) -> bool:
+        """Whether changes of the run are not yet durable."""
+        return run.key in self._open.runs or (self._flying is not None and run.key in self._flying.runs)
+
+    def fail(self, error: Exception) -> None:
+        """Something else than a commit broke: what is not on its way to the disk is lost, as after a failed one."""
+        lost, self._open = self._open, _Flight()
+        self._on_failed(error)
+        self._tell(lost.waiters, error)
 
     def reset(self) -> None:
         """Forget what was to be written: the engine starts over from the store."""
@@ -178,7 +185,7 @@ class Journal:
             return
         for run, last_event_id in flight.written:
             self._on_durable(run, last_event_id)
-        _tell(flight.callbacks, None)
+        self._tell(flight.waiters, None)
         if self._open.runs:
             self._schedule()
 
@@ -186,16 +193,22 @@ class Journal:
         lost, self._open = self._open, _Flight()
         self._on_failed(error)
         for each in (flight, lost):
-            _tell(each.callbacks, error)
+            self._tell(each.waiters, error)
 
-
-def _tell(callbacks: list[Callback], error: Exception | None) -> None:
-    """Call all back; one that breaks does not keep the others waiting for ever."""
-    for callback in callbacks:
-        try:
-            callback(error)
-        except Exception:
-            logger.critical("internal error after a commit", exc_info=True)
+    def _tell(self, waiters: list[Callback | asyncio.Future[None]], error: Exception | None) -> None:
+        """Tell all; one that breaks does not keep the others waiting for ever."""
+        for waiter in waiters:
+            if not isinstance(waiter, asyncio.Future):
+                try:
+                    waiter(error)
+                except Exception:
+                    logger.critical("internal error after a commit", exc_info=True)
+            elif waiter.done():
+                pass  # its waiter was cancelled
+            elif error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(self._told(error))
 
 
 class _Committer:

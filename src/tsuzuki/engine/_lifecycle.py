@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionResponse,
@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core import close, signal, start
-from tsuzuki.core.execution import Execution
+from tsuzuki.core.execution import RUNNING, Execution
 from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
@@ -53,11 +53,7 @@ class Lifecycle:
             run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
             with engine.changing(run):
                 start.start(run, request, engine.clock.now_ns(), engine.limits)
-            answer = StartWorkflowExecutionResponse(
-                run_id=run.run_id,
-                started=True,
-                status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
-            )
+            answer = StartWorkflowExecutionResponse(run_id=run.run_id, started=True, status=RUNNING)
         await engine.durable()
         return answer
 

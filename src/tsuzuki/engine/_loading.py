@@ -16,6 +16,7 @@ from tsuzuki.core.activity import ActivityState
 from tsuzuki.core.apply import APPLY
 from tsuzuki.core.execution import RUNNING, Execution
 from tsuzuki.core.moment import Moment
+from tsuzuki.core.times import time_ns
 from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.store import ActivityRow, Store, StoredRun
@@ -31,6 +32,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
     for event in history.events if is_open else history.events[:1]:
         run.fold(event)
     run.status = update.status  # type: ignore[assignment]
+    run.is_open = is_open
     run.closed_ns = update.closed_ns
     run.next_event_id = update.next_event_id
     run.history_bytes = update.history_bytes
@@ -58,15 +60,18 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             apply = APPLY.get(event.event_type)
             if apply is not None:
                 apply(run, event)
+            run.last_event_ns = max(run.last_event_ns, time_ns(event.event_time))
             run.buffered.append(event)
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
-        activities.watch_deadline(run, activity)
-        if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns <= moment.now_ns:
-            run.ready_activities.append(activity.scheduled_event_id)
+        if activity.state == ActivityState.SCHEDULED and not activities.backs_off(activity, moment.now_ns):
+            activities.offer(run, activity)
+        else:
+            activities.watch_deadline(run, activity)
     run.touched_activities.clear()
     run.forgotten_activities.clear()
     settle_lost_work(run, incarnation, moment)
+    run.new_wakes = [(due_ns, key) for key, due_ns in run.wakes.items()]  # not those that history has seen pass
     return run
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from tsuzuki.core.times import SECOND
 
@@ -18,18 +18,13 @@ RECENT_NS: Final = 10 * SECOND
 """A worker that polled this long ago is taken to be alive."""
 
 
-class QueueKey(NamedTuple):
-    namespace: str
-    name: str
-    is_activity: bool
+# Plain tuples: a dozen are made for each step of a workflow, and a named one costs ten times as much to make.
+QueueKey: TypeAlias = tuple[str, str, bool]
+"""Namespace, name, and whether it is for activities."""
 
-
-class ReadyTask(NamedTuple):
-    """A workflow task (scheduled event id 0), an activity attempt, or a query (which has a number)."""
-
-    run_key: int
-    scheduled_event_id: int
-    query: int = 0
+ReadyTask: TypeAlias = tuple[int, int]
+"""Run key and subject: the scheduled event id of an activity attempt, 0 for the workflow task, or the negative number
+of a query."""
 
 
 class Poll:

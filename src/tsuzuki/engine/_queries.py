@@ -33,7 +33,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
 from ._lifecycle import not_found_message
-from ._matching import Poll, QueueKey, ReadyTask
+from ._matching import Poll
 from ._refusals import refusals_as_errors, service_error
 from ._tokens import parse_query_token, query_token
 
@@ -136,10 +136,10 @@ class Queries:
             return  # it rides with that task, or is asked when that task has ended
         queue = run.task_queue
         if run.is_open and run.sticky_queue is not None and question.rounds == 1:
-            sticky = QueueKey(run.namespace, run.sticky_queue, False)
+            sticky = (run.namespace, run.sticky_queue, False)
             if self._engine.matching.has_workers(sticky, self._engine.clock.now_ns()):
                 queue = run.sticky_queue
-        self._engine.matching.offer(QueueKey(run.namespace, queue, False), ReadyTask(run.key, 0, question.number))
+        self._engine.matching.offer((run.namespace, queue, False), (run.key, -question.number))
 
     def _ask_again(self, question: Question) -> None:
         run = self._engine.run(question.run_key)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from temporalio.api.history.v1 import History
 
+from tsuzuki.core import activity as activities
 from tsuzuki.core.activity import ActivityState
 from tsuzuki.core.execution import Execution
+from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.store import (
     DUE_NOW,
@@ -97,7 +99,9 @@ def due_ns(run: Execution, now_ns: int) -> int | None:
         return None
     task = run.workflow_task
     if not task.speculative:  # else it dies with this process, and so do the updates that it is for
-        if task.state == WorkflowTaskState.SCHEDULED and task.scheduled_ns <= now_ns:
+        # Time alone does not tell: events keep their order when the clock is set back, so they may lie ahead of it.
+        backs_off = task.scheduled_ns > now_ns and (WakeKind.WORKFLOW_TASK_SCHEDULED, 0) in run.wakes
+        if task.state == WorkflowTaskState.SCHEDULED and not backs_off:
             return DUE_NOW
         if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
             return DUE_NOW
@@ -105,7 +109,7 @@ def due_ns(run: Execution, now_ns: int) -> int | None:
         if activity.state == ActivityState.STARTED:
             if activity.incarnation is not None:
                 return DUE_NOW
-        elif activity.attempt_scheduled_ns <= now_ns:
+        elif not activities.backs_off(activity, now_ns):
             return DUE_NOW
     return min(run.wakes.values(), default=None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 
 from temporalio.api.workflowservice.v1 import (
@@ -32,7 +31,10 @@ from ._workflow_tasks import WorkflowTasks
 
 
 def _new_uuid() -> str:
-    return str(uuid.uuid4())
+    """A random (version 4) UUID, in a third of the time that `uuid.uuid4` takes."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class EmbeddedService:
@@ -83,8 +85,7 @@ class EmbeddedService:
         self.respond_activity_task_canceled_by_id = activity_tasks.respond_canceled_by_id
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
-        token = parse_activity_token(task_token)
-        return self._engine.watch(token.run_key, token.scheduled_event_id, token.attempt, on_cancel)
+        return self._engine.watch(parse_activity_token(task_token), on_cancel)
 
     async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
         return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")

@@ -6,7 +6,7 @@ A token of another attempt, another start or a closed run matches nothing any mo
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from tsuzuki.core.refusal import InvalidInput
 
@@ -14,17 +14,6 @@ _LAYOUT: Final = struct.Struct(">BqqIQ")
 _WORKFLOW: Final = 1
 _ACTIVITY: Final = 2
 _QUERY: Final = 3
-
-
-class WorkflowTaskToken(NamedTuple):
-    run_key: int
-    stamp: int
-
-
-class ActivityTaskToken(NamedTuple):
-    run_key: int
-    scheduled_event_id: int
-    attempt: int
 
 
 def workflow_token(run_key: int, stamp: int) -> bytes:
@@ -46,18 +35,20 @@ def parse_query_token(token: bytes) -> int:
     return number
 
 
-def parse_workflow_token(token: bytes) -> WorkflowTaskToken:
+def parse_workflow_token(token: bytes) -> tuple[int, int]:
+    """The run key and the stamp of the start."""
     kind, run_key, _, _, stamp = _parse(token)
     if kind != _WORKFLOW:
         raise InvalidInput("the task token is not of a workflow task.")
-    return WorkflowTaskToken(run_key, stamp)
+    return run_key, stamp
 
 
-def parse_activity_token(token: bytes) -> ActivityTaskToken:
+def parse_activity_token(token: bytes) -> tuple[int, int, int]:
+    """The run key, the scheduled event id and the attempt."""
     kind, run_key, scheduled_event_id, attempt, _ = _parse(token)
     if kind != _ACTIVITY:
         raise InvalidInput("the task token is not of an activity task.")
-    return ActivityTaskToken(run_key, scheduled_event_id, attempt)
+    return run_key, scheduled_event_id, attempt
 
 
 def _parse(token: bytes) -> tuple[int, int, int, int, int]:

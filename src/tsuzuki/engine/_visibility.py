@@ -68,6 +68,8 @@ class Visibility:
         if started.HasField("workflow_run_timeout"):
             config.workflow_run_timeout.CopyFrom(started.workflow_run_timeout)
         set_duration(config.default_workflow_task_timeout, run.workflow_task_timeout_ns)
+        if run.user_metadata is not None:
+            config.user_metadata.CopyFrom(run.user_metadata)
         _fill_info(response.workflow_execution_info, run)
         extended = response.workflow_extended_info
         extended.cancel_requested = run.cancel_requested
@@ -133,6 +135,9 @@ def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
     info.first_run_id = run.started.first_execution_run_id
     info.memo.CopyFrom(run.memo)
     info.search_attributes.CopyFrom(run.search_attributes)
+    root = run.started.root_workflow_execution
+    info.root_execution.workflow_id = root.workflow_id or run.workflow_id
+    info.root_execution.run_id = root.run_id or run.run_id
     if run.parent_workflow_id:
         info.parent_execution.workflow_id = run.parent_workflow_id
         info.parent_execution.run_id = run.parent_run_id

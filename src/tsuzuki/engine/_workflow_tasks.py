@@ -26,7 +26,7 @@ from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
-from ._matching import Poll, QueueKey
+from ._matching import Poll
 from ._queries import Queries
 from ._refusals import service_error
 from ._tokens import parse_workflow_token, workflow_token
@@ -47,12 +47,13 @@ class WorkflowTasks:
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
+        queue_name = request.task_queue.name
         try:
-            check_id("the task queue", request.task_queue.name, engine.limits)
+            check_id("the task queue", queue_name, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = QueueKey(request.namespace, request.task_queue.name, False)
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        key = (engine.namespace, queue_name, False)
+        future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local)
         engine.matching.attach(key, poll, engine.clock.now_ns())
         try:
@@ -60,19 +61,21 @@ class WorkflowTasks:
         except asyncio.CancelledError:
             engine.matching.detach(key, poll)
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._take_back(future.result())
+                task = future.result()
+                assert isinstance(task, PollWorkflowTaskQueueResponse)
+                if task.task_token:
+                    self._take_back(task)
             raise
         assert isinstance(task, PollWorkflowTaskQueueResponse)
         return task
 
-    def _take_back(self, task: object) -> None:
+    def _take_back(self, task: PollWorkflowTaskQueueResponse) -> None:
         """The worker went away in the moment in which it got the task: let another one have it at once."""
-        assert isinstance(task, PollWorkflowTaskQueueResponse)
         engine = self._engine
-        token = parse_workflow_token(task.task_token)
-        engine.journal.ahead.discard(token.stamp)
-        run = engine.run(token.run_key)
-        if run is not None and run.workflow_task.stamp == token.stamp and run.workflow_task.state == _STARTED:
+        run_key, stamp = parse_workflow_token(task.task_token)
+        engine.journal.ahead.discard(stamp)
+        run = engine.run(run_key)
+        if run is not None and run.workflow_task.stamp == stamp and run.workflow_task.state == _STARTED:
             with engine.changing(run):
                 workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
 
@@ -111,14 +114,14 @@ class WorkflowTasks:
 
     def _response(self, run: Execution, sticky: bool) -> PollWorkflowTaskQueueResponse:
         task = run.workflow_task
-        response = PollWorkflowTaskQueueResponse(
-            task_token=workflow_token(run.key, task.stamp),
-            previous_started_event_id=run.previous_started_event_id,
-            started_event_id=task.started_event_id,
-            attempt=task.attempt,
-        )
-        response.workflow_execution.workflow_id = run.workflow_id
-        response.workflow_execution.run_id = run.run_id
+        response = PollWorkflowTaskQueueResponse()
+        response.task_token = workflow_token(run.key, task.stamp)
+        response.previous_started_event_id = run.previous_started_event_id
+        response.started_event_id = task.started_event_id
+        response.attempt = task.attempt
+        execution = response.workflow_execution
+        execution.workflow_id = run.workflow_id
+        execution.run_id = run.run_id
         response.workflow_type.name = run.workflow_type
         queue = response.workflow_execution_task_queue
         queue.name = run.task_queue
@@ -135,9 +138,9 @@ class WorkflowTasks:
         return response
 
     def _started_run(self, token_bytes: bytes) -> Execution:
-        token = parse_workflow_token(token_bytes)
-        run = self._engine.run(token.run_key)
-        if run is None or run.workflow_task.state != _STARTED or run.workflow_task.stamp != token.stamp:
+        run_key, stamp = parse_workflow_token(token_bytes)
+        run = self._engine.run(run_key)
+        if run is None or run.workflow_task.state != _STARTED or run.workflow_task.stamp != stamp:
             where = "" if run is None else f" (workflow '{run.workflow_id}', run {run.run_id})"
             raise NotFound(
                 f"the workflow task is over{where}: it timed out, was answered before, or its run closed. "

@@ -163,13 +163,14 @@ def _run_findings(connection: sqlite3.Connection, run: StoredRun, incarnation: i
         )
     ]
     folded = Folded()
-    for batch, events in zip(batches, map(_events, batches), strict=True):
+    for batch, events in ((batch, _events(batch.events)) for batch in batches):
         if events is None:
             yield Finding(batch.first_event_id, 5, "the batch is not a serialized History")
             return  # nothing after it can be judged
         yield from _batch_findings(batch, events, folded.last_event_id)
         for event in events:
             folded.apply(event)
+    folded.end_what_waits(_events(run.update.buffered or b"") or ())
     yield from folded.findings
     yield from _chain_findings(batches)
     yield from run_row_findings(run, folded, batches)
@@ -182,9 +183,9 @@ def _run_findings(connection: sqlite3.Connection, run: StoredRun, incarnation: i
             yield Finding(folded.last_event_id, 36, f"it goes on as run {folded.successor}, which does not exist")
 
 
-def _events(batch: HistoryBatch) -> list[HistoryEvent] | None:
+def _events(history: bytes) -> list[HistoryEvent] | None:
     try:
-        return list(History.FromString(batch.events).events)
+        return list(History.FromString(history).events)
     except DecodeError:
         return None
 

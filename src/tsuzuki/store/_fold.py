@@ -6,7 +6,7 @@ only what it needs to say which items are open, and notes what no history may co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -97,6 +97,14 @@ class Folded:
         elif kind in _FOLDS:
             _FOLDS[kind](self, event)
         self.last_event_id = event.event_id
+
+    def end_what_waits(self, waiting: Iterable[HistoryEvent]) -> None:
+        """Take away what is over though its end has no place in history yet: it waits for a workflow task."""
+        for event in waiting:
+            if event.event_type in _OUTCOMES:
+                _activity_ended(self, event)
+            elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
+                _timer_fired(self, event)
 
     def note(self, event: HistoryEvent, invariant: int, what: str) -> None:
         self.findings.append(Finding(event.event_id, invariant, what))

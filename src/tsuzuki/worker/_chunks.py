@@ -11,7 +11,7 @@ version of the rule, which the first completed workflow task of the run records 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -41,33 +41,24 @@ _OF_WORKFLOW_TASKS: Final = frozenset(
 )
 
 
-class Chunk(NamedTuple):
-    """One piece.
-
-    Attributes:
-        end: Index after its last event.
-        runs_code: True when it ends with the start of a workflow task; False for what is left behind the
-            last one.
-    """
-
-    end: int
-    runs_code: bool
-
-
-def next_chunk(types: Sequence[int], start: int, *, version_2: bool) -> Chunk:
+def next_chunk(types: Sequence[int], start: int, *, version_2: bool) -> tuple[int, bool]:
     """Find the piece that starts at an index.
 
     Args:
         types: Types of the events, up to the end of history.
         start: Index of the first event that is not processed yet.
         version_2: Which rule for heartbeats counts.
+
+    Returns:
+        The index after its last event, and whether code runs then: it ends with the start of a workflow task, and
+        is not what is left behind the last one.
     """
     count = len(types)
     for index in range(start, count):
         if types[index] != STARTED:
             continue
         if index + 1 == count:
-            return Chunk(count, runs_code=True)
+            return count, True
         following = types[index + 1]
         if following in _NO_DECISION:
             continue
@@ -78,8 +69,8 @@ def next_chunk(types: Sequence[int], start: int, *, version_2: bool) -> Chunk:
             and (not version_2 or _OF_WORKFLOW_TASKS.issuperset(types[start:index]))
         ):
             continue
-        return Chunk(index + 1, runs_code=True)
-    return Chunk(count, runs_code=False)
+        return index + 1, True
+    return count, False
 
 
 def uses_version_2(events: Sequence[HistoryEvent]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tsuzuki.workflow import (
     HandlerDefinition,
@@ -11,6 +12,8 @@ from tsuzuki.workflow import (
     UnfinishedSignalHandlersWarning,
     UnfinishedUpdateHandlersWarning,
 )
+
+_logger: Final = logging.getLogger("tsuzuki.worker")
 
 
 class Handling(NamedTuple):
@@ -34,11 +37,13 @@ def warn_of_unfinished(running: list[Handling], workflow_type: str, workflow_id:
             if each.kind == kind and each.handler.unfinished_policy is HandlerUnfinishedPolicy.WARN_AND_ABANDON
         ]
         if named:
-            warnings.warn(
+            message = (
                 f"workflow {workflow_type!r} ({workflow_id}) ended while handlers of {kind}s were running: "
                 f"{', '.join(named)}. {consequence}To let them finish, end the workflow with `await "
                 "workflow.wait_condition(workflow.all_handlers_finished)`; to say that this is meant, mark the "
-                f"handler with @workflow.{kind}(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)",
-                category,
-                stacklevel=2,
+                f"handler with @workflow.{kind}(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)"
             )
+            try:
+                warnings.warn(message, category, stacklevel=2)
+            except category:  # where warnings are errors: no reason to fail the workflow task
+                _logger.warning("%s", message)

@@ -28,6 +28,7 @@ _SWEEP_AT_MIN: Final = 16
 
 _logger: Final = logging.getLogger("tsuzuki.worker")
 _swap_current_task: Final = getattr(asyncio.tasks, "_swap_current_task", None)
+_SWAPS_TASK: Final = sys.version_info >= (3, 14)
 
 
 class LoopOwner(Protocol):
@@ -207,7 +208,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Make this the running loop of the thread; returns what `leave` needs to undo it."""
         host = asyncio._get_running_loop()
         task = None
-        if sys.version_info >= (3, 14) and host is not None and _swap_current_task is not None:
+        if _SWAPS_TASK and host is not None and _swap_current_task is not None:
             task = _swap_current_task(host, None)
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(self._asyncgen_first_iterated, self._asyncgen_finalized)
@@ -246,7 +247,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def has_waiting(self) -> bool:
         """Tell whether any task is not done."""
-        return any(not task.done() for task in self._tasks)
+        for task in self._tasks:  # noqa: SIM110  (a generator would cost four times the look at one task)
+            if not task.done():
+                return True
+        return False
 
     def waiting_tasks(self) -> list[WorkflowTask[Any]]:
         """The tasks that are not done, oldest first."""

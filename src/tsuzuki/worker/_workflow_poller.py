@@ -87,7 +87,6 @@ class WorkflowTaskHandler:
             response = self._failed(task, error)
         try:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
-                _log_failure(task, response)
                 await self._service.respond_workflow_task_failed(response)
                 return None
             if isinstance(response, RespondQueryTaskCompletedRequest):
@@ -124,22 +123,6 @@ class WorkflowTaskHandler:
         )
         self._converter.failure_converter.to_failure(error, self._converter.payload_converter, request.failure)
         return request
-
-
-def _log_failure(task: PollWorkflowTaskQueueResponse, response: RespondWorkflowTaskFailedRequest) -> None:
-    # A task that fails is tried again until the code is mended: attempts 1, 2, 4, 8, ... are warnings.
-    loud = task.attempt & (task.attempt - 1) == 0
-    failure = response.failure
-    _logger.log(
-        logging.WARNING if loud else logging.DEBUG,
-        "%s failed and is tried again (attempt %d, %s): %s: %s\n%s",
-        _name(task),
-        task.attempt,
-        WorkflowTaskFailedCause.Name(response.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_"),
-        failure.application_failure_info.type or "failure",
-        failure.message,
-        failure.stack_trace,
-    )
 
 
 def _name(task: PollWorkflowTaskQueueResponse) -> str:

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.command.v1 import Command
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 from temporalio.api.protocol.v1 import Message
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
@@ -266,19 +266,16 @@ class WorkflowRun:
         self.history_length -= 2
         self.between_tasks = True
 
-    def take_messages(self) -> list[Message]:
-        """Return what to send beside the commands."""
-        messages, self.messages = self.messages, []
-        return messages
-
-    def take_commands(self) -> list[Command]:
-        """Return what to send; the commands stay pending until history records them."""
-        messages = []
+    def put_commands(self, completed: RespondWorkflowTaskCompletedRequest) -> None:
+        """Put what to send into a completion; the commands stay pending until history records them."""
+        messages = completed.commands
         for command in self.commands:
             assert command.message is not None
-            messages.append(command.message)
+            messages.add().CopyFrom(command.message)
             command.message = None
-        return messages
+        if self.messages:
+            completed.messages.extend(self.messages)
+            self.messages.clear()
 
     def evict(self) -> None:
         """Throw the run away; its code gets no further, wherever it waits."""
@@ -294,8 +291,10 @@ class WorkflowRun:
                 self.loop.leave(entered)
         self.loop.abandon()
         self._primary = None
-        for machine in (*self.by_event.values(), *(command.machine for command in self.commands)):
+        for machine in self.by_event.values():
             machine.forget()
+        for command in self.commands:
+            command.machine.forget()
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
@@ -417,6 +416,8 @@ class WorkflowRun:
 
     def _put_closing_command_last(self) -> None:
         """Of several closing commands the first counts; the rest of the workflow task goes before it."""
+        if len(self.commands) == 1:
+            return
         commands = list(self.commands)
         closing = next(index for index, command in enumerate(commands) if command.terminal)
         if closing + 1 == len(commands):

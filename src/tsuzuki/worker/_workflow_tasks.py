@@ -37,6 +37,7 @@ from ._workflow_run import RunSettings, WorkflowRun
 
 SDK_NAME: Final = "tsuzuki"
 SDK_VERSION: Final = "0.1.0"
+_SDK: Final = (SDK_NAME, SDK_VERSION)
 
 CORE_FLAGS: Final = (4, 3, 2, 1)
 """Behaviours of the official SDKs' core that this worker shares, noted in history so that they replay it
@@ -103,15 +104,22 @@ class WorkflowTaskProcessor:
             failure_exception_types=tuple(failure_exception_types),
         )
         self._cache = RunCache(max_cached_workflows)
+        # What all completions have in common, and what the first one of a new run adds: copied for each.
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
         )
         self._completed.capabilities.discard_speculative_workflow_task_with_events = True  # see `rewind`
+        self._completed.sdk_metadata.SetInParent()
         if sticky_queue is not None and max_cached_workflows > 0:
             sticky = self._completed.sticky_attributes
             sticky.worker_task_queue.name = sticky_queue
             sticky.worker_task_queue.normal_name = task_queue
             sticky.schedule_to_start_timeout.FromTimedelta(sticky_schedule_to_start_timeout)
+        self._first_completed = RespondWorkflowTaskCompletedRequest()
+        self._first_completed.CopyFrom(self._completed)
+        self._first_completed.sdk_metadata.core_used_flags.extend(CORE_FLAGS)
+        self._first_completed.sdk_metadata.sdk_name = SDK_NAME
+        self._first_completed.sdk_metadata.sdk_version = SDK_VERSION
 
     @property
     def cached(self) -> int:
@@ -310,23 +318,21 @@ class WorkflowTaskProcessor:
 
     def _complete(self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun) -> RespondWorkflowTaskCompletedRequest:
         completed = RespondWorkflowTaskCompletedRequest()
-        completed.CopyFrom(self._completed)
-        completed.task_token = task.task_token
-        if run.commands:
-            completed.commands.extend(run.take_commands())
-        if run.messages:
-            completed.messages.extend(run.take_messages())
-        metadata = completed.sdk_metadata
-        metadata.SetInParent()
         if not run.completions_recorded:
-            metadata.core_used_flags.extend(CORE_FLAGS)
-        elif missing := [flag for flag in CORE_FLAGS if flag not in run.core_flags and flag != _CHUNKING]:
-            metadata.core_used_flags.extend(missing)
+            completed.CopyFrom(self._first_completed)
+        else:
+            completed.CopyFrom(self._completed)
+            if not run.core_flags.issuperset(CORE_FLAGS):
+                missing = [flag for flag in CORE_FLAGS if flag not in run.core_flags and flag != _CHUNKING]
+                completed.sdk_metadata.core_used_flags.extend(missing)
+            if run.recorded_sdk != _SDK:
+                completed.sdk_metadata.sdk_name, completed.sdk_metadata.sdk_version = _SDK
+        completed.task_token = task.task_token
+        if run.commands or run.messages:
+            run.put_commands(completed)
         if run.new_lang_flags:
-            metadata.lang_used_flags.extend(run.new_lang_flags)
+            completed.sdk_metadata.lang_used_flags.extend(run.new_lang_flags)
             run.new_lang_flags.clear()
-        if run.recorded_sdk != (SDK_NAME, SDK_VERSION):
-            metadata.sdk_name, metadata.sdk_version = SDK_NAME, SDK_VERSION
         return completed
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:
@@ -334,7 +340,9 @@ class WorkflowTaskProcessor:
         loud = task.attempt & (task.attempt - 1) == 0  # attempts 1, 2, 4, 8, ... of a task that stays stuck
         _logger.log(
             logging.ERROR if loud else logging.DEBUG,
-            "workflow task failed, and is tried again until the code is mended: workflow %r (%s), run %s: %s: %s",
+            "workflow task failed (attempt %d), and is tried again until the code is mended: "
+            "workflow %r (%s), run %s: %s: %s",
+            task.attempt,
             execution.workflow_id,
             task.workflow_type.name,
             execution.run_id,

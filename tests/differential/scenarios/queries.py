@@ -105,7 +105,7 @@ async def scenario_query_of_a_terminated_run(d: Driver) -> None:
 
 async def scenario_query_fails(d: Driver) -> None:
     handle = await d.start(Counter.run)
-    await d.attempt("broken", handle.query(Counter.broken))
+    await d.attempt("raises", handle.query(Counter.broken))
     await d.attempt("unknown", handle.query("no such query"))
     await d.attempt("acts", handle.query(Counter.acts))
     await d.attempt("too many arguments", handle.query("current", args=[1, 2]))

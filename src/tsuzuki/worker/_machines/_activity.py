@@ -33,7 +33,7 @@ from tsuzuki.workflow import ActivityCancellationType
 from .._commands import PendingCommand
 from .._source import find_source
 from ._activity_handle import RunningActivity
-from ._activity_options import schedule_command
+from ._activity_options import schedule_template
 from ._moves import CANCEL, next_state
 
 if TYPE_CHECKING:
@@ -244,8 +244,7 @@ def start_activity(
 ) -> RunningActivity:
     """Produce ScheduleActivityTask and return its handle."""
     name, result_hint = name_and_result_type(activity)
-    message: Command | None = schedule_command(name, run.task_queue, options)
-    assert message is not None
+    template = schedule_template(name, run.task_queue, options)
     run.activity_count = count = run.activity_count + 1
     machine = ActivityMachine(
         options.get("activity_id") or str(count),
@@ -254,14 +253,15 @@ def start_activity(
         options.get("cancellation_type", ActivityCancellationType.TRY_CANCEL),
     )
     source = find_source()
-    if run.replaying:
-        message = None
-    else:
+    message: Command | None = None
+    if not run.replaying:
+        message = Command()
+        message.CopyFrom(template)
         attributes = message.schedule_activity_task_command_attributes
         attributes.activity_id = machine.activity_id
         if args:
             try:
-                attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
+                run.payload_converter.write_payloads(args, attributes.input)
             except PayloadEncodeError as error:
                 raise _argument_error(activity, name, error, source) from error
         summary = options.get("summary")

@@ -39,8 +39,8 @@ _TYPES: Final[Mapping[str, type]] = {
 }
 
 
-def schedule_command(name: str, task_queue: str, options: Mapping[str, Any]) -> Command:
-    """Return a new ScheduleActivityTask command, without id, summary and arguments.
+def schedule_template(name: str, task_queue: str, options: Mapping[str, Any]) -> Command:
+    """Return a ScheduleActivityTask command without id, summary and arguments: to be copied, never to be changed.
 
     Args:
         name: Activity type.
@@ -51,6 +51,10 @@ def schedule_command(name: str, task_queue: str, options: Mapping[str, Any]) -> 
         TypeError: An option is unknown or of the wrong type.
         ValueError: An option is out of its bounds, or no timeout bounds the activity.
     """
+    try:
+        return _templates[(name, task_queue, *options.items())]  # none that needs a closer look: the same call again
+    except (KeyError, TypeError):
+        pass
     key = (name, task_queue, *[_key_part(item) for item in options.items() if item[0] not in _BESIDES])
     template = _templates.get(key)
     if template is None:
@@ -59,9 +63,7 @@ def schedule_command(name: str, task_queue: str, options: Mapping[str, Any]) -> 
         template = _templates[key] = _build(name, task_queue, options)
     for option in _BESIDES & options.keys():
         _check_type(option, options[option])
-    command = Command()
-    command.CopyFrom(template)
-    return command
+    return template
 
 
 def _key_part(item: tuple[str, Any]) -> tuple[Any, ...]:

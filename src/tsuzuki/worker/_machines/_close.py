@@ -24,6 +24,8 @@ FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
 CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
 CONTINUED_AS_NEW: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 
+_COMPLETE: Final = CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION
+
 _COMMAND_NAMES: Final[dict[int, str]] = {
     COMPLETED: "CompleteWorkflowExecution",
     FAILED: "FailWorkflowExecution",
@@ -54,7 +56,7 @@ _MACHINE: Final = CloseMachine()
 
 
 def _close(run: WorkflowRun, event_type: int, message: Command | None) -> None:
-    run.commands.append(PendingCommand(event_type, _MACHINE, message, run.source, terminal=True))
+    run.commands.append(PendingCommand(event_type, _MACHINE, message, None, terminal=True))
     run.finished = True
 
 
@@ -66,10 +68,11 @@ def complete(run: WorkflowRun, result: Any) -> None:
     """
     message = None
     if not run.replaying:
-        message = Command(command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION)
+        message = Command()
+        message.command_type = _COMPLETE
         attributes = message.complete_workflow_execution_command_attributes
         try:
-            attributes.result.payloads.extend(run.payload_converter.to_payloads((result,)))
+            run.payload_converter.write_payloads((result,), attributes.result)
         except PayloadEncodeError as error:
             raise PayloadEncodeError(
                 f"{run.source}: the result of workflow {run.workflow_type!r}: {error}",
