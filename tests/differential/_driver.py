@@ -12,6 +12,7 @@ import temporalio.exceptions
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
+import tsuzuki.client
 import tsuzuki.exceptions
 from differential._notation import Notation
 
@@ -140,8 +141,12 @@ def chain(error: BaseException | None) -> str:
     return " <- ".join(parts)
 
 
-_OWN_CAUSE = (temporalio.exceptions.WorkflowAlreadyStartedError, tsuzuki.exceptions.WorkflowAlreadyStartedError)
-"""Their cause is the refusal, which is theirs to show or not."""
+_OWN_CAUSE = (
+    temporalio.exceptions.WorkflowAlreadyStartedError,
+    tsuzuki.exceptions.WorkflowAlreadyStartedError,
+    tsuzuki.client.WorkflowQueryFailedError,
+)
+"""Their cause is the refusal, which is theirs to show or not; of a failed query, what its handler raised."""
 
 _FAILURE = (temporalio.exceptions.FailureError, tsuzuki.exceptions.FailureError)
 _FACTS = ("type", "non_retryable", "retry_state", "details", "last_heartbeat_details")

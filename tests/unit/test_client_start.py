@@ -9,7 +9,12 @@ import pytest
 import temporalio.client
 import temporalio.common
 from answering_service import AnsweringService
-from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, StartWorkflowExecutionResponse
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionRequest,
+    SignalWithStartWorkflowExecutionResponse,
+    StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+)
 
 from tsuzuki import common, workflow
 from tsuzuki.client import Client
@@ -139,3 +144,29 @@ async def test_the_handle_of_a_start_is_pinned_to_the_chain_not_to_the_run() -> 
         "r2",
         "r1",
     )
+
+
+async def test_a_start_signal_goes_with_the_start() -> None:
+    service = AnsweringService(SignalWithStartWorkflowExecutionResponse(run_id="r"))
+    client = Client(service.service)
+
+    handle = await client.start_workflow(
+        "Research",
+        1,
+        id="w",
+        task_queue="q",
+        start_signal="go",
+        start_signal_args=["a", 2],
+        start_delay=timedelta(hours=1),
+    )
+
+    assert handle.result_run_id == "r"
+    [request] = service.requests
+    assert isinstance(request, SignalWithStartWorkflowExecutionRequest)
+    assert (request.workflow_id, request.task_queue.name, request.workflow_type.name) == ("w", "q", "Research")
+    assert (request.signal_name, request.workflow_start_delay.seconds) == ("go", 3600)
+    payloads = client.data_converter.payload_converter
+    assert payloads.from_payloads(request.signal_input.payloads) == ["a", 2]
+    assert payloads.from_payloads(request.input.payloads) == [1]
+    assert request.request_id
+    assert request.identity

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.protocol.v1 import Message
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.update.v1 import Acceptance, Rejection, Request, Response
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
 )
@@ -57,6 +62,14 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as stopped:
         return stopped.value
     raise AssertionError("it waited")
+
+
+def query_of(name: str, *args: Any) -> WorkflowQuery:
+    """Return a query as the service hands it out."""
+    query = WorkflowQuery(query_type=name)
+    if args:
+        query.query_args.payloads.extend(CONVERTER.to_payloads(args))
+    return query
 
 
 class WorkflowTaskFailedError(Exception):
@@ -107,6 +120,10 @@ class ScriptedRun:
         self._timers: dict[str, tuple[int, int]] = {}  # id -> started event, due time
         self._activities: dict[str, int] = {}  # id -> scheduled event
         self._schedules: dict[int, str] = {}
+        self._updates: dict[str, Request] = {}
+        self._messages: dict[str, Message] = {}
+        self.outcomes: dict[str, Any] = {}  # of updates: the result, or message and type of the failure
+        self.rejections: dict[str, tuple[str, str]] = {}  # of updates: message and type
         started = self.add("WORKFLOW_EXECUTION_STARTED")
         started.workflow_type.name = self.workflow_type
         started.original_execution_run_id = started.first_execution_run_id = RUN_ID
@@ -192,6 +209,15 @@ class ScriptedRun:
         if args:
             signaled.input.payloads.extend(CONVERTER.to_payloads(args))
 
+    def update(self, update_id: str, name: str, *args: Any) -> None:
+        """Somebody sends an update; the next workflow task brings it."""
+        request = Request()
+        request.meta.update_id = update_id
+        request.input.name = name
+        if args:
+            request.input.args.payloads.extend(CONVERTER.to_payloads(args))
+        self._updates[update_id] = request
+
     def advance(self, duration: timedelta) -> None:
         """Let time pass."""
         self.now_ns += int(duration.total_seconds() * 1e9)
@@ -215,13 +241,17 @@ class ScriptedRun:
 
     # ---- workflow tasks --------------------------------------------------------------------------------
 
-    def workflow_task(self) -> RespondWorkflowTaskCompletedRequest:
-        """Have the worker do a workflow task; record its commands.
+    def workflow_task(
+        self, queries: Mapping[str, WorkflowQuery] = MappingProxyType({})
+    ) -> RespondWorkflowTaskCompletedRequest:
+        """Have the worker do a workflow task, with the queries that ride with it; record its commands.
 
         Raises:
             WorkflowTaskFailedError: It failed the task.
         """
         task = self.start_workflow_task()
+        for number, query in queries.items():
+            task.queries[number].CopyFrom(query)
         response = self.process(task)
         if isinstance(response, RespondWorkflowTaskFailedRequest):
             self.fail_workflow_task(response)
@@ -237,6 +267,16 @@ class ScriptedRun:
         started.scheduled_event_id = len(self.events) - 1
         return self.poll_response()
 
+    def ask(self, name: str, *args: Any, whole_history: bool = True) -> RespondQueryTaskCompletedRequest:
+        """Give the worker a query as a task of its own: with the whole history, or as to a sticky worker with none."""
+        task = self.poll_response()
+        task.started_event_id = 0 if not whole_history else len(self.events)
+        task.history.CopyFrom(History(events=self.events if whole_history else []))
+        task.query.CopyFrom(query_of(name, *args))
+        response = drive(self.processor.process(task))
+        assert isinstance(response, RespondQueryTaskCompletedRequest)
+        return response
+
     def poll_response(self) -> PollWorkflowTaskQueueResponse:
         """Return the current workflow task as the worker polls it."""
         task = PollWorkflowTaskQueueResponse(
@@ -245,6 +285,11 @@ class ScriptedRun:
         task.workflow_execution.workflow_id = "workflow-id"
         task.workflow_execution.run_id = RUN_ID
         task.workflow_type.name = self.workflow_type
+        for update_id, request in self._updates.items():
+            message = task.messages.add(
+                id=f"{update_id}/request", protocol_instance_id=update_id, event_id=len(self.events) - 1
+            )
+            message.body.Pack(request)
         first = self._seen if self.cached else 0
         page = self.events[first:]
         if self.page_size and not first:
@@ -267,6 +312,7 @@ class ScriptedRun:
     ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest:
         """Give the worker a workflow task."""
         response = drive(self.processor.process(task))
+        assert not isinstance(response, RespondQueryTaskCompletedRequest)
         self.responses.append(response)
         return response
 
@@ -277,8 +323,28 @@ class ScriptedRun:
         completed.scheduled_event_id = len(self.events) - 2
         completed.started_event_id = len(self.events) - 1
         completed.sdk_metadata.CopyFrom(response.sdk_metadata)
+        self._messages = {message.id: message for message in response.messages}
+        self._note_rejections(response)
         for command in response.commands:
             self._RECORD[command.command_type](self, command)
+
+    def _note_rejections(self, response: RespondWorkflowTaskCompletedRequest) -> None:
+        for message in response.messages:
+            rejection = Rejection()
+            if message.body.Unpack(rejection):
+                failure = rejection.failure
+                self.rejections[message.protocol_instance_id] = (failure.message, failure.application_failure_info.type)
+                del self._updates[message.protocol_instance_id]
+
+    def forgotten_workflow_task(self) -> None:
+        """Have the worker do a workflow task that only rejects, and drop its events as the service does."""
+        task = self.start_workflow_task()
+        response = self.process(task)
+        assert isinstance(response, RespondWorkflowTaskCompletedRequest)
+        assert not response.commands
+        self._note_rejections(response)
+        del self.events[-2:]
+        self.processor.rewind(task)
 
     def fail_workflow_task(self, response: RespondWorkflowTaskFailedRequest) -> None:
         """Record a failed workflow task; the next one gets the whole history."""
@@ -402,7 +468,29 @@ class ScriptedRun:
         asked = command.modify_workflow_properties_command_attributes
         self.add("WORKFLOW_PROPERTIES_MODIFIED").upserted_memo.CopyFrom(asked.upserted_memo)
 
+    def _message(self, command: Command) -> None:
+        message = self._messages[command.protocol_message_command_attributes.message_id]
+        acceptance, response = Acceptance(), Response()
+        update_id = message.protocol_instance_id
+        if message.body.Unpack(acceptance):
+            accepted = self.add("WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
+            accepted.protocol_instance_id = update_id
+            accepted.accepted_request.CopyFrom(self._updates.pop(update_id))
+            accepted.accepted_request_message_id = acceptance.accepted_request_message_id
+            accepted.accepted_request_sequencing_event_id = acceptance.accepted_request_sequencing_event_id
+        elif message.body.Unpack(response):
+            completed = self.add("WORKFLOW_EXECUTION_UPDATE_COMPLETED")
+            completed.meta.CopyFrom(response.meta)
+            completed.outcome.CopyFrom(response.outcome)
+            failure = response.outcome.failure
+            self.outcomes[update_id] = (
+                (failure.message, failure.application_failure_info.type)
+                if response.outcome.HasField("failure")
+                else CONVERTER.from_payloads(response.outcome.success.payloads)[0]
+            )
+
     _RECORD: Final = {
+        CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE: _message,
         CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK: _schedule_activity,
         CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK: _request_cancel_activity,
         CommandType.COMMAND_TYPE_START_TIMER: _start_timer,
@@ -453,6 +541,10 @@ class ScriptedRun:
         if name.startswith("Timer"):
             attributes: Any = getattr(event, str(event.WhichOneof("attributes")))
             return f"{word} {attributes.timer_id}"
+        if name == "WorkflowExecutionUpdateAccepted":
+            return f"UpdateAccepted {event.workflow_execution_update_accepted_event_attributes.protocol_instance_id}"
+        if name == "WorkflowExecutionUpdateCompleted":
+            return f"UpdateCompleted {event.workflow_execution_update_completed_event_attributes.meta.update_id}"
         if name == "ActivityTaskScheduled":
             scheduled = event.activity_task_scheduled_event_attributes
             return f"ActivityScheduled {scheduled.activity_type.name} {scheduled.activity_id}"

@@ -170,9 +170,9 @@ def test_an_event_that_belongs_to_nothing() -> None:
 def test_an_unknown_event_is_skipped_only_when_it_says_so() -> None:
     run = ScriptedRun(before, cached=False)
     run.workflow_task()
-    run.add("WORKFLOW_EXECUTION_UPDATE_ADMITTED")
+    run.add("ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY")
     run.events[-1].worker_may_ignore = True
     run.workflow_task()
-    run.add("WORKFLOW_EXECUTION_UPDATE_ADMITTED")
-    with pytest.raises(WorkflowTaskFailedError, match="is WorkflowExecutionUpdateAdmitted"):
+    run.add("ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY")
+    with pytest.raises(WorkflowTaskFailedError, match="is ActivityPropertiesModifiedExternally"):
         run.workflow_task()

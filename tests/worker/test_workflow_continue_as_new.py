@@ -103,12 +103,25 @@ class FromAHandler:
     async def again(self) -> None:
         workflow.continue_as_new()
 
+    @workflow.update
+    async def once_more(self) -> None:
+        workflow.continue_as_new()
+
 
 def test_from_a_signal_handler(cached: bool) -> None:
     run = ScriptedRun(FromAHandler, cached=cached)
     run.workflow_task()
     run.signal("again")
     asked(run)
+
+
+@pytest.mark.filterwarnings("error")
+def test_from_an_update_handler(cached: bool) -> None:
+    run = ScriptedRun(FromAHandler, cached=cached)
+    run.workflow_task()
+    run.update("a", "once_more")
+    asked(run)
+    assert run.notation().endswith("UpdateAccepted a | ContinuedAsNew")
 
 
 @workflow.defn

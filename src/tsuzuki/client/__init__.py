@@ -15,6 +15,9 @@ from ._errors import (
     WorkflowContinuedAsNewError,
     WorkflowFailureError,
     WorkflowNotFoundError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
 )
 from ._execution import (
     PendingActivity,
@@ -28,6 +31,8 @@ from ._execution import (
 from ._handle import WorkflowHandle
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
 from ._start import StartWorkflowOptions
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
+from ._update_with_start import WithStartWorkflowOperation
 from ._visibility import WorkflowExecutionCount, WorkflowExecutionCountAggregationGroup
 
 __all__ = [
@@ -47,6 +52,7 @@ __all__ = [
     "ResourceExhaustedError",
     "ServiceUnavailableError",
     "StartWorkflowOptions",
+    "WithStartWorkflowOperation",
     "WorkflowContinuedAsNewError",
     "WorkflowExecution",
     "WorkflowExecutionCount",
@@ -58,4 +64,9 @@ __all__ = [
     "WorkflowHistory",
     "WorkflowHistoryEventFilterType",
     "WorkflowNotFoundError",
+    "WorkflowQueryFailedError",
+    "WorkflowQueryRejectedError",
+    "WorkflowUpdateFailedError",
+    "WorkflowUpdateHandle",
+    "WorkflowUpdateStage",
 ]

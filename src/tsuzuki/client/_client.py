@@ -15,17 +15,24 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionResponse,
+    StartWorkflowExecutionResponse,
+)
+
 from ..converter import DataConverter
 from ..service import TLSConfig, WorkflowService
-from ..workflow import name_and_result_type
+from ..workflow import UPDATE, name_and_result_type
 from ._async_activity import AsyncActivityHandle
 from ._calls import Calls
 from ._connect import open_embedded_service, open_remote_service
 from ._context import ClientContext
 from ._execution import WorkflowExecution
 from ._handle import WorkflowHandle
-from ._start import StartWorkflowOptions, send_start, start_request
+from ._start import StartWorkflowOptions, send_signal_with_start, send_start, start_request
 from ._target import EmbeddedTarget, parse_target
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
+from ._update_with_start import WithStartWorkflowOperation
 from ._validation import UNSET, arguments, check_delay, check_name
 from ._visibility import WorkflowExecutionCount, count_executions, list_executions
 
@@ -239,12 +246,18 @@ class Client:
             ServiceUnavailableError: No answer. The run may exist; starting again with the same
                 `request_id` is safe.
 
-        Source: `StartWorkflowExecution`.
+        Source: `StartWorkflowExecution`, or `SignalWithStartWorkflowExecution` with `start_signal`.
         """
         workflow_type, hint = name_and_result_type(workflow)
         context = self._context
         request = start_request(context, workflow_type, arguments(arg, args), options)
-        answer = await send_start(context, request)
+        answer: StartWorkflowExecutionResponse | SignalWithStartWorkflowExecutionResponse
+        start_signal = options.get("start_signal")
+        if start_signal is None:
+            answer = await send_start(context, request)
+        else:
+            signal_args = arguments(UNSET, options.get("start_signal_args") or ())
+            answer = await send_signal_with_start(context, request, start_signal, signal_args)
         return WorkflowHandle(
             context,
             request.workflow_id,
@@ -412,6 +425,79 @@ class Client:
         Source: `CountWorkflowExecutions`.
         """
         return await count_executions(self._context, query)
+
+    async def execute_update_with_start_workflow(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        start_workflow_operation: WithStartWorkflowOperation[Any, Any],
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> Any:
+        """Start a workflow unless it is open, update it, and wait for the update's result.
+
+        Args:
+            update: See `WorkflowHandle.start_update`.
+            arg: See `WorkflowHandle.start_update`.
+            start_workflow_operation: The start; its `workflow_handle()` gives the workflow's handle.
+            args: See `WorkflowHandle.start_update`.
+            id: See `WorkflowHandle.start_update`.
+            result_type: See `WorkflowHandle.start_update`.
+
+        Raises:
+            WorkflowUpdateFailedError: It was rejected, or failed; the workflow is started all the same.
+            WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
+        """
+        handle = await self.start_update_with_start_workflow(
+            update,
+            arg,
+            start_workflow_operation=start_workflow_operation,
+            wait_for_stage=WorkflowUpdateStage.COMPLETED,
+            args=args,
+            id=id,
+            result_type=result_type,
+        )
+        return await handle.result()
+
+    async def start_update_with_start_workflow(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        start_workflow_operation: WithStartWorkflowOperation[Any, Any],
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowUpdateHandle[Any]:
+        """Start a workflow unless it is open, and update it; return once the update is accepted (or done).
+
+        Args:
+            update: See `WorkflowHandle.start_update`.
+            arg: See `WorkflowHandle.start_update`.
+            start_workflow_operation: The start; its `workflow_handle()` gives the workflow's handle.
+            wait_for_stage: `ACCEPTED` or `COMPLETED`.
+            args: See `WorkflowHandle.start_update`.
+            id: See `WorkflowHandle.start_update`.
+            result_type: See `WorkflowHandle.start_update`.
+
+        Raises:
+            WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
+            ServiceUnavailableError: No answer. Both may have happened; the same ids make it safe to send again.
+
+        Source: `ExecuteMultiOperation`.
+        """
+        name, hint = UPDATE.name_and_result_type(update)
+        return await start_workflow_operation.send(
+            self._context,
+            name,
+            arguments(arg, args),
+            update_id=id,
+            stage=wait_for_stage,
+            result_type=hint if result_type is None else result_type,
+        )
 
     # ---- activities --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ finds before it sends anything are the same classes as those that the service an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
@@ -15,6 +15,9 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from ..activity import ActivityCancellationDetails
 from ..exceptions import TsuzukiError
 from ..service import ServiceError, StatusCode
+
+if TYPE_CHECKING:
+    from ._execution import WorkflowExecutionStatus
 
 
 class RPCError(TsuzukiError):
@@ -103,6 +106,48 @@ class WorkflowContinuedAsNewError(TsuzukiError):
     def __init__(self, new_execution_run_id: str) -> None:
         super().__init__(f"the workflow continued as new, in run {new_execution_run_id}")
         self.new_execution_run_id = new_execution_run_id
+
+
+class WorkflowQueryFailedError(TsuzukiError):
+    """The query was asked, and failed: the workflow has no such query, or its handler raised.
+
+    Attributes:
+        message: What happened; the exception of the handler is the `__cause__`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class WorkflowQueryRejectedError(TsuzukiError):
+    """The query was not asked, for the run's status met the condition that came with it.
+
+    Attributes:
+        status: The status of the run.
+    """
+
+    def __init__(self, status: WorkflowExecutionStatus | None) -> None:
+        super().__init__(f"query rejected, the workflow is {status.name if status is not None else 'not open'}")
+        self.status = status
+
+
+class WorkflowUpdateFailedError(TsuzukiError):
+    """The update was rejected by its validator, or its handler failed, or its run closed before it was done.
+
+    Attributes:
+        cause: Why.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"the update failed: {type(cause).__name__}: {cause}")
+        self.__cause__ = cause
+
+    @property
+    def cause(self) -> BaseException:
+        """Why the update failed."""
+        assert self.__cause__ is not None
+        return self.__cause__
 
 
 class AsyncActivityCancelledError(TsuzukiError):

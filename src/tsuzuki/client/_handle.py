@@ -7,8 +7,8 @@ chain that was started, so that it never hits an unrelated workflow under the sa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar, cast, overload
 from uuid import uuid4
 
 from temporalio.api.common.v1 import Payloads
@@ -23,15 +23,21 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
 )
 
+from ..common import QueryRejectCondition
 from ..exceptions import FailureError
+from ..workflow import QUERY, SIGNAL, UPDATE, UpdateMethod
 from ._context import ClientContext
 from ._execution import WorkflowExecutionDescription
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
+from ._query import query_workflow
 from ._result import wait_for_result
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, send_update, update_request
 from ._validation import UNSET, arguments, check_name
 
 SelfType = TypeVar("SelfType")
 ReturnType = TypeVar("ReturnType")
+ParamType = TypeVar("ParamType")
+Answer = TypeVar("Answer")
 
 
 class WorkflowHandle(Generic[SelfType, ReturnType]):
@@ -243,12 +249,17 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         )
 
     async def signal(
-        self, signal: str, arg: Any = UNSET, *, args: Sequence[Any] = (), request_id: str | None = None
+        self,
+        signal: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        request_id: str | None = None,
     ) -> None:
         """Append a signal to the open run's history; its handler may run later.
 
         Args:
-            signal: Name of the signal, at most 1000 characters.
+            signal: The `@workflow.signal` method, or the name of the signal, at most 1000 characters.
             arg: The handler's argument, if it takes one.
             args: The handler's arguments, if it takes several; together at most 2 MiB once encoded.
             request_id: The same id is recorded once in a run; the default is a new random one.
@@ -260,18 +271,240 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `SignalWorkflowExecution`.
         """
-        check_name("the signal name", signal)
+        name, _ = SIGNAL.name_and_result_type(signal)
+        check_name("the signal name", name)
         await self._context.calls.send(
             self._context.service.signal_workflow_execution,
             SignalWorkflowExecutionRequest(
                 namespace=self._context.namespace,
                 workflow_execution=self._execution(),
-                signal_name=signal,
+                signal_name=name,
                 input=self._payloads(arguments(arg, args)),
                 identity=self._context.identity,
                 request_id=request_id or str(uuid4()),
             ),
         )
+
+    @overload
+    async def query(
+        self, query: Callable[[SelfType], Answer], *, reject_condition: QueryRejectCondition | None = None
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: Callable[[SelfType, ParamType], Answer],
+        arg: ParamType,
+        *,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: Callable[..., Answer],
+        *,
+        args: Sequence[Any],
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Answer: ...
+    @overload
+    async def query(
+        self,
+        query: str,
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Any: ...
+    async def query(
+        self,
+        query: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        result_type: Any = None,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Any:
+        """Ask the workflow's code, open or closed. Nothing is recorded; the answer sees all that was acknowledged.
+
+        Args:
+            query: The `@workflow.query` method, or the name of the query, at most 1000 characters.
+            arg: The handler's argument, if it takes one.
+            args: The handler's arguments, if it takes several.
+            result_type: Expected type of the answer; the default is the method's type hint, and plain values for a
+                name.
+            reject_condition: Which closed runs not to ask; the default is to ask all.
+
+        Raises:
+            WorkflowQueryFailedError: The workflow has no such query (the message names those it has), or the
+                handler raised (its exception is the cause).
+            WorkflowQueryRejectedError: The run's status meets the condition.
+            WorkflowNotFoundError: No such run, or past its retention.
+            PayloadDecodeError: The answer does not fit the expected type.
+            ServiceUnavailableError: No worker answered in time, or the engine did not. Asking again is safe.
+
+        Source: `QueryWorkflow`.
+        """
+        name, hint = QUERY.name_and_result_type(query)
+        check_name("the query name", name)
+        return await query_workflow(
+            self._context,
+            self._execution(),
+            name,
+            arguments(arg, args),
+            reject_condition=reject_condition,
+            result_type=hint if result_type is None else result_type,
+        )
+
+    @overload
+    async def execute_update(
+        self,
+        update: UpdateMethod[Awaitable[Answer]],
+        arg: Any = ...,
+        *,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> Answer: ...
+    @overload
+    async def execute_update(
+        self, update: UpdateMethod[Answer], arg: Any = ..., *, args: Sequence[Any] = ..., id: str | None = None
+    ) -> Answer: ...
+    @overload
+    async def execute_update(
+        self, update: str, arg: Any = ..., *, args: Sequence[Any] = ..., id: str | None = None, result_type: Any = None
+    ) -> Any: ...
+    async def execute_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> Any:
+        """Send an update and wait for its result; `start_update` and `WorkflowUpdateHandle.result` in one.
+
+        Args:
+            update: See `start_update`.
+            arg: See `start_update`.
+            args: See `start_update`.
+            id: See `start_update`.
+            result_type: See `start_update`.
+
+        Raises:
+            WorkflowUpdateFailedError: It was rejected, or failed; `cause` says why.
+            WorkflowNotFoundError: No open run matches.
+        """
+        handle = await self._start_update(update, arg, args, id, WorkflowUpdateStage.COMPLETED, result_type)
+        return await handle.result()
+
+    @overload
+    async def start_update(
+        self,
+        update: UpdateMethod[Awaitable[Answer]],
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> WorkflowUpdateHandle[Answer]: ...
+    @overload
+    async def start_update(
+        self,
+        update: UpdateMethod[Answer],
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+    ) -> WorkflowUpdateHandle[Answer]: ...
+    @overload
+    async def start_update(
+        self,
+        update: str,
+        arg: Any = ...,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = ...,
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowUpdateHandle[Any]: ...
+    async def start_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any = UNSET,
+        *,
+        wait_for_stage: WorkflowUpdateStage,
+        args: Sequence[Any] = (),
+        id: str | None = None,
+        result_type: Any = None,
+    ) -> WorkflowUpdateHandle[Any]:
+        """Send an update and return once it is accepted (or done).
+
+        Args:
+            update: The `@workflow.update` method, or the name of the update, at most 1000 characters.
+            arg: The handler's argument, if it takes one.
+            wait_for_stage: `ACCEPTED` or `COMPLETED`; a worker must be running for either.
+            args: The handler's arguments, if it takes several; together at most 2 MiB once encoded.
+            id: Update id: the same id counts once in a run, and gives the same outcome. The default is a new one.
+            result_type: Expected type of the result; the default is the method's type hint, and plain values for a
+                name.
+
+        Raises:
+            WorkflowNotFoundError: No open run matches; closed runs take no updates.
+            ResourceExhaustedError: 10 updates of the run are in flight.
+            ServiceUnavailableError: No answer. The update may be accepted; sending it again with the same id is safe.
+
+        Source: `UpdateWorkflowExecution`.
+        """
+        return await self._start_update(update, arg, args, id, wait_for_stage, result_type)
+
+    async def _start_update(
+        self,
+        update: str | Callable[..., Any],
+        arg: Any,
+        args: Sequence[Any],
+        id: str | None,
+        stage: WorkflowUpdateStage,
+        result_type: Any,
+    ) -> WorkflowUpdateHandle[Any]:
+        name, hint = UPDATE.name_and_result_type(update)
+        request = update_request(
+            self._context,
+            self._execution(),
+            name,
+            arguments(arg, args),
+            update_id=id,
+            stage=stage,
+            first_execution_run_id=self.first_execution_run_id or "",
+        )
+        return await send_update(self._context, request, hint if result_type is None else result_type)
+
+    def get_update_handle(
+        self, id: str, *, workflow_run_id: str | None = None, result_type: Any = None
+    ) -> WorkflowUpdateHandle[Any]:
+        """Make a handle for an update by its id. No call is made; the update need not exist.
+
+        Args:
+            id: Update id.
+            workflow_run_id: The run that has it; the default is the run of this handle.
+            result_type: Expected type of the result; the default is plain values.
+        """
+        check_name("the update id", id)
+        run_id = workflow_run_id or self.run_id
+        return WorkflowUpdateHandle(self._context, id, self.id, workflow_run_id=run_id, result_type=result_type)
+
+    def get_update_handle_for(
+        self, update: Callable[..., Any], id: str, *, workflow_run_id: str | None = None
+    ) -> WorkflowUpdateHandle[Any]:
+        """Make a handle for an update whose result type its handler says.
+
+        Args:
+            update: The `@workflow.update` method.
+            id: Update id.
+            workflow_run_id: The run that has it; the default is the run of this handle.
+        """
+        _, hint = UPDATE.name_and_result_type(update)
+        return self.get_update_handle(id, workflow_run_id=workflow_run_id, result_type=hint)
 
     def _execution(self) -> ExecutionIds:
         return ExecutionIds(workflow_id=self.id, run_id=self.run_id or "")

@@ -7,14 +7,20 @@ cost anything. A name that is neither is refused with the nearest match.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from os import urandom
 from typing import Any, Final, Required, TypedDict
 
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
-from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, StartWorkflowExecutionResponse
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionRequest,
+    SignalWithStartWorkflowExecutionResponse,
+    StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
+)
 
 from ..common import (
     Priority,
@@ -54,6 +60,9 @@ class StartWorkflowOptions(TypedDict, total=False):
         static_summary: One line for people.
         static_details: Several lines for people.
         priority: Which waiting tasks go first.
+        start_signal: Name of a signal that reaches the open run of this id, or a run started with it in its
+            history; never the run without the signal.
+        start_signal_args: Arguments of that signal.
     """
 
     id: Required[str]
@@ -72,6 +81,8 @@ class StartWorkflowOptions(TypedDict, total=False):
     static_summary: str | None
     static_details: str | None
     priority: Priority
+    start_signal: str | None
+    start_signal_args: Sequence[Any]
 
 
 def start_request(
@@ -110,6 +121,28 @@ def start_request(
     return request
 
 
+async def send_signal_with_start(
+    context: ClientContext, request: StartWorkflowExecutionRequest, signal: str, args: Sequence[Any]
+) -> SignalWithStartWorkflowExecutionResponse:
+    """Send a start with a signal, again if need be with the same request id.
+
+    Raises:
+        WorkflowAlreadyStartedError: The id was used, and the reuse policy forbids another run.
+        RPCError: The subclass that fits.
+    """
+    check_name("start_signal", signal)
+    together = SignalWithStartWorkflowExecutionRequest(signal_name=signal)
+    for descriptor, value in request.ListFields():
+        if descriptor.message_type is None:
+            setattr(together, descriptor.name, value)
+        else:
+            getattr(together, descriptor.name).MergeFrom(value)
+    if args:
+        together.signal_input.payloads.extend(context.payloads.to_payloads(args))
+    with already_started(request):
+        return await context.calls.send(context.service.signal_with_start_workflow_execution, together)
+
+
 async def send_start(context: ClientContext, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
     """Send a start, again if need be with the same request id.
 
@@ -117,8 +150,15 @@ async def send_start(context: ClientContext, request: StartWorkflowExecutionRequ
         WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
         RPCError: The subclass that fits.
     """
-    try:
+    with already_started(request):
         return await context.calls.send(context.service.start_workflow_execution, request)
+
+
+@contextmanager
+def already_started(request: StartWorkflowExecutionRequest) -> Iterator[None]:
+    """Name the run that has the id, when a start is refused for it."""
+    try:
+        yield
     except RPCError as error:
         if isinstance(error.detail, WorkflowExecutionAlreadyStartedFailure):
             raise WorkflowAlreadyStartedError(
@@ -215,4 +255,6 @@ _WRITERS: Final[Mapping[str, _Writer]] = {
     "static_summary": _user_metadata("summary"),
     "static_details": _user_metadata("details"),
     "priority": _priority,
+    "start_signal": _already_written,
+    "start_signal_args": _already_written,
 }

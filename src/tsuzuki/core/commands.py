@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .execution import Execution
     from .moment import Moment
+    from .update import UpdateState
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Plan:
     timers_started: set[str] = field(default_factory=set)
     timers_cancelled: set[str] = field(default_factory=set)
     children: int = 0
+    updates: dict[str, UpdateState] = field(default_factory=dict)
     closed_by: str = ""
 
 

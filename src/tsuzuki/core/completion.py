@@ -19,12 +19,13 @@ from . import (  # noqa: F401  (they fill rows of the command table)
     marker,
     properties,
     timer,
+    update,
 )
 from .close import end_run_for
 from .commands import COMMANDS, Plan
 from .refusal import BadCommand
 from .times import duration_ns
-from .workflow_task import complete, fail, schedule_if_needed
+from .workflow_task import complete, fail, forget, schedule_if_needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,20 +45,39 @@ def complete_workflow_task(
     Returns:
         None, or why the task failed instead. Either way the transition is done.
     """
+    if not request.messages:
+        return _complete(run, request, moment)
+    run.messages = {message.id: message for message in request.messages}
+    try:
+        return _complete(run, request, moment)
+    finally:
+        run.messages = {}
+
+
+def _complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment) -> BadCommand | None:
     commands = list(request.commands)
     try:
         _check(run, commands, moment)
     except BadCommand as bad:
         _refuse(run, bad, request.identity, moment)
         return bad
+    if run.workflow_task.speculative and update.may_be_forgotten(run, request):
+        forget(run)
+        update.reject_the_rest(run, run.messages)
+        update.ask_for_task(run, moment.now_ns)
+        return None
     completed_event_id = complete(run, request, moment.now_ns)
     _leave_or_keep_sticky(run, request)
     run.completing, run.has_news = True, False
     for command in commands:
         COMMANDS[command.command_type].carry_out(run, command, completed_event_id, moment)
     run.completing = False
+    if run.updates:
+        update.reject_the_rest(run, run.messages)
     if run.is_open and (run.flush_buffered() or run.has_news or request.force_create_new_workflow_task):
         schedule_if_needed(run, moment.now_ns)
+    elif run.updates:
+        update.ask_for_task(run, moment.now_ns)
     return None
 
 
@@ -83,6 +103,11 @@ def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
                 raise BadCommand(
                     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
                     f"{plan.closed_by} would end the run past {len(run.buffered)} events that it has not seen.",
+                )
+            if run.updates and update.has_unsent(run):
+                raise BadCommand(
+                    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+                    f"{plan.closed_by} would end the run past updates that it has not seen.",
                 )
 
 

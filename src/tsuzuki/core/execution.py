@@ -16,6 +16,7 @@ from typing import Final
 from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.protocol.v1 import Message
 from temporalio.api.sdk.v1 import UserMetadata
 
 from .activity import ENDS, Activity, link_started_event
@@ -26,8 +27,9 @@ from .framing import frame
 from .outgoing import Outgoing
 from .timer import Timer
 from .times import SECOND, time_ns
+from .update import Update
 from .wake import WakeKey, WakeKind
-from .workflow_task import WorkflowTask, WorkflowTaskState
+from .workflow_task import WorkflowTask, WorkflowTaskState, show
 
 _TASK_STARTED: Final = WorkflowTaskState.STARTED
 _NO_MEMO: Final = Memo()
@@ -65,6 +67,7 @@ class Execution:
         "key",
         "last_event_ns",
         "memo",
+        "messages",
         "namespace",
         "new_request_ids",
         "new_wakes",
@@ -92,6 +95,8 @@ class Execution:
         "task_queue",
         "timers",
         "touched_activities",
+        "updates",
+        "updates_accepted",
         "user_metadata",
         "waiters",
         "wakes",
@@ -140,11 +145,17 @@ class Execution:
         self.activity_ids: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
         self.children: dict[int, Child] = {}
+        self.updates: dict[str, Update] = {}
+        """By update id: those of the run that are not rejected. Only accepted ones are in history."""
+        self.updates_accepted = 0
 
         # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False
         self.has_news = False
         """The transition itself brought something that the workflow has yet to see."""
+
+        self.messages: dict[str, Message] = {}
+        """Those that came with the completion at hand, by id."""
 
         # Not in history.
         self.history_bytes = 0
@@ -223,6 +234,8 @@ class Execution:
         State moves at once either way (a finished activity cannot finish again); only the place in history is
         decided later.
         """
+        if self.workflow_task.speculative:
+            show(self)
         if self.workflow_task.state != _TASK_STARTED:
             self.record(event)
             return

@@ -26,6 +26,8 @@ class Limits:
     pending_activities_max: int = 2_000
     pending_children_max: int = 2_000
     signals_max: int = 10_000
+    updates_in_flight_max: int = 10
+    updates_max: int = 2_000
     buffered_events_max: int = 100
     buffered_bytes_max: int = 2 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND

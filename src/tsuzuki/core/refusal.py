@@ -21,6 +21,10 @@ class TooMuch(Refusal):
     """A limit on what may be in flight at once was reached; the same request may succeed later."""
 
 
+class Exhausted(Refusal):
+    """A limit of the run was reached; the same request never succeeds on this run."""
+
+
 class AlreadyStarted(Refusal):
     """The workflow id is taken.
 

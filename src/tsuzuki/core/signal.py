@@ -34,13 +34,33 @@ def apply_cancel_requested(run: Execution, event: HistoryEvent) -> None:
     run.cancel_requested = True
 
 
-def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
-    """Append a signal. The caller has found its request id to be new."""
+def check_signal(request: SignalWorkflowExecutionRequest, limits: Limits) -> None:
+    """Refuse a signal that no state would accept."""
     check_id("the signal name", request.signal_name, limits)
     size = request.input.ByteSize()
     if size > limits.payload_bytes_max:
         what = f"the input of signal '{request.signal_name}'"
         raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
+
+
+def signal(
+    run: Execution,
+    request: SignalWorkflowExecutionRequest,
+    now_ns: int,
+    limits: Limits,
+    *,
+    cuts_delay: bool = False,
+) -> None:
+    """Append a signal. The caller has found its request id to be new.
+
+    Args:
+        run: The run.
+        request: The signal.
+        now_ns: The time.
+        limits: The bounds.
+        cuts_delay: True to end a start delay: the sender of a signal-with-start wants the run to go.
+    """
+    check_signal(request, limits)
     if not run.is_open:
         raise NotFound(closed_message(run))
     _check_room(run, now_ns, limits)
@@ -55,7 +75,10 @@ def signal(run: Execution, request: SignalWorkflowExecutionRequest, now_ns: int,
         attributes.header.CopyFrom(request.header)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
-    schedule_if_needed(run, now_ns)
+    if cuts_delay and run.first_workflow_task_pending:
+        schedule(run, now_ns)
+    else:
+        schedule_if_needed(run, now_ns)
 
 
 def signal_from(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 from temporalio.api.common.v1 import RetryPolicy
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
 
 from . import retry
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput
+from .signal import signal
 from .times import NEVER, duration_ns, in_words, set_duration, set_time, time_ns
 from .wake import WakeKind
 from .workflow_task import NORMAL, schedule
@@ -91,8 +92,14 @@ _DURATIONS: Final = (
 )
 
 
-def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
-    """Record the start that a client asked for; `check_request` has passed."""
+def start(
+    run: Execution,
+    request: StartWorkflowExecutionRequest,
+    now_ns: int,
+    limits: Limits,
+    signalled: SignalWorkflowExecutionRequest | None = None,
+) -> None:
+    """Record the start that a client asked for, and the signal that came with it; `check_request` has passed."""
     event = run.event(STARTED, now_ns)
     attributes = event.workflow_execution_started_event_attributes
     attributes.workflow_type.name = request.workflow_type.name
@@ -133,7 +140,9 @@ def start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, l
     if request.HasField("user_metadata"):
         event.user_metadata.CopyFrom(request.user_metadata)
     run.record(event)
-    if not delay_ns:
+    if signalled is not None:
+        signal(run, signalled, now_ns, limits)
+    elif not delay_ns:
         schedule(run, now_ns)
 
 

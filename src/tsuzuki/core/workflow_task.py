@@ -66,6 +66,8 @@ class WorkflowTask:
     started_event_id: int = 0
     transient_at: int = 0
     """For a transient attempt: the next event id when it was scheduled. 0: the attempt is in history."""
+    speculative: bool = False
+    """A first attempt that history does not show (yet): it only brings updates, and those may all be rejected."""
     scheduled_ns: int = 0
     """When it may start; in the future while it backs off."""
     started_ns: int = 0
@@ -98,6 +100,7 @@ def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
     task.scheduled_ns = time_ns(event.event_time)
     task.attempt = event.workflow_task_scheduled_event_attributes.attempt
     task.transient_at = 0
+    task.speculative = False
     if run.first_workflow_task_pending:
         run.first_workflow_task_pending = False
         run.wake_no_more(WakeKind.FIRST_WORKFLOW_TASK)
@@ -162,6 +165,48 @@ def schedule(run: Execution, now_ns: int, *, backoff_ns: int = 0) -> None:
         run.wake_at(WakeKind.WORKFLOW_TASK_SCHEDULED, task.scheduled_ns)
     else:
         run.ready_workflow_task = True
+
+
+def schedule_speculative(run: Execution, now_ns: int) -> None:
+    """Schedule a first attempt that history shows only once it has done something, or something else has happened."""
+    task = run.workflow_task
+    if task.attempt > 1:
+        schedule(run, now_ns)
+        return
+    task.move(SCHEDULED)
+    task.speculative = True
+    task.transient_at = run.next_event_id
+    task.scheduled_ns = now_ns
+    task.on_sticky_queue = run.sticky_queue is not None
+    if task.on_sticky_queue:
+        run.wake_at(WakeKind.WORKFLOW_TASK_SCHEDULED, now_ns + run.sticky_timeout_ns)
+    run.ready_workflow_task = True
+
+
+def show(run: Execution) -> None:
+    """Let history show an attempt that it does not as far as it has got: from here on it is one like any other."""
+    task = run.workflow_task
+    if task.state == WorkflowTaskState.STARTED:
+        scheduled, started = _transient_events(run)
+        task.state = WorkflowTaskState.NONE
+        task.speculative = False
+        run.record(scheduled)
+        run.record(started)
+    else:
+        scheduled = _scheduled_event(run, task.scheduled_ns)
+        task.state = WorkflowTaskState.NONE
+        task.speculative = False
+        run.record(scheduled)
+
+
+def forget(run: Execution) -> None:
+    """End a speculative attempt without a trace."""
+    task = run.workflow_task
+    assert task.speculative, f"the workflow task of {run!r} is in history"
+    _leave_started(run)
+    task.state = WorkflowTaskState.NONE
+    task.speculative = False
+    task.transient_at = 0
 
 
 def _scheduled_event(run: Execution, now_ns: int) -> HistoryEvent:
@@ -229,7 +274,7 @@ def start(
         task.not_before_ns = run.last_event_ns
         run.last_event_ns = max(run.last_event_ns, now_ns)  # what comes now is written behind its start
         task.started_event_id = run.next_event_id + 1
-        run.dirty = True
+        run.dirty = run.dirty or not task.speculative
     else:
         run.record(_started_event(run, now_ns, task.scheduled_event_id))
     run.wake_at(WakeKind.WORKFLOW_TASK_STARTED, now_ns + run.workflow_task_timeout_ns)
@@ -267,14 +312,11 @@ def _leave_started(run: Execution) -> None:
 def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_ns: int) -> int:
     """Record the completion and return its event id. The caller carries out the commands."""
     task = run.workflow_task
+    if task.transient_at:
+        show(run)
     _leave_started(run)
     run.workflow_task_failure = None
     task.close_refused = False
-    if task.transient_at:
-        scheduled, started = _transient_events(run)
-        task.state = WorkflowTaskState.NONE
-        run.record(scheduled)
-        run.record(started)
     event = run.event(COMPLETED, now_ns)
     attributes = event.workflow_task_completed_event_attributes
     attributes.scheduled_event_id = task.scheduled_event_id
@@ -309,6 +351,8 @@ def record_failed(
 ) -> None:
     """End the started attempt as failed; history shows it if it shows the attempt."""
     task = run.workflow_task
+    if task.speculative:
+        show(run)
     _leave_started(run)
     sticky = _leave_sticky(run)
     task.close_refused = cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
@@ -342,6 +386,8 @@ def _leave_sticky(run: Execution) -> bool:
 def time_out(run: Execution, now_ns: int, limits: Limits) -> None:
     """The worker that started the task did not answer in time, or is known to be dead."""
     task = run.workflow_task
+    if task.speculative:
+        show(run)
     _leave_started(run)
     sticky = _leave_sticky(run)
     task.close_refused = False
@@ -361,6 +407,8 @@ def leave_sticky_queue(run: Execution, now_ns: int) -> None:
     task = run.workflow_task
     assert task.on_sticky_queue, f"the workflow task of {run!r} is not on a sticky queue"
     run.wake_no_more(WakeKind.WORKFLOW_TASK_SCHEDULED)
+    if task.speculative:
+        show(run)
     run.sticky_queue = None
     if task.transient_at:
         task.on_sticky_queue = False

@@ -57,6 +57,19 @@ class Lifecycle:
         await engine.durable()
         return answer
 
+    def existing_for(self, request: StartWorkflowExecutionRequest) -> Execution | None:
+        """The run that a start which goes on to something else is to go on with; None to make a new one.
+
+        Raises:
+            Refusal: The request is malformed, or the id policies forbid a new run.
+        """
+        start.check_request(request, self._engine.limits)
+        _check_policies(request)
+        existing = self._engine.find(request.namespace, request.workflow_id, "")
+        if existing is None or self._meet_existing(existing, request) is None:
+            return None
+        return existing
+
     def _meet_existing(
         self, existing: Execution, request: StartWorkflowExecutionRequest
     ) -> StartWorkflowExecutionResponse | None:
@@ -106,7 +119,7 @@ class Lifecycle:
             raise NotFound(not_found_message(execution))
         return run
 
-    def _answered_before(self, run: Execution, request_id: str) -> bool:
+    def answered_before(self, run: Execution, request_id: str) -> bool:
         return bool(request_id) and (
             request_id in run.request_ids or self._engine.store.has_request_id(run.key, request_id)
         )
@@ -114,7 +127,7 @@ class Lifecycle:
     async def signal(self, request: SignalWorkflowExecutionRequest) -> SignalWorkflowExecutionResponse:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
-            if not self._answered_before(run, request.request_id):
+            if not self.answered_before(run, request.request_id):
                 with self._engine.changing(run):
                     signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
         await self._engine.durable()
@@ -125,8 +138,8 @@ class Lifecycle:
     ) -> RequestCancelWorkflowExecutionResponse:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
-            _check_first_run(run, request.first_execution_run_id)
-            if not self._answered_before(run, request.request_id):
+            check_first_run(run, request.first_execution_run_id)
+            if not self.answered_before(run, request.request_id):
                 with self._engine.changing(run):
                     signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
         await self._engine.durable()
@@ -135,7 +148,7 @@ class Lifecycle:
     async def terminate(self, request: TerminateWorkflowExecutionRequest) -> TerminateWorkflowExecutionResponse:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
-            _check_first_run(run, request.first_execution_run_id)
+            check_first_run(run, request.first_execution_run_id)
             if not run.is_open:
                 raise NotFound(signal.closed_message(run))
             details = request.details if request.HasField("details") else None
@@ -159,7 +172,7 @@ def _check_policies(request: StartWorkflowExecutionRequest) -> None:
         )
 
 
-def _check_first_run(run: Execution, first_execution_run_id: str) -> None:
+def check_first_run(run: Execution, first_execution_run_id: str) -> None:
     if first_execution_run_id and run.started.first_execution_run_id != first_execution_run_id:
         raise NotFound(
             f"the current run {run.run_id} of workflow '{run.workflow_id}' does not belong to the chain that began "

@@ -12,7 +12,7 @@ from temporalio.api.errordetails.v1 import (
     WorkflowExecutionAlreadyStartedFailure,
 )
 
-from tsuzuki.core.refusal import AlreadyStarted, BadCommand, InvalidInput, NotFound, Refusal, TooMuch
+from tsuzuki.core.refusal import AlreadyStarted, BadCommand, Exhausted, InvalidInput, NotFound, Refusal, TooMuch
 from tsuzuki.service import ServiceError, StatusCode
 
 
@@ -28,6 +28,8 @@ def service_error(refusal: Refusal) -> ServiceError:
             status, detail = StatusCode.NOT_FOUND, NotFoundFailure()
         case TooMuch():
             status, detail = StatusCode.RESOURCE_EXHAUSTED, ResourceExhaustedFailure()
+        case Exhausted():
+            status = StatusCode.FAILED_PRECONDITION
         case InvalidInput() | BadCommand():
             status = StatusCode.INVALID_ARGUMENT
         case _:

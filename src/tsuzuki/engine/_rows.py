@@ -69,8 +69,8 @@ def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
 
 def _run_update(run: Execution, now_ns: int) -> RunUpdate:
     task = run.workflow_task
-    pending = task.state != WorkflowTaskState.NONE
-    started = task.state == WorkflowTaskState.STARTED
+    pending = task.state != WorkflowTaskState.NONE and not task.speculative
+    started = pending and task.state == WorkflowTaskState.STARTED
     return RunUpdate(
         run.status,
         run.execution_ns,
@@ -98,12 +98,13 @@ def due_ns(run: Execution, now_ns: int) -> int | None:
     if not run.is_open:
         return None
     task = run.workflow_task
-    # Time alone does not tell: events keep their order when the clock is set back, so they may lie ahead of it.
-    backs_off = task.scheduled_ns > now_ns and (WakeKind.WORKFLOW_TASK_SCHEDULED, 0) in run.wakes
-    if task.state == WorkflowTaskState.SCHEDULED and not backs_off:
-        return DUE_NOW
-    if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
-        return DUE_NOW
+    if not task.speculative:  # else it dies with this process, and so do the updates that it is for
+        # Time alone does not tell: events keep their order when the clock is set back, so they may lie ahead of it.
+        backs_off = task.scheduled_ns > now_ns and (WakeKind.WORKFLOW_TASK_SCHEDULED, 0) in run.wakes
+        if task.state == WorkflowTaskState.SCHEDULED and not backs_off:
+            return DUE_NOW
+        if task.state == WorkflowTaskState.STARTED and task.incarnation is not None:
+            return DUE_NOW
     for activity in run.activities.values():
         if activity.state == ActivityState.STARTED:
             if activity.incarnation is not None:

@@ -22,7 +22,10 @@ from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
 from ._queries import Queries
+from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
+from ._update_with_start import UpdateWithStart
+from ._updates import Updates
 from ._visibility import Visibility
 from ._workflow_tasks import WorkflowTasks
 
@@ -45,12 +48,13 @@ class EmbeddedService:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
-        queries = Queries(engine)
-        workflow_tasks = WorkflowTasks(engine, queries, local=True)
+        queries, updates = Queries(engine), Updates(engine)
+        workflow_tasks = WorkflowTasks(engine, queries, updates, local=True)
         activity_tasks = ActivityTasks(engine, local=True)
 
         self.start_workflow_execution = lifecycle.start
         self.signal_workflow_execution = lifecycle.signal
+        self.signal_with_start_workflow_execution = SignalWithStart(engine, lifecycle).signal_with_start
         self.request_cancel_workflow_execution = lifecycle.request_cancel
         self.terminate_workflow_execution = lifecycle.terminate
 
@@ -61,6 +65,10 @@ class EmbeddedService:
 
         self.query_workflow = queries.query
         self.respond_query_task_completed = queries.respond
+
+        self.update_workflow_execution = updates.update
+        self.poll_workflow_execution_update = updates.poll
+        self.execute_multi_operation = UpdateWithStart(engine, lifecycle, updates).execute
 
         self.poll_workflow_task_queue = workflow_tasks.poll
         self.respond_workflow_task_completed = workflow_tasks.respond_completed

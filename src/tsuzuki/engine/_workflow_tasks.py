@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedResponse,
 )
 
-from tsuzuki.core import workflow_task
+from tsuzuki.core import update, workflow_task
 from tsuzuki.core.completion import complete_workflow_task
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded
@@ -30,14 +30,16 @@ from ._matching import Poll
 from ._queries import Queries
 from ._refusals import service_error
 from ._tokens import parse_workflow_token, workflow_token
+from ._updates import Updates
 
 _CAUSE_PREFIX: Final = "WORKFLOW_TASK_FAILED_CAUSE_"
 
 
 class WorkflowTasks:
-    def __init__(self, engine: Engine, queries: Queries, *, local: bool) -> None:
+    def __init__(self, engine: Engine, queries: Queries, updates: Updates, *, local: bool) -> None:
         self._engine = engine
         self._queries = queries
+        self._updates = updates
         self._local = local
         engine.hand_workflow_task = self._hand
 
@@ -132,6 +134,7 @@ class WorkflowTasks:
         response.history.MergeFromString(frames)
         for number, query in self._queries.riding_along(run).items():
             response.queries[number].CopyFrom(query)
+        response.messages.extend(update.send(run))
         return response
 
     def _started_run(self, token_bytes: bytes) -> Execution:
@@ -155,15 +158,20 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
+        first_event_id = run.next_event_id
         with engine.changing(run):
             bad = complete_workflow_task(run, request, engine.moment())
         engine.journal.ahead.discard(stamp)
         self._queries.workflow_task_ended(run, request.query_results)
+        self._updates.workflow_task_ended(run)
         await engine.durable()
         if bad is not None:
             cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
             raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{cause}: {bad}")
-        return RespondWorkflowTaskCompletedResponse()
+        response = RespondWorkflowTaskCompletedResponse()
+        if run.next_event_id == first_event_id:  # history shows no trace of this task
+            response.reset_history_event_id = run.previous_started_event_id
+        return response
 
     async def respond_failed(self, request: RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse:
         engine = self._engine

@@ -48,6 +48,10 @@ class WorkflowService(Protocol):
         self, request: rpc.SignalWorkflowExecutionRequest
     ) -> rpc.SignalWorkflowExecutionResponse: ...
 
+    async def signal_with_start_workflow_execution(
+        self, request: rpc.SignalWithStartWorkflowExecutionRequest
+    ) -> rpc.SignalWithStartWorkflowExecutionResponse: ...
+
     async def request_cancel_workflow_execution(
         self, request: rpc.RequestCancelWorkflowExecutionRequest
     ) -> rpc.RequestCancelWorkflowExecutionResponse: ...
@@ -73,6 +77,24 @@ class WorkflowService(Protocol):
     ) -> rpc.CountWorkflowExecutionsResponse: ...
 
     async def query_workflow(self, request: rpc.QueryWorkflowRequest) -> rpc.QueryWorkflowResponse: ...
+
+    async def update_workflow_execution(
+        self, request: rpc.UpdateWorkflowExecutionRequest
+    ) -> rpc.UpdateWorkflowExecutionResponse:
+        """Ask for an update. An answer with an earlier stage than was waited for means: ask again."""
+        ...
+
+    async def poll_workflow_execution_update(
+        self, request: rpc.PollWorkflowExecutionUpdateRequest
+    ) -> rpc.PollWorkflowExecutionUpdateResponse:
+        """Wait for an update. An answer without an outcome means: ask again."""
+        ...
+
+    async def execute_multi_operation(
+        self, request: rpc.ExecuteMultiOperationRequest
+    ) -> rpc.ExecuteMultiOperationResponse:
+        """Start a run unless it is open, and update it; answers as `update_workflow_execution` does."""
+        ...
 
     # ---- workflow tasks ----------------------------------------------------------------------------
 

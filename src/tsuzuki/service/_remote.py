@@ -54,6 +54,8 @@ class _Rpc:
 
     retry: bool = True
     long_poll: bool = False
+    slow: bool = False
+    """It waits too, but an empty answer would say nothing."""
 
 
 _POLL: Final = _Rpc(retry=False, long_poll=True)
@@ -61,6 +63,9 @@ _CALL: Final = _Rpc()
 _RPCS: Final[Mapping[str, _Rpc]] = {
     "poll_workflow_task_queue": _POLL,
     "poll_activity_task_queue": _POLL,
+    "poll_workflow_execution_update": _POLL,
+    "update_workflow_execution": _POLL,
+    "execute_multi_operation": _Rpc(retry=False, slow=True),
 }
 
 
@@ -78,7 +83,7 @@ def _remote_method(name: str, rpc: _Rpc) -> Callable[[Any, Message], Awaitable[M
             answer = await method(
                 request,
                 retry=rpc.retry and not long_poll,
-                timeout=LONG_POLL_TIMEOUT if long_poll else CALL_TIMEOUT,
+                timeout=LONG_POLL_TIMEOUT if long_poll or rpc.slow else CALL_TIMEOUT,
             )
         except RPCError as error:
             refused = _service_error(name, request, error)

@@ -258,6 +258,14 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 return True
         return False
 
+    def waiting_tasks(self) -> list[WorkflowTask[Any]]:
+        """The tasks that are not done, oldest first."""
+        return [task for task in self._tasks if not task.done()]
+
+    def is_disturbed(self) -> bool:
+        """Tell whether something is ready to run, which after a query nothing may be."""
+        return bool(self._ready)
+
     def destroy(self) -> None:
         """Throw away everything that is still waiting; called inside `enter`, with the owner refusing to act.
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeAlias
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest,
@@ -25,7 +26,9 @@ from ._pace import Pace, send_until
 RESPOND_S_MAX: Final = 10.0
 """For how long a response is sent again: the default timeout of a workflow task."""
 
-Response: TypeAlias = RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest
+Response: TypeAlias = (
+    RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest
+)
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -36,6 +39,8 @@ class Processor(Protocol):
     async def process(self, task: PollWorkflowTaskQueueResponse) -> Response: ...
 
     def evict(self, run_id: str) -> None: ...
+
+    def rewind(self, task: PollWorkflowTaskQueueResponse) -> None: ...
 
     def close(self) -> None: ...
 
@@ -84,10 +89,15 @@ class WorkflowTaskHandler:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
                 await self._service.respond_workflow_task_failed(response)
                 return None
+            if isinstance(response, RespondQueryTaskCompletedRequest):
+                await self._service.respond_query_task_completed(response)
+                return None
             answer = await self._complete(response)
         except ServiceError as error:
             self._not_taken(task, "was not taken", error)
             return None
+        if answer.reset_history_event_id:
+            self._processor.rewind(task)
         return answer.workflow_task if answer.HasField("workflow_task") and answer.workflow_task.task_token else None
 
     def _not_taken(self, task: PollWorkflowTaskQueueResponse, what: str, error: ServiceError) -> None:

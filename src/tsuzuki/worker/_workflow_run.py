@@ -17,7 +17,7 @@ import random
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -28,6 +28,7 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from temporalio.api.protocol.v1 import Message
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from tsuzuki.common import TypedSearchAttributes
@@ -35,8 +36,10 @@ from tsuzuki.converter import DataConverter, FailureConverter, PayloadConverter,
 from tsuzuki.exceptions import CancelledError, FailureError, is_cancelled_exception
 from tsuzuki.workflow import (
     ContinueAsNewError,
+    HandlerDefinition,
     Info,
     NondeterminismError,
+    QueryDefinition,
     ReadOnlyContextError,
     SignalChannel,
     SignalDefinition,
@@ -46,6 +49,7 @@ from tsuzuki.workflow import (
 from . import _asyncio_order
 from ._chunks import COMPLETED, next_chunk, uses_version_2
 from ._commands import Machine, PendingCommand
+from ._handling import Handling, warn_of_unfinished
 from ._loop import Evicted, TimerHandle, WorkflowLoop
 from ._machines import (
     COMMAND_EVENTS,
@@ -58,6 +62,7 @@ from ._machines import (
     _side_effect,
     _signal,
     _timer,
+    _update,
     _version,
     describe_event,
 )
@@ -121,6 +126,7 @@ class WorkflowRun:
         "_started",
         "_version_2",
         "activity_count",
+        "between_tasks",
         "by_event",
         "cancel_reason",
         "closed",
@@ -137,21 +143,26 @@ class WorkflowRun:
         "history_size",
         "jobs",
         "lang_flags",
+        "last_task_token",
         "loop",
         "markers",
+        "messages",
         "namespace",
         "new_lang_flags",
         "own_context",
         "payload_converter",
+        "query_handlers",
         "read_only",
         "recorded_sdk",
         "replaying",
         "run_id",
+        "running_handlers",
         "signal_handlers",
         "signal_jobs",
         "task_queue",
         "time_ns",
         "timer_count",
+        "update_handlers",
         "waiting_signals",
         "workflow",
         "workflow_id",
@@ -191,6 +202,11 @@ class WorkflowRun:
         self.workflow: Any = None
         self._arguments: list[Any] | None = None
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
+        self.query_handlers: dict[str | None, QueryDefinition] = dict(definition.queries)
+        self.update_handlers: dict[str | None, HandlerDefinition] = dict(definition.updates)
+        self.running_handlers: list[Handling] = []
+        self.last_task_token = b""
+        self.messages: list[Message] = []  # to send with the commands
         self.waiting_signals: dict[str, list[WorkflowExecutionSignaledEventAttributes]] = {}
         self._primary: asyncio.Task[None] | None = None
         self._shielded: list[asyncio.Future[Any]] = []
@@ -202,7 +218,7 @@ class WorkflowRun:
         self.new_lang_flags: list[int] = []
         self.failed_by: BaseException | None = None
         self.finished = False  # it produced a closing command
-        self.read_only = False
+        self.read_only = ""  # what is looking only, in words
         self._evicting = False
         # What history says.
         self.history_length = 0
@@ -214,6 +230,7 @@ class WorkflowRun:
         self.cancel_reason: str | None = None
         self.closed = False  # it recorded a closing event
         self.completions_recorded = False
+        self.between_tasks = False  # the last event applied is past the end of a workflow task
         self.lang_flags: set[int] = set()
         self.core_flags: frozenset[int] = frozenset()
         self.recorded_sdk = ("", "")
@@ -224,11 +241,18 @@ class WorkflowRun:
 
     # ---- driven by the worker ------------------------------------------------------------------------------
 
-    def activate(self, events: Sequence[HistoryEvent], *, replay_only: bool = False) -> None:
+    def activate(
+        self,
+        events: Sequence[HistoryEvent],
+        *,
+        messages: Sequence[Message] = (),
+        replay_only: bool = False,
+    ) -> None:
         """Apply new events and run the code as far as they lead; what to send is then in `commands`.
 
         Args:
             events: The events after the last one applied, up to the end of history.
+            messages: Updates that the workflow task at hand brings.
             replay_only: True when there is no workflow task to answer: nothing is new to the code.
 
         Raises:
@@ -239,7 +263,7 @@ class WorkflowRun:
         if self.history_length == 0:
             self._version_2 = uses_version_2(events)
         start, count = 0, len(types)
-        has_markers = MARKER_RECORDED in types
+        has_markers, has_updates = MARKER_RECORDED in types, _update.ACCEPTED in types
         while start < count:
             end, runs_code = next_chunk(types, start, version_2=self._version_2)
             self.replaying = replay_only or end < count
@@ -250,16 +274,22 @@ class WorkflowRun:
                 else:
                     self._match(events[index])
             self.history_length = events[end - 1].event_id
+            self.between_tasks = not runs_code
             start = end
             if self.commands and (runs_code or self.closed):
                 self._drop_optional()
                 if self.commands:
                     self._refuse_command(self.commands[0])
             if runs_code and not self.closed:
-                if end < count and types[end] == COMPLETED:  # its flags are about the code that runs now
-                    note_flags(self, events[end])
-                    if has_markers:
-                        self._show_markers(events, types, end)
+                if end < count:
+                    if types[end] == COMPLETED:  # its flags are about the code that runs now
+                        note_flags(self, events[end])
+                        if has_markers:
+                            self._show_markers(events, types, end)
+                    if has_updates:
+                        self._look_ahead(events, types, end)
+                else:
+                    self._take_in(_update.from_message(message) for message in messages)
                 self._run_code()
 
     def _show_markers(self, events: Sequence[HistoryEvent], types: Sequence[int], start: int) -> None:
@@ -268,6 +298,26 @@ class WorkflowRun:
             if types[index] == MARKER_RECORDED:
                 _marker.peek(self, events[index])
 
+    def _look_ahead(self, events: Sequence[HistoryEvent], types: Sequence[int], end: int) -> None:
+        """Take in the updates that were accepted in the workflow task that follows."""
+        accepted = []
+        for index in range(end + 1, len(types)):
+            if types[index] == _update.ACCEPTED:
+                accepted.append(_update.from_event(events[index]))
+            elif types[index] not in COMMAND_EVENTS:
+                break
+        self._take_in(accepted)
+
+    def _take_in(self, arrivals: Iterable[_update.Arrival | None]) -> None:
+        for arrival in arrivals:
+            if arrival is not None:
+                self.signal_jobs.append((_update.arrive, self, arrival))
+
+    def rewind(self) -> None:
+        """The workflow task just answered left no trace in history: its two events are not there."""
+        self.history_length -= 2
+        self.between_tasks = True
+
     def put_commands(self, completed: RespondWorkflowTaskCompletedRequest) -> None:
         """Put what to send into a completion; the commands stay pending until history records them."""
         messages = completed.commands
@@ -275,6 +325,9 @@ class WorkflowRun:
             assert command.message is not None
             messages.add().CopyFrom(command.message)
             command.message = None
+        if self.messages:
+            completed.messages.extend(self.messages)
+            self.messages.clear()
 
     def evict(self) -> None:
         """Throw the run away; its code gets no further, wherever it waits."""
@@ -298,6 +351,7 @@ class WorkflowRun:
         self.commands.clear()
         self.jobs.clear()
         self._shielded.clear()
+        self.running_handlers.clear()
 
     @property
     def source(self) -> Source:
@@ -389,13 +443,16 @@ class WorkflowRun:
                 self._settings.watch.call(self, self._run_jobs)
         finally:
             self.loop.leave(entered)
+        if self.finished and self.running_handlers and not self.replaying:
+            warn_of_unfinished(self.running_handlers, self.workflow_type, self.workflow_id)
 
     def _run_jobs(self) -> None:
         try:
             signals, self.signal_jobs = self.signal_jobs, []
             if signals:
                 self._prepare()
-                self._apply(signals)
+                rejectable = not self.jobs and all(job[0] is _update.arrive for job in signals)
+                self._apply(signals, rejectable=rejectable)
             if self.jobs:
                 jobs, self.jobs = self.jobs, []
                 self._apply(jobs)
@@ -409,9 +466,20 @@ class WorkflowRun:
         if self.finished:
             self._put_closing_command_last()
 
-    def _apply(self, jobs: list[tuple[Any, ...]]) -> None:
+    def _apply(self, jobs: list[tuple[Any, ...]], *, rejectable: bool = False) -> None:
+        """Run jobs and what follows from them.
+
+        Args:
+            jobs: Functions with their arguments.
+            rejectable: True when they are updates only. If all are rejected history will not show that the code ran,
+                so that no condition must be looked at, which might let code through that a replay would hold.
+        """
         for job, *arguments in jobs:
             job(*arguments)
+        if rejectable:
+            self.loop.run_ready(check_conditions=False)
+            if not any(command.event_type == _update.ACCEPTED for command in self.commands):
+                return
         self.loop.run_ready(check_conditions=True)
 
     def _put_closing_command_last(self) -> None:
@@ -448,9 +516,35 @@ class WorkflowRun:
         coroutine = self._run_workflow(definition.run, arguments)
         self._primary = self.loop.create_task(coroutine, name="run", context=contextvars.Context())
 
-    def start_handler(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def start_handler(
+        self, coroutine: Coroutine[Any, Any, None], name: str, context: contextvars.Context | None = None
+    ) -> asyncio.Task[None]:
         """Run a handler as a task of its own."""
-        self.loop.create_task(self._run_handler(coroutine), name=name, context=contextvars.Context())
+        return self.loop.create_task(
+            self._run_handler(coroutine), name=name, context=contextvars.Context() if context is None else context
+        )
+
+    @contextlib.contextmanager
+    def handling(self, kind: str, name: str, handler: HandlerDefinition, id: str) -> Iterator[None]:
+        """Count a handler as running."""
+        handling = Handling(kind, name, handler, id)
+        self.running_handlers.append(handling)
+        try:
+            yield
+        finally:
+            self.handler_ended(handling)
+
+    def handler_ended(self, handling: Handling) -> None:
+        """It runs no more."""
+        for index, running in enumerate(self.running_handlers):
+            if running is handling:
+                del self.running_handlers[index]
+                return
+
+    @property
+    def evicting(self) -> bool:
+        """True while the run is thrown away."""
+        return self._evicting
 
     async def _run_handler(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
@@ -528,9 +622,19 @@ class WorkflowRun:
         if self._evicting:
             raise Evicted(action)
         if self.read_only:
-            raise ReadOnlyContextError(
-                f"a query or side effect must not change the workflow, but this one tried to {action}"
-            )
+            raise ReadOnlyContextError(f"{self.read_only} must only look at the workflow, but tried to {action}")
+
+    @contextlib.contextmanager
+    def looking_only(self, what: str) -> Iterator[None]:
+        """Run code that must change nothing, inside the loop."""
+        entered = None if asyncio._get_running_loop() is self.loop else self.loop.enter()
+        self.read_only = what
+        try:
+            yield
+        finally:
+            self.read_only = ""
+            if entered is not None:
+                self.loop.leave(entered)
 
     def start_timer(self, handle: TimerHandle, delay_s: float) -> None:
         """Start a durable timer for the loop."""
@@ -576,6 +680,8 @@ class WorkflowRun:
     @property
     def random(self) -> random.Random:
         """The run's random generator."""
+        if self.read_only:
+            self.check_may_act("draw a random number")
         if self._random is None:
             self._random = random.Random(seed_of(self._seed_id))
         return self._random
@@ -704,6 +810,23 @@ class WorkflowRun:
         """Set or remove the handler of a signal."""
         self.check_may_act("set a signal handler")
         _signal.set_handler(self, name, handler)
+
+    def set_query_handler(self, name: str | None, handler: QueryDefinition | None) -> None:
+        """Set or remove the handler of a query."""
+        self.check_may_act("set a query handler")
+        if handler is None:
+            self.query_handlers.pop(name, None)
+        else:
+            self.query_handlers[name] = handler
+
+    def set_update_handler(self, name: str | None, handler: HandlerDefinition | None) -> None:
+        """Set or remove the handler of an update."""
+        self.check_may_act("set an update handler")
+        _update.set_handler(self, name, handler)
+
+    def all_handlers_finished(self) -> bool:
+        """Tell whether no handler of a signal or update is running."""
+        return not self.running_handlers
 
     async def sleep(self, seconds: float, summary: str | None) -> None:
         """Sleep on a durable timer."""

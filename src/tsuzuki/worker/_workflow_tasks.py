@@ -13,22 +13,24 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio.api.common.v1 import MeteringMetadata
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import QueryResultType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.query.v1 import WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
 )
 
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
-from tsuzuki.service import WorkflowService
+from tsuzuki.service import ServiceError, WorkflowService
 from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError, WorkflowDefinition, definition_of
 
-from . import _guard
+from . import _guard, _queries
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
 from ._watchdog import Watch
@@ -115,6 +117,7 @@ class WorkflowTaskProcessor:
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
         )
+        self._completed.capabilities.discard_speculative_workflow_task_with_events = True  # see `rewind`
         self._completed.sdk_metadata.SetInParent()
         if sticky_queue is not None and max_cached_workflows > 0:
             sticky = self._completed.sticky_attributes
@@ -134,8 +137,8 @@ class WorkflowTaskProcessor:
 
     async def process(
         self, task: PollWorkflowTaskQueueResponse
-    ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest:
-        """Run a workflow as far as a workflow task leads.
+    ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest:
+        """Run a workflow as far as a workflow task leads, or answer the query that a task consists of.
 
         Returns:
             What to answer. If the answer is not accepted, call `evict`: the run is then ahead of history.
@@ -143,6 +146,8 @@ class WorkflowTaskProcessor:
         Raises:
             ServiceError: Missing history could not be fetched; the task is worth nothing now.
         """
+        if task.HasField("query"):
+            return await self._answer_alone(task)
         run_id = task.workflow_execution.run_id
         run = self._cache.take(run_id)
         if not task.next_page_token and run is not None:
@@ -159,7 +164,8 @@ class WorkflowTaskProcessor:
         try:
             if run is None:
                 run = self._new_run(task, events[0])
-            run.activate(events)
+            run.last_task_token = task.task_token
+            run.activate(events, messages=task.messages)
             if run.failed_by is not None:
                 raise run.failed_by
         except (Exception, SystemExit) as error:
@@ -167,7 +173,8 @@ class WorkflowTaskProcessor:
                 run.evict()
             return self._failed(task, error)
         completed = self._complete(task, run)
-        if run.finished or run.closed:
+        spoiled = bool(task.queries) and self._answer_queries(task, run, completed)
+        if run.finished or run.closed or spoiled:
             run.evict()
         else:
             self._cache.keep(run_id, run)
@@ -179,9 +186,92 @@ class WorkflowTaskProcessor:
         if run is not None:
             run.evict()
 
+    def rewind(self, task: PollWorkflowTaskQueueResponse) -> None:
+        """The answer to this task was taken, and left no trace in history."""
+        run_id = task.workflow_execution.run_id
+        run = self._cache.take(run_id)
+        if run is not None:
+            if run.last_task_token == task.task_token:
+                run.rewind()
+            self._cache.keep(run_id, run)
+
     def close(self) -> None:
         """Evict all runs."""
         self._cache.clear()
+
+    # ---- queries -------------------------------------------------------------------------------------------
+
+    def _answer_queries(
+        self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun, completed: RespondWorkflowTaskCompletedRequest
+    ) -> bool:
+        """Answer the queries that ride with a workflow task. True when one of them spoiled the run."""
+        spoiled: Exception | None = None
+        for number, query in task.queries.items():
+            try:
+                result = _queries.answer(run, query) if spoiled is None else _queries.refusal(run, spoiled)
+            except _queries.SpoiledByQueryError as error:
+                spoiled, result = error, _queries.refusal(run, error)
+            completed.query_results[number].CopyFrom(result)
+        return spoiled is not None
+
+    async def _answer_alone(self, task: PollWorkflowTaskQueueResponse) -> RespondQueryTaskCompletedRequest:
+        """Answer a query that is a task of its own: from the cached run, or from a replay of what is recorded."""
+        run_id = task.workflow_execution.run_id
+        run = self._cache.take(run_id)
+        if run is not None and run.history_length < task.previous_started_event_id:
+            run.evict()
+            run = None
+        cached = run is not None
+        try:
+            if run is None:
+                events = await self._recorded_history(task)
+                run = self._new_run(task, events[0])
+                run.activate(events, replay_only=True)
+                if run.failed_by is not None:
+                    raise run.failed_by
+            result = _queries.answer(run, task.query)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, ServiceError):
+                raise
+            if run is not None:
+                run.evict()
+            return self._answered(task, self._query_failure(error))
+        if run.finished or run.closed or not (cached or run.between_tasks):
+            run.evict()
+        else:
+            self._cache.keep(run_id, run)
+        return self._answered(task, result)
+
+    async def _recorded_history(self, task: PollWorkflowTaskQueueResponse) -> list[HistoryEvent]:
+        if task.history.events and task.history.events[0].event_id == 1:
+            return await self._whole_history(task)
+        events: list[HistoryEvent] = []
+        token = b""
+        while True:
+            page = await self._fetch(task, token)
+            events.extend(page.history.events)
+            token = page.next_page_token
+            if not token:
+                return events
+
+    def _query_failure(self, error: BaseException) -> WorkflowQueryResult:
+        result = WorkflowQueryResult(result_type=QueryResultType.QUERY_RESULT_TYPE_FAILED)
+        converter = self._settings.data_converter
+        converter.failure_converter.to_failure(error, converter.payload_converter, result.failure)
+        result.error_message = result.failure.message
+        return result
+
+    def _answered(
+        self, task: PollWorkflowTaskQueueResponse, result: WorkflowQueryResult
+    ) -> RespondQueryTaskCompletedRequest:
+        return RespondQueryTaskCompletedRequest(
+            task_token=task.task_token,
+            namespace=self._namespace,
+            completed_type=result.result_type,
+            query_result=result.answer if result.HasField("answer") else None,
+            error_message=result.error_message,
+            failure=result.failure if result.HasField("failure") else None,
+        )
 
     # ---- finding the run -----------------------------------------------------------------------------------
 
@@ -247,7 +337,7 @@ class WorkflowTaskProcessor:
             if run.recorded_sdk != _SDK:
                 completed.sdk_metadata.sdk_name, completed.sdk_metadata.sdk_version = _SDK
         completed.task_token = task.task_token
-        if run.commands:
+        if run.commands or run.messages:
             run.put_commands(completed)
         if run.new_lang_flags:
             completed.sdk_metadata.lang_used_flags.extend(run.new_lang_flags)
@@ -299,7 +389,7 @@ def _continuation(run: WorkflowRun, events: Sequence[HistoryEvent]) -> list[Hist
     fresh = list(events)[seen:] if seen else list(events)
     # The last thing that it saw is the start of a workflow task. Unless that task was completed, its commands
     # were never recorded, and the run has run ahead.
-    return fresh if fresh[0].event_type == COMPLETED else None
+    return fresh if run.between_tasks or fresh[0].event_type == COMPLETED else None
 
 
 def _unrecorded_start(task: PollWorkflowTaskQueueResponse, last_event_id: int) -> list[HistoryEvent]:

@@ -59,18 +59,41 @@ from ._exceptions import (
     UnsupportedVersionError,
 )
 from ._external import ExternalWorkflowHandle, get_external_workflow_handle, get_external_workflow_handle_for
+from ._handlers import (
+    HandlerDefinition,
+    HandlerUnfinishedPolicy,
+    UnfinishedSignalHandlersWarning,
+    UnfinishedUpdateHandlersWarning,
+)
 from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
 from ._properties import upsert_memo, upsert_search_attributes
+from ._queries import QUERY, QueryDefinition, query, set_dynamic_query_handler, set_query_handler
 from ._runtime import Runtime
 from ._selector import Selector
 from ._side_effects import mutable_side_effect, side_effect
-from ._signals import SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
+from ._signals import SIGNAL, SignalDefinition, set_dynamic_signal_handler, set_signal_handler, signal
 from ._unsafe import unsafe
+from ._updates import (
+    CURRENT_UPDATE,
+    UPDATE,
+    UpdateDefinition,
+    UpdateInfo,
+    UpdateMethod,
+    all_handlers_finished,
+    current_update_info,
+    set_dynamic_update_handler,
+    set_update_handler,
+    update,
+)
 from ._versions import DEFAULT_VERSION, deprecate_patch, get_version, patched
 
 __all__ = [
+    "CURRENT_UPDATE",
     "DEFAULT_VERSION",
+    "QUERY",
+    "SIGNAL",
+    "UPDATE",
     "ActivityCancellationType",
     "ActivityConfig",
     "ActivityHandle",
@@ -81,6 +104,8 @@ __all__ = [
     "DeadlockError",
     "DeterminismError",
     "ExternalWorkflowHandle",
+    "HandlerDefinition",
+    "HandlerUnfinishedPolicy",
     "Info",
     "LoggerAdapter",
     "NondeterminismError",
@@ -88,20 +113,28 @@ __all__ = [
     "NotInWorkflowError",
     "ParentClosePolicy",
     "ParentInfo",
+    "QueryDefinition",
     "ReadOnlyContextError",
     "RootInfo",
     "Runtime",
     "Selector",
     "SignalChannel",
     "SignalDefinition",
+    "UnfinishedSignalHandlersWarning",
+    "UnfinishedUpdateHandlersWarning",
     "UnsupportedVersionError",
+    "UpdateDefinition",
+    "UpdateInfo",
+    "UpdateMethod",
     "WorkflowDefinition",
     "WorkflowSignature",
     "activity_options",
+    "all_handlers_finished",
     "as_completed",
     "cancellation_reason",
     "cancellation_requested",
     "continue_as_new",
+    "current_update_info",
     "definition_of",
     "defn",
     "deprecate_patch",
@@ -126,11 +159,16 @@ __all__ = [
     "now",
     "patched",
     "payload_converter",
+    "query",
     "random",
     "random_seed",
     "run",
+    "set_dynamic_query_handler",
     "set_dynamic_signal_handler",
+    "set_dynamic_update_handler",
+    "set_query_handler",
     "set_signal_handler",
+    "set_update_handler",
     "shield",
     "side_effect",
     "signal",
@@ -143,6 +181,7 @@ __all__ = [
     "time",
     "time_ns",
     "unsafe",
+    "update",
     "upsert_memo",
     "upsert_search_attributes",
     "uuid4",

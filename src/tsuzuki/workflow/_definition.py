@@ -14,7 +14,9 @@ from typing import Any, Final, TypeVar, get_type_hints, overload
 
 from tsuzuki.common import RawValue
 
-from ._signals import SignalDefinition, signals_of
+from ._queries import QUERY, QueryDefinition
+from ._signals import SIGNAL, SignalDefinition
+from ._updates import UPDATE, UpdateDefinition
 
 AnyWorkflow = TypeVar("AnyWorkflow", bound=Callable[..., Any])
 AnyRun = TypeVar("AnyRun", bound=Callable[..., Awaitable[Any]])
@@ -58,6 +60,8 @@ class WorkflowDefinition:
         failure_exception_types: Exceptions that fail the workflow instead of the workflow task.
         signature: Its parameters and result.
         signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
+        queries: The same for queries.
+        updates: The same for updates.
         sandboxed: False when the determinism guard is to leave it alone.
     """
 
@@ -68,6 +72,8 @@ class WorkflowDefinition:
     failure_exception_types: tuple[type[BaseException], ...]
     signature: WorkflowSignature
     signals: Mapping[str | None, SignalDefinition]
+    queries: Mapping[str | None, QueryDefinition]
+    updates: Mapping[str | None, UpdateDefinition]
     sandboxed: bool = True
 
     @property
@@ -273,7 +279,9 @@ def _define(mark: _Mark) -> WorkflowDefinition:
         init_takes_args=cls is not None and hasattr(cls.__init__, _INIT_MARK),  # type: ignore[misc]
         failure_exception_types=mark.failure_exception_types,
         signature=signature,
-        signals=signals_of(cls) if cls is not None else {},
+        signals=SIGNAL.handlers_of(cls) if cls is not None else {},
+        queries=QUERY.handlers_of(cls) if cls is not None else {},
+        updates=UPDATE.handlers_of(cls) if cls is not None else {},
         sandboxed=mark.sandboxed,
     )
 

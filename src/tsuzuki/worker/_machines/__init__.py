@@ -24,6 +24,7 @@ from . import (
     _properties,
     _signal,
     _timer,
+    _update,
     _workflow_task,
 )
 
@@ -34,6 +35,7 @@ _MODULES: Final[tuple[Any, ...]] = (
     _execution,
     _workflow_task,
     _signal,
+    _update,
     _activity,
     _timer,
     _child,
@@ -60,9 +62,7 @@ COMMAND_EVENTS: Final[frozenset[int]] = frozenset(
     event_type for module in _MODULES for event_type in module.COMMAND_EVENTS
 ) | frozenset(
     (
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_REJECTED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
         EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED,
         EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUESTED,
     )

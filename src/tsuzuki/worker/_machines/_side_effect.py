@@ -115,7 +115,7 @@ def mutable_side_effect(
 def _call(run: WorkflowRun, fn: Callable[[], Any]) -> list[Payload]:
     if inspect.iscoroutinefunction(fn):
         raise TypeError(f"a side effect must be a plain function, and {fn.__qualname__} is `async def`")
-    before, run.read_only = run.read_only, True
+    before, run.read_only = run.read_only, "a side effect"
     try:
         with unsafe.determinism_guard_off():  # what it finds out there is what history will remember
             value = fn()

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 
-from tsuzuki.common import RawValue
 from tsuzuki.converter import PayloadDecodeError
 from tsuzuki.workflow import SignalChannel, SignalDefinition
+
+from .._handler_arguments import call_handler, handler_arguments
+from .._handling import Handling
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -35,7 +37,7 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
         run.waiting_signals.setdefault(name, []).append(signal)
         return
     try:
-        arguments = _arguments(run, handler, signal)
+        arguments = handler_arguments(handler, name, signal.input.payloads, run.payload_converter)
     except PayloadDecodeError as error:
         if not run.replaying:
             _logger.error(
@@ -48,21 +50,15 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
         return
     if handler.at_once:
         handler.fn(*arguments)
-    else:
-        run.start_handler(_handle(run, handler, arguments), f"signal {name}")
-
-
-def _arguments(
-    run: WorkflowRun, handler: SignalDefinition, signal: WorkflowExecutionSignaledEventAttributes
-) -> list[Any]:
-    payloads = signal.input.payloads
-    if handler.name is None:
-        return [signal.signal_name, run.payload_converter.from_payloads(payloads, [RawValue] * len(payloads))]
-    return run.payload_converter.from_payloads(payloads, handler.arg_types)
+        return
+    handling = Handling("signal", name, handler, "")
+    run.running_handlers.append(handling)
+    task = run.start_handler(_handle(run, handler, arguments), f"signal {name}")
+    task.add_done_callback(lambda _: run.handler_ended(handling))
 
 
 async def _handle(run: WorkflowRun, handler: SignalDefinition, arguments: list[Any]) -> None:
-    result = handler.fn(run.workflow, *arguments) if handler.bound else handler.fn(*arguments)
+    result = call_handler(handler, run.workflow, arguments)
     if inspect.isawaitable(result):
         await result
 
