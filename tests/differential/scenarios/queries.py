@@ -48,7 +48,7 @@ class Counter:
 
     @workflow.query
     def acts(self) -> int:
-        self.task = asyncio.ensure_future(asyncio.sleep(1))
+        asyncio.get_running_loop().call_later(1, print)
         return 1
 
 
