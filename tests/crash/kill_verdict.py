@@ -92,6 +92,8 @@ def findings(database: Path, log: Path, *, finished: bool) -> list[str]:
 
 
 def _has_no_tables(database: Path) -> bool:
+    if database.with_name(f"{database.name}-journal").exists():
+        return True  # killed while it was being created: the next opening undoes what there is
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         return not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchall()
 
