@@ -61,8 +61,7 @@ def read_log(path: Path) -> list[Fact]:
 
 
 def read_runs(database: Path) -> list[Run]:
-    # Not read-only: a kill in the middle of creation leaves a journal that has to be rolled back to read at all.
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT run_key, workflow_id, run_id, status, buffered FROM runs").fetchall()
         runs = []
         for run_key, workflow_id, run_id, status, buffered in rows:
@@ -93,8 +92,9 @@ def findings(database: Path, log: Path, *, finished: bool) -> list[str]:
 
 
 def _has_no_tables(database: Path) -> bool:
-    # Not read-only: a kill in the middle of creation leaves a journal that has to be rolled back to read at all.
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+    if database.with_name(f"{database.name}-journal").exists():
+        return True  # killed while it was being created: the next opening undoes what there is
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         return not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchall()
 
 

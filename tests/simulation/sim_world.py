@@ -361,7 +361,9 @@ class World:
     def _remember(self, task: PollWorkflowTaskQueueResponse) -> None:
         """A worker is given what it has not seen; what it has seen must be what happened."""
         run_id, first = task.workflow_execution.run_id, task.history.events[0].event_id
-        memory = self._remembered.get(run_id, [])[: first - 1]
+        if first > 1 and run_id not in self._remembered:
+            return  # it would fetch the rest
+        memory = [] if first == 1 else self._remembered[run_id]
         engine = self.service._engine
         run = engine.find(NAMESPACE, task.workflow_execution.workflow_id, run_id)
         if first > 1 and run is not None:
@@ -451,6 +453,8 @@ class World:
 
         def told(answer: Any, status: StatusCode | None) -> None:
             told_stale(answer, status)
+            if answer is None and status is not StatusCode.UNAVAILABLE:  # then it would send it again, and remember
+                self._remembered.pop(run_id, None)
             if answer is not None:
                 self.facts.tasks[identity] = (run_id, True, commands)
             elif status in REFUSED:

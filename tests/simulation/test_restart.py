@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sim_store import Disk
 from temporalio.api.failure.v1 import Failure
 
-from tsuzuki.testing import LocalServer, VirtualClock
+from tsuzuki.service import ServiceError
+from tsuzuki.testing import Fault, LocalServer, Moment, Point, VirtualClock, notation
 from tsuzuki.testing._local_server import complete_workflow, schedule_activity
 
 
@@ -41,6 +43,28 @@ def test_a_back_off_goes_on_through_a_restart_and_a_lost_attempt_has_none() -> N
     with LocalServer(disk.open(), clock=clock) as after:
         assert after.take_activity().attempt == 3
     disk.store.close()
+
+
+def test_after_a_failed_commit_a_worker_is_given_whole_histories() -> None:
+    """It may remember what was never written: a workflow task that ran ahead of the commit."""
+    store = Disk(None).open()
+    with LocalServer(store) as server:
+        server.start_workflow()
+        server.complete_workflow_task(sticky_queue="sticky")
+        assert server.poll_workflow_task("sticky", sticky=True) is None
+        store.strike_next({Moment(Point.BEFORE_COMMIT, store.passed[Point.BEFORE_COMMIT] + 1): Fault.FAILED})
+        with pytest.raises(ServiceError, match="outcome is unknown"):
+            server.signal("lost")
+
+        server.advance(timedelta(seconds=2))
+        assert server.poll_workflow_task("sticky", sticky=True) is None
+        server.signal("kept")
+        task = server.poll_workflow_task()
+        assert task is not None
+        assert notation(list(task.history.events)) == "Started | WFT | Signaled kept | " + (
+            "WorkflowTaskScheduled | WorkflowTaskStarted"
+        )
+    store.inner.close()
 
 
 def _failure() -> Failure:
