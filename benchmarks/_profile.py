@@ -35,6 +35,7 @@ class Sampler:
     def __init__(self) -> None:
         self.samples = 0
         self.waiting: Counter[str] = Counter()
+        self.layers: Counter[tuple[str, str]] = Counter()
         self.areas: Counter[tuple[str, str]] = Counter()
         self.own: Counter[tuple[str, str]] = Counter()
         self.inclusive: Counter[tuple[str, str]] = Counter()
@@ -74,6 +75,7 @@ class Sampler:
         if area == WAITING:
             self.waiting[thread] += 1
             return
+        self.layers[thread, _layer(area)] += 1
         self.areas[thread, area] += 1
         self.own[thread, function] += 1
         self.lines[thread, f"{function}:{top.f_lineno}"] += 1
@@ -102,6 +104,7 @@ class Sampler:
             print(f"  {1 - hits / self.samples:6.1%}  {thread}")
         print()
         for title, counts in (
+            ("by layer, own time", self.layers),
             ("by area, own time", self.areas),
             ("by function, own time", self.own),
             ("by function, with what it calls", self.inclusive),
@@ -154,6 +157,11 @@ async def _measured(unit: str, count: int, work: Callable[[], Awaitable[float]],
     seconds = time.perf_counter() - began
     sampler.report(seconds, unit, count)
     print(f"processor time of this process: {(time.process_time() - used) / seconds:.2f} cores")
+
+
+def _layer(area: str) -> str:
+    """The folder of ours; everything else as it is."""
+    return "/".join(area.split("/")[:2]) if area.startswith(OURS) else area.split("/")[0]
 
 
 def _area(parts: list[str]) -> str:

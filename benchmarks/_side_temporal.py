@@ -9,8 +9,10 @@ start, higher rate limits.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import itertools
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -103,8 +105,15 @@ def _start_server(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
         ],
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
     return server, port
+
+
+def _end_with_parent() -> None:
+    """In the server's process: get a SIGTERM when this one dies, however it dies."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def server_binary() -> str:
