@@ -38,7 +38,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "worker": frozenset({"activity", "converter", "service", "workflow"}),
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
-    "replay": frozenset(),
+    "replay": frozenset({"client", "converter", "worker", "workflow"}),
     # Programs.
     "demo": frozenset({"activity", "workflow"}),
     "cli": frozenset({"client", "converter", "demo", "engine", "replay", "service", "store", "worker"}),

@@ -1,3 +1,5 @@
-"""Judging workflow code by what was recorded, and by reading it; the lint is `tsuzuki.replay.lint`."""
+"""Judging workflow code without running it for real: replays of recorded histories, and the lint."""
 
-__all__: list[str] = []
+from ._replayer import Replayer, WorkflowReplayResult, WorkflowReplayResults
+
+__all__ = ["Replayer", "WorkflowReplayResult", "WorkflowReplayResults"]

@@ -115,7 +115,7 @@ def _unknown(run: WorkflowRun, name: str) -> str:
 # ---- built in ------------------------------------------------------------------------------------------------
 
 
-def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+def frames_of(task: asyncio.Task[Any]) -> Iterator[FrameType]:
     """The frames of a waiting task, outermost first; `Task.get_stack` has the outermost only."""
     awaited: Any = task.get_coro()
     while awaited is not None:
@@ -130,7 +130,7 @@ def _stack_trace(run: WorkflowRun) -> str:
     for task in run.loop.waiting_tasks():
         frames = [
             traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-            for frame in _frames(task)
+            for frame in frames_of(task)
         ]
         lines = "".join(traceback.format_list(frames))
         stacks.append(f"Stack for {task!r} (most recent call last):\n{lines}")
@@ -143,7 +143,7 @@ def _enhanced_stack_trace(run: WorkflowRun) -> EnhancedStackTrace:
     trace = EnhancedStackTrace(sdk=StackTraceSDKInfo(name=SDK_NAME, version=SDK_VERSION))
     for task in run.loop.waiting_tasks():
         stack = StackTrace()
-        for frame in _frames(task):
+        for frame in frames_of(task):
             filename = frame.f_code.co_filename
             if filename not in trace.sources:
                 slice_ = StackTraceFileSlice(line_offset=0, content="".join(linecache.getlines(filename)))

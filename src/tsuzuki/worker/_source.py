@@ -43,6 +43,14 @@ def set_boundary(code: CodeType) -> None:
     _boundary = code
 
 
+def is_user_code(filename: str) -> bool:
+    """Tell whether a file is neither part of this package nor of asyncio."""
+    own = _is_own.get(filename)
+    if own is None:
+        own = _is_own[filename] = filename.startswith(_OWN_FOLDERS)
+    return not own
+
+
 def find_source() -> Source | None:
     """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking."""
     frame = sys._getframe(1)
@@ -50,11 +58,7 @@ def find_source() -> Source | None:
         code = frame.f_code
         if code is _boundary:
             return None
-        filename = code.co_filename
-        own = _is_own.get(filename)
-        if own is None:
-            own = _is_own[filename] = filename.startswith(_OWN_FOLDERS)
-        if not own:
+        if is_user_code(code.co_filename):
             return Source(code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None

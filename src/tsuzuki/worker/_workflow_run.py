@@ -247,6 +247,7 @@ class WorkflowRun:
         *,
         messages: Sequence[Message] = (),
         replay_only: bool = False,
+        until_event_id: int | None = None,
     ) -> None:
         """Apply new events and run the code as far as they lead; what to send is then in `commands`.
 
@@ -254,6 +255,8 @@ class WorkflowRun:
             events: The events after the last one applied, up to the end of history.
             messages: Updates that the workflow task at hand brings.
             replay_only: True when there is no workflow task to answer: nothing is new to the code.
+            until_event_id: Stop before the code runs further than it had run when this event was recorded; what
+                comes later only shows what the code decided. None for all of the history.
 
         Raises:
             NondeterminismError: The code does not fit the history.
@@ -266,6 +269,8 @@ class WorkflowRun:
         has_markers, has_updates = MARKER_RECORDED in types, _update.ACCEPTED in types
         while start < count:
             end, runs_code = next_chunk(types, start, version_2=self._version_2)
+            if until_event_id is not None and events[end - 1].event_id > until_event_id:
+                return
             self.replaying = replay_only or end < count
             for index in range(start, end):
                 handle = EVENTS.get(types[index])

@@ -6,9 +6,8 @@ does not wait for anything: `process` returns in its first step.
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from temporalio.api.common.v1 import MeteringMetadata
 from temporalio.api.enums.v1 import QueryResultType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.query.v1 import WorkflowQueryResult
+from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     PollWorkflowTaskQueueResponse,
@@ -28,13 +27,15 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import ServiceError, WorkflowService
-from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError, WorkflowDefinition, definition_of
+from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError
 
 from . import _guard, _queries
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
 from ._watchdog import Watch
 from ._workflow_run import RunSettings, WorkflowRun
+from ._workflows import Workflows
+from .past._query import STATE_QUERY, read_state_query, state_answer
 
 SDK_NAME: Final = "tsuzuki"
 SDK_VERSION: Final = "0.1.0"
@@ -48,10 +49,6 @@ for heartbeats."""
 _CHUNKING: Final = 4
 
 _logger: Final = logging.getLogger("tsuzuki.worker")
-
-
-class UnknownWorkflowError(TsuzukiError):
-    """No workflow of this name is registered with the worker."""
 
 
 class MissingHistoryError(TsuzukiError):
@@ -101,7 +98,7 @@ class WorkflowTaskProcessor:
         self._service = service
         self._namespace = namespace
         self._identity = identity
-        self._definitions = _by_name(workflows)
+        self._workflows = Workflows(workflows)
         self._settings = RunSettings(
             namespace=namespace,
             task_queue=task_queue,
@@ -111,7 +108,7 @@ class WorkflowTaskProcessor:
             watch=watch,
         )
         if determinism_guard:
-            _guard.install(it.run.__module__ for it in self._definitions.values() if it.sandboxed)
+            _guard.install(self._workflows.guarded_modules())
         self._cache = RunCache(max_cached_workflows)
         # What all completions have in common, and what the first one of a new run adds: copied for each.
         self._completed = RespondWorkflowTaskCompletedRequest(
@@ -173,7 +170,7 @@ class WorkflowTaskProcessor:
                 run.evict()
             return self._failed(task, error)
         completed = self._complete(task, run)
-        spoiled = bool(task.queries) and self._answer_queries(task, run, completed)
+        spoiled = bool(task.queries) and await self._answer_queries(task, run, completed)
         if run.finished or run.closed or spoiled:
             run.evict()
         else:
@@ -201,14 +198,17 @@ class WorkflowTaskProcessor:
 
     # ---- queries -------------------------------------------------------------------------------------------
 
-    def _answer_queries(
+    async def _answer_queries(
         self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun, completed: RespondWorkflowTaskCompletedRequest
     ) -> bool:
         """Answer the queries that ride with a workflow task. True when one of them spoiled the run."""
         spoiled: Exception | None = None
         for number, query in task.queries.items():
             try:
-                result = _queries.answer(run, query) if spoiled is None else _queries.refusal(run, spoiled)
+                if query.query_type == STATE_QUERY:
+                    result = await self._state_of(task, query)
+                else:
+                    result = _queries.answer(run, query) if spoiled is None else _queries.refusal(run, spoiled)
             except _queries.SpoiledByQueryError as error:
                 spoiled, result = error, _queries.refusal(run, error)
             completed.query_results[number].CopyFrom(result)
@@ -216,6 +216,8 @@ class WorkflowTaskProcessor:
 
     async def _answer_alone(self, task: PollWorkflowTaskQueueResponse) -> RespondQueryTaskCompletedRequest:
         """Answer a query that is a task of its own: from the cached run, or from a replay of what is recorded."""
+        if task.query.query_type == STATE_QUERY:
+            return self._answered(task, await self._state_of(task, task.query))
         run_id = task.workflow_execution.run_id
         run = self._cache.take(run_id)
         if run is not None and run.history_length < task.previous_started_event_id:
@@ -241,6 +243,24 @@ class WorkflowTaskProcessor:
         else:
             self._cache.keep(run_id, run)
         return self._answered(task, result)
+
+    async def _state_of(self, task: PollWorkflowTaskQueueResponse, query: WorkflowQuery) -> WorkflowQueryResult:
+        """Answer the reserved query for the state at an event, from a replay of its own up to there."""
+        events = await self._recorded_history(task)
+        try:
+            event_id, masks = read_state_query(
+                query, self._settings.data_converter.payload_converter, events[-1].event_id
+            )
+            run = self._new_run(task, events[0])
+            try:
+                run.activate(events, replay_only=True, until_event_id=event_id)
+                if run.failed_by is not None:
+                    raise run.failed_by
+                return state_answer(run, events, event_id, masks)
+            finally:
+                run.evict()
+        except (Exception, SystemExit) as error:
+            return self._query_failure(error)
 
     async def _recorded_history(self, task: PollWorkflowTaskQueueResponse) -> list[HistoryEvent]:
         if task.history.events and task.history.events[0].event_id == 1:
@@ -277,16 +297,7 @@ class WorkflowTaskProcessor:
 
     def _new_run(self, task: PollWorkflowTaskQueueResponse, started: HistoryEvent) -> WorkflowRun:
         name = started.workflow_execution_started_event_attributes.workflow_type.name
-        definition = self._definitions.get(name) or self._definitions.get(None)
-        if definition is None:
-            known = sorted(known for known in self._definitions if known is not None)
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UnknownWorkflowError(
-                f"workflow type {name!r} is not registered with this worker (task queue "
-                f"{self._settings.task_queue!r}); "
-                + (f"did you mean {near[0]!r}? " if near else "")
-                + f"It knows: {', '.join(known) or 'none'}"
-            )
+        definition = self._workflows.find(name, f"this worker (task queue {self._settings.task_queue!r})")
         execution = task.workflow_execution
         return WorkflowRun(self._settings, definition, started, execution.workflow_id, execution.run_id)
 
@@ -397,17 +408,3 @@ def _unrecorded_start(task: PollWorkflowTaskQueueResponse, last_event_id: int) -
     scheduled = HistoryEvent(event_id=last_event_id + 1, event_type=SCHEDULED, event_time=task.scheduled_time)
     started = HistoryEvent(event_id=task.started_event_id, event_type=STARTED, event_time=task.started_time)
     return [scheduled, started] if started.event_id > scheduled.event_id else [started]
-
-
-def _by_name(workflows: Sequence[Any]) -> Mapping[str | None, WorkflowDefinition]:
-    definitions: dict[str | None, WorkflowDefinition] = {}
-    for workflow in workflows:
-        definition = definition_of(workflow)
-        if definition.name in definitions:
-            raise ValueError(
-                f"two workflows are named {definition.name!r}; give one another name with @workflow.defn(name=...)"
-                if definition.name is not None
-                else "two dynamic workflows; a worker has at most one"
-            )
-        definitions[definition.name] = definition
-    return definitions

@@ -1,0 +1,25 @@
+"""A run as it was: rebuilt from its history up to an event, and looked at.
+
+Nothing here polls or answers. What is rebuilt is thrown away by whoever asked for it.
+"""
+
+from .._workflows import UnknownWorkflowError
+from ._query import STATE_QUERY
+from ._rebuild import Rebuilder
+from ._state import FrameState, RunState, TaskState, look_at
+from ._variables import MASKED, Variable
+from ._work import PendingWork, WorkKind
+
+__all__ = [
+    "MASKED",
+    "STATE_QUERY",
+    "FrameState",
+    "PendingWork",
+    "Rebuilder",
+    "RunState",
+    "TaskState",
+    "UnknownWorkflowError",
+    "Variable",
+    "WorkKind",
+    "look_at",
+]
