@@ -73,7 +73,7 @@ async def test_a_change_is_found_in_runs_that_are_past_it_only() -> None:
         await replayer.replay_workflow(history(2))
     error = raised.value
     assert error.event == "ActivityTaskScheduled 'b' (activity 2)"
-    assert error.command == "StartTimer 30 s"
+    assert error.command == "StartTimer 30 s (timer 1)"
     assert error.source.startswith("test_replayer.py:")
     assert error.event_id == 11
 
