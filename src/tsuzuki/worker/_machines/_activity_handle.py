@@ -14,6 +14,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from tsuzuki.exceptions import is_cancelled_exception
 from tsuzuki.workflow import ActivityHandle
 
 from .._loop import ReadyHandle
@@ -113,6 +114,8 @@ class RunningActivity(ActivityHandle[Any]):
         else:
             error, self._error = self._error, None
             self.set_exception(error)
+            if is_cancelled_exception(error):
+                self._log_traceback = False  # asked for: nothing is lost if nobody looks
         self._value = None
 
     def _take_cancel(self) -> None:

@@ -1,0 +1,92 @@
+"""The programs of the chapter's patterns run as they stand, on the engine and on the real server."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+OUTPUT = {
+    "wait_for_all": """\
+Why? Because.
+Why do cats purr? Because.
+Why is the sky blue at noon and red at night? Because.
+""",
+    "first_come": """\
+1. three facts about hares
+2. three facts about tortoises
+3. three facts about snails
+""",
+    "time_limit": """\
+the thinker was told to stop
+no answer within 1 s
+""",
+    "children": """\
+three facts about owls
+nothing about unicorns: there are none
+three facts about ants
+""",
+    "fire_and_forget": """\
+writer is done
+planner: 700 tokens
+writer: 600 tokens
+""",
+    "pause_resume": """\
+paused: paused
+read all 5 pages
+paused: paused
+put away before the end
+""",
+    "endless": """\
+35 rounds, in all 36
+4 runs
+""",
+    "cancellable_loop": """\
+saved what was read
+ended by CancelledError
+""",
+    "memory": """\
+What now? Knowing summary of monday, last message of monday.
+What now? Knowing nothing.
+""",
+    "change_code": """\
+the old run: B(A(old))
+a new run:   B2(C(A(new)), express=True)
+""",
+    "three_of_five": """\
+a report on cats, wolves, zebrafish
+""",
+}
+
+
+@pytest.mark.parametrize("name", OUTPUT)
+def test_it_runs_as_it_stands(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / f"{name}.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, OUTPUT[name]), done.stderr
+
+
+@pytest.mark.parametrize("name", OUTPUT)
+async def test_it_runs_the_same_on_the_real_server(
+    name: str, real_server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await importlib.reload(importlib.import_module(name)).main(real_server)
+    assert capfd.readouterr().out == OUTPUT[name]
+
+
+def test_every_example_is_tested() -> None:
+    elsewhere = {"order", "research"}
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {*elsewhere, *OUTPUT}
