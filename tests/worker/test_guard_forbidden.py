@@ -7,14 +7,17 @@ import concurrent.futures
 import datetime as datetime_module
 import functools
 import glob
+import operator
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -46,7 +49,7 @@ SYSTEM = SystemRandom()
 
 CLOCK = "Use workflow.time() instead; or do it in an activity"
 CLOCK_NS = "Use workflow.time_ns() instead; or do it in an activity"
-NOW = "Use workflow.now() instead; or do it in an activity"
+NOW_INSTEAD = "Use workflow.now() instead; or do it in an activity"
 TODAY = "Use workflow.now().date() instead; or do it in an activity"
 CHANCE = "Use workflow.random() instead; or do it in an activity"
 UUID = "Use workflow.uuid4() instead; or do it in an activity"
@@ -68,6 +71,47 @@ class MyRandom(random.Random):
     """A generator of the user's."""
 
 
+NOW = datetime.now
+PARTIAL_NOW = functools.partial(datetime.now, UTC)
+CLOCKS = {"wall": time.time}
+CLOCK_LIST = [time.monotonic]
+
+
+def at(clock: Callable[[], float] = time.time, *, draw: Callable[[], float] = random.random) -> float:
+    """Has the functions themselves as its defaults."""
+    return clock()
+
+
+def drawn(*, draw: Callable[[], float] = random.random) -> float:
+    return draw()
+
+
+class Ticker:
+    clock = staticmethod(time.perf_counter)
+    today = date.today
+
+    class Inner:
+        clock = time.time_ns
+
+    def at(self, clock: Callable[[], float] = time.time) -> float:
+        return clock()
+
+
+@dataclass
+class Timed:
+    at: datetime = field(default_factory=datetime.now)
+
+
+@dataclass
+class Clocked:
+    at: float = field(default_factory=time.time)
+
+
+@dataclass
+class Drawn:
+    number: float = field(default_factory=random.random)
+
+
 FORBIDDEN: list[tuple[Callable[[], Any], str, str]] = [
     # clocks
     (lambda: time.time(), "time.time()", CLOCK),
@@ -82,22 +126,37 @@ FORBIDDEN: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: time.thread_time_ns(), "time.thread_time_ns()", CLOCK_NS),
     (lambda: time.clock_gettime(0), "time.clock_gettime()", CLOCK),
     (lambda: time.clock_gettime_ns(0), "time.clock_gettime_ns()", CLOCK_NS),
-    (lambda: time.localtime(), "time.localtime()", NOW),
-    (lambda: time.gmtime(), "time.gmtime()", NOW),
-    (lambda: time.ctime(), "time.ctime()", NOW),
-    (lambda: time.asctime(), "time.asctime()", NOW),
-    (lambda: time.strftime("%Y"), "time.strftime()", NOW),
+    (lambda: time.localtime(), "time.localtime()", NOW_INSTEAD),
+    (lambda: time.gmtime(), "time.gmtime()", NOW_INSTEAD),
+    (lambda: time.ctime(), "time.ctime()", NOW_INSTEAD),
+    (lambda: time.asctime(), "time.asctime()", NOW_INSTEAD),
+    (lambda: time.strftime("%Y"), "time.strftime()", NOW_INSTEAD),
     (lambda: wall_clock(), "time.time()", CLOCK),
     (lambda: stopwatch(), "time.monotonic()", CLOCK),
     (lambda: os.times(), "os.times()", CLOCK),
-    (lambda: datetime.now(), "datetime.now()", NOW),
-    (lambda: datetime.now(UTC), "datetime.now()", NOW),
-    (lambda: datetime.now(tz=UTC), "datetime.now()", NOW),
-    (lambda: datetime_module.datetime.now(), "datetime.now()", NOW),
-    (lambda: datetime.utcnow(), "datetime.utcnow()", NOW),
-    (lambda: datetime.today(), "datetime.today()", NOW),
+    (lambda: datetime.now(), "datetime.now()", NOW_INSTEAD),
+    (lambda: datetime.now(UTC), "datetime.now()", NOW_INSTEAD),
+    (lambda: datetime.now(tz=UTC), "datetime.now()", NOW_INSTEAD),
+    (lambda: datetime_module.datetime.now(), "datetime.now()", NOW_INSTEAD),
+    (lambda: datetime.utcnow(), "datetime.utcnow()", NOW_INSTEAD),
+    (lambda: datetime.today(), "datetime.today()", NOW_INSTEAD),
     (lambda: date.today(), "date.today()", TODAY),
-    (lambda: workflow.now().now(), "datetime.now()", NOW),
+    (lambda: workflow.now().now(), "datetime.now()", NOW_INSTEAD),
+    # captured before the worker started
+    (lambda: NOW(), "datetime.now()", NOW_INSTEAD),
+    (lambda: PARTIAL_NOW(), "datetime.now()", NOW_INSTEAD),
+    (lambda: CLOCKS["wall"](), "time.time()", CLOCK),
+    (lambda: CLOCK_LIST[0](), "time.monotonic()", CLOCK),
+    (lambda: Ticker.clock(), "time.perf_counter()", CLOCK),
+    (lambda: Ticker.today(), "date.today()", TODAY),
+    (lambda: Ticker.Inner.clock(), "time.time_ns()", CLOCK_NS),
+    (lambda: Timed(), "datetime.now()", NOW_INSTEAD),
+    (lambda: Clocked(), "time.time()", CLOCK),
+    (lambda: Drawn(), "random.random()", CHANCE),
+    (lambda: getattr(time, "ti" + "me")(), "time.time()", CLOCK),
+    (lambda: sys.modules["time"].time(), "time.time()", CLOCK),
+    (lambda: operator.methodcaller("time")(time), "time.time()", CLOCK),
+    (lambda: type("Later", (datetime,), {}).now(), "datetime.now()", NOW_INSTEAD),
     # chance
     (lambda: random.random(), "random.random()", CHANCE),
     (lambda: random.randint(1, 2), "random.randint()", CHANCE),
@@ -177,6 +236,7 @@ FORBIDDEN: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: os.rename("never", "ever"), "os.rename()", ACTIVITY),
     (lambda: os.chdir("."), "os.chdir()", ACTIVITY),
     (lambda: os.read(0, 1), "os.read()", ACTIVITY),
+    (lambda: os.fstat(0), "os.fstat()", ACTIVITY),
     (lambda: os.write(1, b""), "os.write()", ACTIVITY),
     (lambda: glob.glob("*"), "glob.glob()", ACTIVITY),
     (lambda: shutil.rmtree("never"), "shutil.rmtree()", ACTIVITY),
@@ -196,6 +256,9 @@ FORBIDDEN: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: os.execv("/never", ["never"]), "os.exec()", ACTIVITY),
     (lambda: os.posix_spawn("/never", ["never"], {}), "os.posix_spawn()", ACTIVITY),
     (lambda: os.kill(0, 0), "os.kill()", ACTIVITY),
+    (lambda: os.waitpid(-1, os.WNOHANG), "os.waitpid()", ACTIVITY),
+    (lambda: os.umask(0), "os.umask()", ACTIVITY),
+    (lambda: os.sched_getaffinity(0), "os.sched_getaffinity()", ACTIVITY),
     (lambda: signal.pthread_kill(0, 0), "signal.pthread_kill()", ACTIVITY),
     # threads and waiting
     (lambda: threading.Thread(target=print).start(), "threading.Thread.start()", TASK),
@@ -244,6 +307,33 @@ def test_each_call_that_has_a_rule_of_its_own_stands_in_the_table() -> None:
         "random.Random",
     }
     assert functions - names - left_out == set()
+
+
+@workflow.defn
+class UsesDefaults:
+    @workflow.run
+    async def run(self, which: str) -> None:
+        {"function": at, "keyword": drawn, "method": Ticker().at}[which]()
+
+
+@pytest.mark.parametrize(
+    ("which", "function", "call"),
+    [("function", at, "time.time()"), ("keyword", drawn, "random.random()"), ("method", Ticker.at, "time.time()")],
+)
+def test_a_default_argument_is_refused_where_it_is_called(which: str, function: Any, call: str) -> None:
+    with pytest.raises(WorkflowTaskFailedError, match=re.escape(f"{call} in workflow code")) as failed:
+        ScriptedRun(UsesDefaults, which, cached=True).workflow_task()
+    first = function.__code__.co_firstlineno
+    named = int(failed.value.response.failure.message.split(":")[1])
+    assert first < named <= first + 3
+
+
+def test_what_was_captured_works_as_before_outside_workflow_code() -> None:
+    assert abs(CLOCKS["wall"]() - time.time()) < 3600
+    assert Timed().at.tzinfo is None
+    assert PARTIAL_NOW().tzinfo is UTC
+    assert isinstance(NOW(), datetime)
+    assert 0 <= Drawn().number < 1
 
 
 @workflow.defn

@@ -37,14 +37,14 @@ def install(modules: Iterable[str]) -> None:
         modules: Names of the modules that define workflows. They, and the user's modules that they import,
             may have taken functions by name (`from time import time`); those names are led past the guard.
     """
-    from . import _guard_audit, _guard_patches  # they import this module
+    from . import _guard_audit, _guard_captured, _guard_patches  # they import this module
 
     global _installed
     if not _installed:
         _installed = True
         _guard_audit.install()
         _shadows.extend(_guard_patches.install())
-    _guard_patches.lead_past_guard(modules)
+    _guard_captured.lead_past_guard(modules)
 
 
 def enter() -> bool:

@@ -6,7 +6,7 @@ Three means, each where it disturbs least:
   another class for that time, whose descriptors go before its own attributes. Outside nothing is changed, so
   nothing costs anything, and other tools that replace these functions find them as they are.
 - What a user's module took out of them by name (`from time import time`) is replaced in that module by a
-  function that looks first whether workflow code runs.
+  function that looks first whether workflow code runs; see `_guard_captured`.
 - Methods are wrapped for good where they are slow anyway: the environment, the seeding of a generator, system
   randomness, executors. `datetime.now` is a C type's and cannot be assigned to; it is put into the type's own
   dictionary, as a descriptor that gives the original method unless workflow code runs. The class stays the
@@ -29,17 +29,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, Final
 
 from ._guard import check, guarded_threads
-from ._guard_frames import Kind, kind_of
 from ._guard_rules import NOW_UNLESS_GIVEN, SHADOWED
 
-_captured: Final[dict[int, tuple[ModuleType, str]]] = {}
+captured: Final[dict[int, tuple[ModuleType, str]]] = {}
 """By id, the functions that users may have taken by name, and where they come from."""
-
-_led_past: Final[set[str]] = set()
 
 
 def install() -> list[tuple[ModuleType, type[ModuleType], type[ModuleType]]]:
@@ -84,12 +81,12 @@ def _shadow(module: ModuleType, names: Iterable[str]) -> type[ModuleType]:
     for name in names:
         function = vars(module).get(name)
         if function is not None:
-            members[name] = _Shadow(name, _guarded(module, name))
-            _captured[id(function)] = (module, name)
+            members[name] = _Shadow(name, guarded_function(module, name))
+            captured[id(function)] = (module, name)
     return type("module", (type(module),), members)
 
 
-def _guarded(module: ModuleType, name: str) -> Callable[..., Any]:
+def guarded_function(module: ModuleType, name: str) -> Callable[..., Any]:
     """Make a function that refuses workflow code, and for everybody else is what the module has by then."""
     namespace = vars(module)
     call = f"{module.__name__}.{name}"
@@ -112,36 +109,6 @@ def _guarded(module: ModuleType, name: str) -> Callable[..., Any]:
     function.__module__ = module.__name__
     function.__doc__ = namespace[name].__doc__
     return function
-
-
-def lead_past_guard(modules: Iterable[str]) -> None:
-    """Replace what users' modules took by name, in the modules given and those that they import.
-
-    Class attributes, default arguments and the like are not followed; `tsuzuki lint` finds those.
-    """
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        module = sys.modules.get(name)
-        if module is None or name in _led_past or not _is_users(module):
-            continue
-        _led_past.add(name)
-        namespace = vars(module)
-        for attribute, value in list(namespace.items()):
-            if isinstance(value, ModuleType):
-                waiting.append(value.__name__)
-                continue
-            origin = _captured.get(id(value))
-            if origin is not None:
-                namespace[attribute] = guard = _guarded(*origin)
-                guard.__module__, guard.__qualname__ = name, attribute  # so that it can be pickled
-            elif isinstance(value, (type, FunctionType)):
-                waiting.append(value.__module__)
-
-
-def _is_users(module: ModuleType) -> bool:
-    filename = getattr(module, "__file__", None)
-    return module.__name__ == "__main__" if filename is None else kind_of(filename) is Kind.USER
 
 
 # ---- methods ---------------------------------------------------------------------------------------------

@@ -140,6 +140,10 @@ SHADOWED: Final[Mapping[str, tuple[str, ...]]] = {
         "read",
         "write",
         "pipe",
+        "fstat",
+        "umask",
+        "waitpid",
+        "sched_getaffinity",
     ),
 }
 """Functions written in C for which Python tells its audit hooks nothing. Those of `random` are found by looking."""
