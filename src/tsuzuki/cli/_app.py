@@ -11,8 +11,11 @@ import typer
 
 import tsuzuki
 
+from ._check import check
 from ._demo import demo
+from ._gates import gates
 from ._lint import lint
+from ._replay import replay, state
 
 _app = typer.Typer(
     help="Durable execution for Python: workflows as plain asyncio code that survive crashes.",
@@ -23,6 +26,13 @@ _app = typer.Typer(
 )
 _app.command()(demo)
 _app.command()(lint)
+_app.command()(check)
+_app.command()(gates)
+
+_workflow = typer.Typer(help="Workflows: look at them and work on them.", no_args_is_help=True)
+_workflow.command()(replay)
+_workflow.command()(state)
+_app.add_typer(_workflow, name="workflow")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,27 @@
 """Judging workflow code without running it for real: replays of recorded histories, and the lint."""
 
+from ._deploy_check import BrokenRun, DeployVerdict, TypeVerdict, deploy_check, describe_failure, suggested_gate
+from ._deploy_report import FORMATS
+from ._gates import Gate, GateUse, gate_inventory
+from ._modules import ModuleLoadError, load_workflows
 from ._replayer import Replayer, WorkflowReplayResult, WorkflowReplayResults
+from ._state import state_at_event
 
-__all__ = ["Replayer", "WorkflowReplayResult", "WorkflowReplayResults"]
+__all__ = [
+    "FORMATS",
+    "BrokenRun",
+    "DeployVerdict",
+    "Gate",
+    "GateUse",
+    "ModuleLoadError",
+    "Replayer",
+    "TypeVerdict",
+    "WorkflowReplayResult",
+    "WorkflowReplayResults",
+    "deploy_check",
+    "describe_failure",
+    "gate_inventory",
+    "load_workflows",
+    "state_at_event",
+    "suggested_gate",
+]

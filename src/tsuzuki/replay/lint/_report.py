@@ -55,11 +55,12 @@ def _annotation(finding: Finding) -> str:
     }
     if finding.line != finding.end_line:  # GitHub takes columns for one line only
         del properties["col"], properties["endColumn"]
-    written = ",".join(f"{key}={_escape(str(value), ':,')}" for key, value in properties.items())
-    return f"::error {written}::{_escape(f'{finding.message}. Help: {finding.help}')}"
+    written = ",".join(f"{key}={escape(str(value), ':,')}" for key, value in properties.items())
+    return f"::error {written}::{escape(f'{finding.message}. Help: {finding.help}')}"
 
 
-def _escape(text: str, more: str = "") -> str:
+def escape(text: str, more: str = "") -> str:
+    """Write text so that it can stand in a workflow command of GitHub; `more` is what else has a meaning there."""
     return "".join(_escaped(character, more) for character in text)
 
 

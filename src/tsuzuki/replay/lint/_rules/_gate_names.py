@@ -14,7 +14,7 @@ from ._commands import short
 from ._rule import Problem, Rule
 
 _VERSION: Final = f"{WORKFLOW}get_version"
-_GATES: Final = frozenset({_VERSION, f"{WORKFLOW}patched", f"{WORKFLOW}deprecate_patch"})
+GATES: Final = frozenset({_VERSION, f"{WORKFLOW}patched", f"{WORKFLOW}deprecate_patch"})
 _SUFFIX: Final = re.compile(r"[_-]v\d+$", re.IGNORECASE)
 _WORDS: Final = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 _EMPTY_WORD: Final = re.compile(
@@ -33,9 +33,9 @@ _HELP: Final = "name what changes, as in `add_review_step_v1`"
 def _check(reach: Reach) -> Iterator[Problem]:
     function = reach.function
     for call, name in function.calls:
-        if name not in _GATES or (gate := _id_of(call)) is None:
+        if name not in GATES or (gate := id_of(call)) is None:
             continue
-        text = _literal(gate, function)
+        text = literal(gate, function)
         if text is None:
             if not _is_constant_elsewhere(gate, function):
                 yield Problem(
@@ -50,7 +50,8 @@ def _check(reach: Reach) -> Iterator[Problem]:
             yield Problem(gate, f"the gate {text!r} does not say which version of the change it is", f"{text}_v1")
 
 
-def _id_of(call: ast.Call) -> ast.expr | None:
+def id_of(call: ast.Call) -> ast.expr | None:
+    """The expression that gives a gate its id."""
     if call.args:
         return None if isinstance(call.args[0], ast.Starred) else call.args[0]
     return next((keyword.value for keyword in call.keywords if keyword.arg in ("change_id", "id")), None)
@@ -61,8 +62,8 @@ def _says_something(text: str) -> bool:
     return any(not word.isdigit() and len(word) > 1 and not _EMPTY_WORD.fullmatch(word) for word in words)
 
 
-def _literal(expr: ast.expr, function: Function) -> str | None:
-    """The text of a literal, or of a name that stands for one."""
+def literal(expr: ast.expr, function: Function) -> str | None:
+    """Return the text of a literal, or of a name that stands for one."""
     match expr:
         case ast.Constant(value=str(text)):
             return text

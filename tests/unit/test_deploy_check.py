@@ -1,0 +1,179 @@
+"""The check before a deployment, the inventory of gates, and their commands, on a store with runs in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tsuzuki.cli._app import _app
+from tsuzuki.client import Client, WorkflowHandle
+from tsuzuki.replay import load_workflows
+from tsuzuki.worker import Worker
+
+OLD = """
+import asyncio
+from datetime import timedelta
+from tsuzuki import activity, workflow
+
+@activity.defn
+async def search(word: str) -> str:
+    return word.upper()
+
+@workflow.defn
+async def research(word: str) -> str:
+    found = await workflow.execute_activity(search, word, start_to_close_timeout=timedelta(minutes=1))
+    await workflow.wait_condition(lambda: word != "wait")
+    return found
+
+@workflow.defn
+async def unused() -> None:
+    pass
+"""
+INSERTED = "    await asyncio.sleep(30)\n    found = await"
+GATED = """    if workflow.get_version("rest_v1", workflow.DEFAULT_VERSION, 1) >= 1:
+        await asyncio.sleep(30)
+    found = await"""
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / f"{name}.py").write_text(text)
+
+
+@pytest.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a store in which `old_code` ran: one run is closed, one waits."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("old_code", "inserted_code", "gated_code"):  # of an earlier test, in another folder
+        sys.modules.pop(module, None)
+    monkeypatch.setenv("TSUZUKI_TARGET", "sqlite:///runs.db")
+    write(tmp_path, "old_code", OLD)
+    write(tmp_path, "inserted_code", OLD.replace("    found = await", INSERTED))
+    write(tmp_path, "gated_code", OLD.replace("    found = await", GATED))
+    await run_some("old_code", "runs.db", ["closed", "wait"])
+    return tmp_path
+
+
+async def run_some(module: str, store: str, words: Sequence[str]) -> None:
+    workflows = load_workflows([module])
+    search = __import__(module).search
+    async with (
+        await Client.connect(f"sqlite:///{store}") as client,
+        Worker(client, task_queue="q", workflows=workflows, activities=[search]),
+    ):
+        for word in words:
+            handle = await client.start_workflow("research", word, id=word, task_queue="q")
+            if word == "wait":
+                await _until_searched(handle)
+            else:
+                await handle.result()
+
+
+async def _until_searched(handle: WorkflowHandle[str]) -> None:
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.event_id >= 10:  # the task after the search is done
+            return
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(_app, list(arguments))
+
+
+def test_the_same_code_is_safe_once_the_unused_type_is_allowed(site: Path) -> None:
+    refused = run("check", "--workflows", "old_code")
+    assert refused.exit_code == 1
+    assert "safe    research: 1 open and 1 closed replayed" in refused.stdout
+    assert "EMPTY   unused: no history" in refused.stdout
+    assert refused.stdout.endswith("Do not deploy: no history of unused.\n")
+    allowed = run("check", "--workflows", "old_code", "--allow-empty", "unused")
+    assert (allowed.exit_code, allowed.stdout.splitlines()[-1]) == (0, "Safe to deploy: 2 runs replayed.")
+
+
+def test_an_ungated_change_is_caught_at_its_line(site: Path) -> None:
+    result = run("check", "--workflows", "inserted_code", "--allow-empty", "*")
+    assert result.exit_code == 1
+    line = (site / "inserted_code.py").read_text().splitlines().index("    await asyncio.sleep(30)") + 1
+    assert f"inserted_code.py:{line}: history event 5 is ActivityTaskScheduled 'search'" in result.stdout
+    assert "now produces StartTimer 30 s" in result.stdout
+    assert 'gate: if workflow.get_version("change_search_v1", workflow.DEFAULT_VERSION, 1) >= 1:' in result.stdout
+    assert "Do not deploy: 2 of 2 runs would break." in result.stdout
+
+
+def test_a_gated_change_is_safe(site: Path) -> None:
+    assert run("check", "--workflows", "gated_code", "--allow-empty", "*").exit_code == 0
+
+
+def test_closed_runs_are_left_out_with_no_sample(site: Path) -> None:
+    result = run("check", "--workflows", "inserted_code", "--allow-empty", "*", "--sample", "0")
+    assert "BROKEN  research: 1 open and 0 closed replayed, 1 broken" in result.stdout
+
+
+def test_the_formats_for_programs_name_every_broken_run(site: Path) -> None:
+    arguments = ["check", "--workflows", "inserted_code", "--format"]
+    found = json.loads(run(*arguments, "json").stdout)
+    assert not found["ok"]
+    assert [(one["workflow_type"], one["ok"], one["replayed"]) for one in found["types"]] == [
+        ("research", False, 2),
+        ("unused", False, 0),
+    ]
+    github = run(*arguments, "github").stdout.splitlines()
+    assert len(github) == 3
+    assert github[0].startswith("::error file=inserted_code.py,line=")
+    suite = ElementTree.fromstring(run(*arguments, "junit").stdout)
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("no_such_code", "there is no module 'no_such_code'"),
+        ("json", "module 'json' has no workflow"),
+    ],
+)
+def test_a_module_that_cannot_serve_is_named(site: Path, module: str, says: str) -> None:
+    result = run("check", "--workflows", module)
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_a_recorded_run_is_replayed_from_the_store_or_a_file(site: Path) -> None:
+    assert run("workflow", "replay", "-w", "closed", "--workflows", "old_code").exit_code == 0
+    broken = run("workflow", "replay", "-w", "closed", "--workflows", "inserted_code")
+    assert broken.exit_code == 1
+    assert "inserted_code.py:" in broken.stdout
+    assert run("workflow", "replay", "-w", "nobody", "--workflows", "old_code").exit_code == 1
+
+
+async def test_an_exported_history_is_replayed_from_its_file(site: Path) -> None:
+    async with await Client.connect("sqlite:///runs.db") as client:
+        history = await client.get_workflow_handle("closed").fetch_history()
+    (site / "closed.json").write_text(history.to_json())
+    good, bad = await asyncio.to_thread(
+        lambda: [
+            run("workflow", "replay", "--file", "closed.json", "--workflows", code)
+            for code in ("old_code", "inserted_code")
+        ]
+    )
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+
+
+def test_the_state_at_an_event_names_line_and_variables(site: Path) -> None:
+    result = run("workflow", "state", "-w", "wait", "--event", "5", "--workflows", "old_code")
+    assert "found = await workflow.execute_activity(search, word" in result.stdout
+    assert "word = 'wait'" in result.stdout
+    assert "activity search (1), event 5" in result.stdout
+    later = json.loads(run("workflow", "state", "-w", "wait", "--workflows", "old_code", "--json").stdout)
+    assert later["pending"] == []
+
+
+async def test_gates_say_what_open_runs_still_need(site: Path) -> None:
+    listed = await asyncio.to_thread(run, "gates", "--workflows", "gated_code")
+    assert "gated_code.py:" in listed.stdout
+    assert "keep the old branch: 1 open run took it or may still come to it" in listed.stdout
