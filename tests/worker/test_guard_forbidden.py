@@ -30,6 +30,7 @@ from os import environ, getenv, urandom
 from pathlib import Path
 from random import SystemRandom, choice, randint
 from random import random as draw
+from secrets import randbits as bits
 from secrets import token_hex
 from time import monotonic as stopwatch
 from time import sleep as nap
@@ -186,6 +187,8 @@ FORBIDDEN: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: secrets.token_bytes(4), "secrets.token_bytes()", SECRET),
     (lambda: secrets.token_hex(4), "secrets.token_hex()", SECRET),
     (lambda: secrets.token_urlsafe(4), "secrets.token_urlsafe()", SECRET),
+    (lambda: secrets.randbits(4), "random.SystemRandom()", CHANCE),
+    (lambda: bits(4), "random.SystemRandom()", CHANCE),
     (lambda: secrets.randbelow(4), "secrets.randbelow()", SECRET),
     (lambda: secrets.choice([1]), "random.SystemRandom()", CHANCE),
     (lambda: token_hex(4), "secrets.token_hex()", SECRET),

@@ -150,8 +150,7 @@ def _wrap_methods() -> None:
 
     type(os.environ).__getitem__ = __getitem__  # type: ignore[method-assign]
     _wrap(random.Random, "seed", "random.Random", only_without_arguments=True)
-    for name in ("random", "getrandbits", "randbytes"):
-        _wrap(random.SystemRandom, name, "random.SystemRandom")
+    _wrap_system_randomness()
     _wrap(threading.Thread, "start", "threading.Thread.start")  # reported from Python 3.12 on
     _wrap(concurrent.futures.ThreadPoolExecutor, "submit", "concurrent.futures.ThreadPoolExecutor.submit")
     _wrap(concurrent.futures.ProcessPoolExecutor, "submit", "concurrent.futures.ProcessPoolExecutor.submit")
@@ -164,6 +163,20 @@ def _wrap_methods() -> None:
             return draw()
 
         vars(uuid)["_generate_time_safe"] = generate_time_safe
+
+
+def _wrap_system_randomness() -> None:
+    """All of SystemRandom draws through one name, also methods that were bound before (`secrets.randbits`)."""
+    draw = vars(random).get("_urandom")
+    if draw is None:
+        return
+
+    def urandom(size: int) -> Any:
+        if guarded_threads and get_ident() in guarded_threads:
+            check("random.SystemRandom")
+        return draw(size)
+
+    vars(random)["_urandom"] = urandom
 
 
 # ---- datetime --------------------------------------------------------------------------------------------
