@@ -184,6 +184,8 @@ def _public_name(frame: FrameType) -> str | None:
     if module in ("posixpath", "ntpath", "genericpath"):
         module = "os.path"
     function = frame.f_code.co_qualname.removesuffix(".__init__").removesuffix(".__new__")
+    if module == "pathlib._abc":  # Python 3.13
+        module, function = "pathlib", function.replace("PathBase.", "Path.")
     generated = frame.f_code.co_filename.startswith("<") and not frame.f_code.co_filename.startswith("<frozen ")
     if generated or module in _NAMED_BY_THE_CALL or any(part.startswith(("_", "<")) for part in function.split(".")):
         return None
