@@ -16,6 +16,7 @@ from ._demo import demo
 from ._gates import gates
 from ._lint import lint
 from ._replay import replay, state
+from ._server import server
 
 _app = typer.Typer(
     help="Durable execution for Python: workflows as plain asyncio code that survive crashes.",
@@ -33,6 +34,7 @@ _workflow = typer.Typer(help="Workflows: look at them and work on them.", no_arg
 _workflow.command()(replay)
 _workflow.command()(state)
 _app.add_typer(_workflow, name="workflow")
+_app.add_typer(server, name="server")
 
 
 def _show_version(wanted: bool) -> None:

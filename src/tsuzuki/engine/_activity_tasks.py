@@ -38,6 +38,7 @@ from tsuzuki.core.times import set_time
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
+from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._refusals import service_error
 from ._tokens import activity_token, parse_activity_token
@@ -67,7 +68,10 @@ class ActivityTasks:
 
     # ---- taking ------------------------------------------------------------------------------------
 
-    async def poll(self, request: PollActivityTaskQueueRequest) -> PollActivityTaskQueueResponse:
+    async def poll(
+        self, request: PollActivityTaskQueueRequest, *, wait_ns: int | None = None
+    ) -> PollActivityTaskQueueResponse:
+        """Wait for an attempt, or for `wait_ns` (None: any time); an empty answer is none."""
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
@@ -78,20 +82,8 @@ class ActivityTasks:
             raise service_error(refusal) from None
         key = (engine.namespace, queue_name, True)
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local)
-        engine.matching.attach(key, poll, engine.clock.now_ns())
-        try:
-            task = await future
-        except asyncio.CancelledError:
-            engine.matching.detach(key, poll)
-            if future.done() and not future.cancelled() and future.exception() is None:
-                task = future.result()
-                assert isinstance(task, PollActivityTaskQueueResponse)
-                if task.task_token:
-                    self._take_back(task.task_token)
-            raise
-        assert isinstance(task, PollActivityTaskQueueResponse)
-        return task
+        poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse())
+        return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
     def _hand(self, run: Execution, scheduled_event_id: int, poll: Poll) -> bool:
         """Start the attempt, if it is there to be started, and deliver it once the start is durable."""
@@ -137,9 +129,11 @@ class ActivityTasks:
         engine.journal.when_durable(deliver)
         return True
 
-    def _take_back(self, token_bytes: bytes) -> None:
+    def take_back(self, task: PollActivityTaskQueueResponse) -> None:
         """The worker went away in the moment in which it got the attempt, unseen: let another one have it."""
-        run_key, scheduled_event_id, attempt = parse_activity_token(token_bytes)
+        if not task.task_token:
+            return
+        run_key, scheduled_event_id, attempt = parse_activity_token(task.task_token)
         run = self._engine.run(run_key)
         activity = None if run is None else run.activities.get(scheduled_event_id)
         if run is not None and activity is not None and activity.attempt == attempt:

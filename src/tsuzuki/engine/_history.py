@@ -31,7 +31,10 @@ class HistoryReading:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def get(self, request: GetWorkflowExecutionHistoryRequest) -> GetWorkflowExecutionHistoryResponse:
+    async def get(
+        self, request: GetWorkflowExecutionHistoryRequest, *, wait_ns: int | None = None
+    ) -> GetWorkflowExecutionHistoryResponse:
+        """A page of history; `wait_ns` bounds the wait for a new event (None: any time), an empty page is none."""
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
@@ -42,10 +45,13 @@ class HistoryReading:
         close_only = request.history_event_filter_type == _CLOSE_ONLY
         if not _is_final(run):  # else it may have left memory meanwhile, and is at hand all the same
             run = self._run(run.key)
+        until_ns = None if wait_ns is None else engine.clock.now_ns() + wait_ns
         while request.wait_new_event:
             if _is_final(run) or (not close_only and run.durable_event_id >= first_event_id):
                 break
-            await self._more(run)
+            if until_ns is not None and engine.clock.now_ns() >= until_ns:
+                return GetWorkflowExecutionHistoryResponse(next_page_token=_PAGE.pack(run.key, first_event_id))
+            await self._more(run, until_ns)
             if not _is_final(run):
                 run = self._run(run.key)
         if close_only:
@@ -69,8 +75,8 @@ class HistoryReading:
                 raise NotFound("the run is not in this store (any more).")
         return run
 
-    async def _more(self, run: Execution) -> None:
-        """Return when more of the run is durable, or when the engine starts over."""
+    async def _more(self, run: Execution, until_ns: int | None) -> None:
+        """Return when more of the run is durable, when the engine starts over, or when it is late."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def wake() -> None:
@@ -79,9 +85,12 @@ class HistoryReading:
 
         if not self._engine.when_writable(wake):
             run.waiters.append(wake)
+        alarm = None if until_ns is None else self._engine.clock.call_at(until_ns, wake)
         try:
             await future
         finally:
+            if alarm is not None:
+                alarm.cancel()
             if wake in run.waiters:
                 run.waiters.remove(wake)
 

@@ -33,14 +33,18 @@ class Poll:
     Attributes:
         future: Gets the task, once it may be seen by the worker.
         local: The worker lives in this process.
+        empty: The answer when nothing came in time.
+        expired: Its time is over; the task that it was about to get is the last chance.
     """
 
-    __slots__ = ("future", "identity", "local")
+    __slots__ = ("empty", "expired", "future", "identity", "local")
 
-    def __init__(self, future: asyncio.Future[object], identity: str, local: bool) -> None:
+    def __init__(self, future: asyncio.Future[object], identity: str, local: bool, empty: object) -> None:
         self.future = future
         self.identity = identity
         self.local = local
+        self.empty = empty
+        self.expired = False
 
 
 @dataclass(slots=True)
@@ -90,6 +94,9 @@ class Matching:
         """The task that the poll was to get is gone: it waits on, first in line, or takes another."""
         if poll.future.done():
             return
+        if poll.expired:
+            poll.future.set_result(poll.empty)
+            return
         queue = self.queue(key)
         while queue.backlog:
             if self._hand(queue.backlog.popleft(), poll):
@@ -101,6 +108,15 @@ class Matching:
         queue = self._queues.get(key)
         if queue is not None and poll in queue.waiting:
             queue.waiting.remove(poll)
+
+    def expire(self, key: QueueKey, poll: Poll) -> None:
+        """The poll's time is over: it ends empty, unless it is about to get a task."""
+        poll.expired = True
+        queue = self.queue(key)
+        if poll in queue.waiting:
+            queue.waiting.remove(poll)
+            if not poll.future.done():
+                poll.future.set_result(poll.empty)
 
     def has_workers(self, key: QueueKey, now_ns: int) -> bool:
         """Whether a worker waits on the queue, or did a moment ago."""

@@ -166,8 +166,25 @@ class Queries:
         response.workflow_type.name = run.workflow_type
         response.workflow_execution_task_queue.name = run.task_queue
         response.history.MergeFromString(self._engine.frames(run, 1))
-        poll.future.set_result(response)
+        if poll.local:
+            poll.future.set_result(response)
+            return True
+
+        def deliver(error: Exception | None) -> None:  # it shows events, which are on disk first
+            if poll.future.done():
+                self.take_back(response.task_token)
+            else:
+                poll.future.set_result(response if error is None else poll.empty)
+
+        self._engine.journal.when_durable(deliver)
         return True
+
+    def take_back(self, token: bytes) -> None:
+        """The worker went away in the moment in which it got a question: ask another one at once."""
+        question = self._open.by_number.get(parse_query_token(token))
+        run = None if question is None else self._engine.run(question.run_key)
+        if question is not None and run is not None:
+            self._ask(run, question)
 
     def riding_along(self, run: Execution) -> Mapping[str, WorkflowQuery]:
         """The questions to hand out with the workflow task that starts now."""

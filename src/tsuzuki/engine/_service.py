@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from google.protobuf.message import Message
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeNamespaceResponse,
     GetSystemInfoRequest,
     GetSystemInfoResponse,
+    PollActivityTaskQueueResponse,
+    PollWorkflowTaskQueueResponse,
 )
 
 from tsuzuki import __version__
@@ -40,17 +44,25 @@ def _new_uuid() -> str:
 class EmbeddedService:
     """A `WorkflowService` answered by an engine in this process. Made by `open_embedded`.
 
-    The RPCs are attributes, bound to the parts that answer them, so that a call costs no extra hop.
+    The RPCs are attributes, bound to the parts that answer them, so that a call costs no extra hop. Those that wait
+    take a keyword besides the request: `wait_ns`, after which they answer empty.
+
+    Attributes:
+        local: The callers are in this process too. Else a task leaves only once it is on disk, and an attempt
+            outlives this process.
     """
 
-    local = True
-
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, local: bool = True) -> None:
         self._engine = engine
+        self.local = local
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
         queries, updates = Queries(engine), Updates(engine)
-        workflow_tasks = WorkflowTasks(engine, queries, updates, local=True)
-        activity_tasks = ActivityTasks(engine, local=True)
+        workflow_tasks = WorkflowTasks(engine, queries, updates, local=local)
+        activity_tasks = ActivityTasks(engine, local=local)
+        self._take_back: Mapping[type[Message], Callable[[Any], None]] = {
+            PollWorkflowTaskQueueResponse: workflow_tasks.take_back,
+            PollActivityTaskQueueResponse: activity_tasks.take_back,
+        }
 
         self.start_workflow_execution = lifecycle.start
         self.signal_workflow_execution = lifecycle.signal
@@ -87,6 +99,10 @@ class EmbeddedService:
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
         return self._engine.watch(parse_activity_token(task_token), on_cancel)
 
+    def take_back_task(self, task: Message) -> None:
+        """Offer a polled task again that its worker cannot have seen. Not an RPC; nothing if the answer was empty."""
+        self._take_back[type(task)](task)
+
     async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
         return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")
 
@@ -115,6 +131,7 @@ async def open_embedded(
     store: Store | None = None,
     limits: Limits | None = None,
     cached_runs_max: int = 10_000,
+    local: bool = True,
 ) -> EmbeddedService:
     """Open a store and run an engine over it on the current event loop.
 
@@ -126,6 +143,7 @@ async def open_embedded(
         store: Instead of `path`: a store to use, which the engine closes.
         limits: Bounds on executions; Temporal's defaults.
         cached_runs_max: Runs kept in memory; colder ones are read again when needed.
+        local: The workers live in this process; False for a server, whose workers do not.
 
     Raises:
         StoreError: The store cannot be used; the class and message say why and what to do.
@@ -139,6 +157,6 @@ async def open_embedded(
         limits=Limits() if limits is None else limits,
         cached_runs_max=cached_runs_max,
     )
-    service = EmbeddedService(engine)
+    service = EmbeddedService(engine, local=local)
     engine.recover()
     return service

@@ -23,7 +23,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._engine import Engine
 from ._lifecycle import Lifecycle
 from ._refusals import refusals_as_errors, service_error
-from ._updates import Updates
+from ._updates import LONG_POLL_NS, Updates
 
 _START: Final = 0
 _UPDATE: Final = 1
@@ -35,13 +35,15 @@ class UpdateWithStart:
         self._lifecycle = lifecycle
         self._updates = updates
 
-    async def execute(self, request: ExecuteMultiOperationRequest) -> ExecuteMultiOperationResponse:
+    async def execute(
+        self, request: ExecuteMultiOperationRequest, *, wait_ns: int = LONG_POLL_NS
+    ) -> ExecuteMultiOperationResponse:
         self._engine.check_writable()
         self._engine.check_namespace(request.namespace)
         with refusals_as_errors():
             asked, wanted = _operations(request)
         run, known, started = self._begin(asked, wanted)
-        answer = await self._updates.answer(run, known, wanted)
+        answer = await self._updates.answer(run, known, wanted, wait_ns)
         response = ExecuteMultiOperationResponse()
         began = response.responses.add().start_workflow
         began.run_id, began.started, began.status = run.run_id, started, run.status

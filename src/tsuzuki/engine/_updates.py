@@ -50,7 +50,9 @@ class Updates:
 
     # ---- asked -------------------------------------------------------------------------------------
 
-    async def update(self, request: UpdateWorkflowExecutionRequest) -> UpdateWorkflowExecutionResponse:
+    async def update(
+        self, request: UpdateWorkflowExecutionRequest, *, wait_ns: int = LONG_POLL_NS
+    ) -> UpdateWorkflowExecutionResponse:
         self._engine.check_writable()
         self._engine.check_namespace(request.namespace)
         with refusals_as_errors():
@@ -59,7 +61,7 @@ class Updates:
             run = self._find(request.namespace, request.workflow_execution)
             check_first_run(run, request.first_execution_run_id)
             known = self.known_or_admitted(run, request)
-        return await self.answer(run, known, request)
+        return await self.answer(run, known, request, wait_ns)
 
     def known_or_admitted(self, run: Execution, request: UpdateWorkflowExecutionRequest) -> Update:
         """The update of this id, which may have been asked before.
@@ -74,10 +76,10 @@ class Updates:
         return known
 
     async def answer(
-        self, run: Execution, known: Update, request: UpdateWorkflowExecutionRequest
+        self, run: Execution, known: Update, request: UpdateWorkflowExecutionRequest, wait_ns: int
     ) -> UpdateWorkflowExecutionResponse:
         """Wait as long as asked, and word the answer."""
-        stage, outcome = await self._wait(run, known, request.wait_policy.lifecycle_stage)
+        stage, outcome = await self._wait(run, known, request.wait_policy.lifecycle_stage, wait_ns)
         response = UpdateWorkflowExecutionResponse(stage=stage, outcome=outcome)
         ref = response.update_ref
         ref.update_id = known.update_id
@@ -85,7 +87,9 @@ class Updates:
         ref.workflow_execution.run_id = run.run_id
         return response
 
-    async def poll(self, request: PollWorkflowExecutionUpdateRequest) -> PollWorkflowExecutionUpdateResponse:
+    async def poll(
+        self, request: PollWorkflowExecutionUpdateRequest, *, wait_ns: int = LONG_POLL_NS
+    ) -> PollWorkflowExecutionUpdateResponse:
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
@@ -100,7 +104,7 @@ class Updates:
                     f"run {run.run_id} of workflow '{run.workflow_id}' knows no update '{ref.update_id}': it was "
                     "never asked, was rejected, or was not accepted before the engine started anew."
                 )
-        stage, outcome = await self._wait(run, known, request.wait_policy.lifecycle_stage)
+        stage, outcome = await self._wait(run, known, request.wait_policy.lifecycle_stage, wait_ns)
         response = PollWorkflowExecutionUpdateResponse(stage=stage, outcome=outcome)
         response.update_ref.CopyFrom(ref)
         response.update_ref.workflow_execution.run_id = run.run_id
@@ -130,11 +134,11 @@ class Updates:
     # ---- waiting -----------------------------------------------------------------------------------
 
     async def _wait(
-        self, run: Execution, known: Update, stage: Stage.ValueType
+        self, run: Execution, known: Update, stage: Stage.ValueType, wait_ns: int
     ) -> tuple[Stage.ValueType, Outcome | None]:
         """Wait for a stage, for a bounded time. Gives the stage that was reached, and the outcome if there is one."""
         engine = self._engine
-        deadline_ns = engine.clock.now_ns() + LONG_POLL_NS
+        deadline_ns = engine.clock.now_ns() + wait_ns
         while not _has_reached(run, known, stage) and engine.clock.now_ns() < deadline_ns:
             await self._change(run, deadline_ns)
             engine.check_writable()

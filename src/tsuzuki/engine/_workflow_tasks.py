@@ -26,6 +26,7 @@ from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
+from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._queries import Queries
 from ._refusals import service_error
@@ -43,7 +44,10 @@ class WorkflowTasks:
         self._local = local
         engine.hand_workflow_task = self._hand
 
-    async def poll(self, request: PollWorkflowTaskQueueRequest) -> PollWorkflowTaskQueueResponse:
+    async def poll(
+        self, request: PollWorkflowTaskQueueRequest, *, wait_ns: int | None = None
+    ) -> PollWorkflowTaskQueueResponse:
+        """Wait for a task, or for `wait_ns` (None: any time); an empty answer is none."""
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
@@ -54,24 +58,17 @@ class WorkflowTasks:
             raise service_error(refusal) from None
         key = (engine.namespace, queue_name, False)
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local)
-        engine.matching.attach(key, poll, engine.clock.now_ns())
-        try:
-            task = await future
-        except asyncio.CancelledError:
-            engine.matching.detach(key, poll)
-            if future.done() and not future.cancelled() and future.exception() is None:
-                task = future.result()
-                assert isinstance(task, PollWorkflowTaskQueueResponse)
-                if task.task_token:
-                    self._take_back(task)
-            raise
-        assert isinstance(task, PollWorkflowTaskQueueResponse)
-        return task
+        poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse())
+        return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
-    def _take_back(self, task: PollWorkflowTaskQueueResponse) -> None:
+    def take_back(self, task: PollWorkflowTaskQueueResponse) -> None:
         """The worker went away in the moment in which it got the task: let another one have it at once."""
         engine = self._engine
+        if not task.task_token:
+            return
+        if task.HasField("query"):
+            self._queries.take_back(task.task_token)
+            return
         run_key, stamp = parse_workflow_token(task.task_token)
         engine.journal.ahead.discard(stamp)
         run = engine.run(run_key)
@@ -104,7 +101,7 @@ class WorkflowTasks:
 
         def deliver(error: Exception | None) -> None:
             if poll.future.done():
-                self._take_back(response)
+                self.take_back(response)
             elif error is None:
                 poll.future.set_result(response)
             else:

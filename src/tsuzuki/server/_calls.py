@@ -1,0 +1,128 @@
+"""One call: bytes in, the engine's method, bytes out. The same for every RPC.
+
+Requests are parsed here and not by gRPC, so that malformed bytes are the caller's mistake and not an internal error.
+A call that waits is answered empty a little before its caller's deadline, as the real server does it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NoReturn, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
+
+from tsuzuki.service import ServiceError, StatusCode
+
+from ._about import About
+from ._refusals import refuse
+from ._rpcs import RPCS, Rpc
+
+logger = logging.getLogger("tsuzuki.server")
+
+Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
+Answer: TypeAlias = Callable[..., Awaitable[Message]]
+Call: TypeAlias = Callable[[bytes, Context], Awaitable[Message]]
+
+_SECOND_NS: Final = 1_000_000_000
+WAITS_S_MAX: Final[Mapping[str, float]] = {
+    "PollWorkflowTaskQueue": 60.0,
+    "PollActivityTaskQueue": 60.0,
+    "GetWorkflowExecutionHistory": 20.0,
+    "UpdateWorkflowExecution": 20.0,
+    "PollWorkflowExecutionUpdate": 20.0,
+    "ExecuteMultiOperation": 20.0,
+}
+"""The RPCs that wait for something to happen, and for how long at most."""
+_HANDING_OUT: Final = frozenset({"PollWorkflowTaskQueue", "PollActivityTaskQueue"})
+"""The RPCs whose answer is a task that must not be lost with its call."""
+_BEFORE_DEADLINE_S: Final = 1.0
+"""How long before the caller's deadline an empty answer is sent, so that it arrives."""
+
+
+class Calls(grpc.GenericRpcHandler):
+    """Finds and makes the handler of each RPC."""
+
+    def __init__(self, service: object, about: About, take_back: Callable[[Message], None]) -> None:
+        """`take_back` gets a task that did not reach its caller."""
+        self._service = service
+        self._take_back = take_back
+        self._about = about
+        self._handlers = {path: self._handler(rpc) for path, rpc in RPCS.items()}
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        return self._handlers.get(details.method)
+
+    def _handler(self, rpc: Rpc) -> grpc.RpcMethodHandler[bytes, bytes]:
+        answer: Answer | None = getattr(self._about, rpc.method, None) or getattr(self._service, rpc.method, None)
+        if answer is None:
+            return grpc.unary_unary_rpc_method_handler(_not_offered(rpc))
+        call = self._call(rpc, answer)
+        if rpc.name in _HANDING_OUT:
+            # On the wire the same as one answer; but a handler that writes it itself learns whether it left.
+            return grpc.unary_stream_rpc_method_handler(self._handing_out(call))
+        return grpc.unary_unary_rpc_method_handler(_serialized(call))
+
+    def _handing_out(self, call: Call) -> Callable[[bytes, Context], Awaitable[None]]:
+        async def hand_out(data: bytes, context: Context) -> None:
+            task = await call(data, context)
+            try:
+                await context.write(task.SerializeToString())
+            except BaseException:  # its caller is gone, and cannot have it: the call never ended well
+                self._take_back(task)
+                raise
+
+        return hand_out
+
+    def _call(self, rpc: Rpc, answer: Answer) -> Call:
+        wait_s_max = WAITS_S_MAX.get(rpc.name)
+
+        async def call(data: bytes, context: Context) -> Message:
+            try:
+                request = _parse(rpc, data)
+                if wait_s_max is None:
+                    response = await answer(request)
+                else:
+                    response = await answer(request, wait_ns=_wait_ns(context, wait_s_max))
+            except ServiceError as error:
+                await refuse(context, error)
+            except Exception:
+                logger.exception("internal error in %s", rpc.name)
+                message = f"internal error in {rpc.name}; the server's log has it"
+                await refuse(context, ServiceError(StatusCode.INTERNAL, message))
+            if isinstance(response, DescribeNamespaceResponse):
+                self._about.complete_namespace(response)
+            return response
+
+        return call
+
+
+def _serialized(call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def serialized(data: bytes, context: Context) -> bytes:
+        return (await call(data, context)).SerializeToString()
+
+    return serialized
+
+
+def _not_offered(rpc: Rpc) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def call(data: bytes, context: Context) -> NoReturn:
+        await refuse(context, ServiceError(StatusCode.UNIMPLEMENTED, f"{rpc.name} is not offered by this server."))
+
+    return call
+
+
+def _parse(rpc: Rpc, data: bytes) -> Any:
+    try:
+        return rpc.request.FromString(data)
+    except DecodeError as error:
+        name = rpc.request.DESCRIPTOR.full_name
+        raise ServiceError(StatusCode.INVALID_ARGUMENT, f"the request is no {name}: {error}") from None
+
+
+def _wait_ns(context: Context, wait_s_max: float) -> int:
+    left_s = context.time_remaining()
+    if left_s is None:
+        return int(wait_s_max * _SECOND_NS)
+    return int(min(max(left_s - _BEFORE_DEADLINE_S, left_s / 2), wait_s_max) * _SECOND_NS)

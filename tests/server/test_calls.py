@@ -1,0 +1,131 @@
+"""What every call has in common: routing, refusals, long polls, health and reflection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, WorkflowExecutionAlreadyStartedFailure
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice import v1 as rpc
+from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+
+from tsuzuki.server import PortTakenError, Server, ServerOptions
+
+SERVICE = "/temporal.api.workflowservice.v1.WorkflowService/"
+
+
+@pytest_asyncio.fixture
+async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(server.target) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> WorkflowServiceStub:
+    return WorkflowServiceStub(channel)
+
+
+def start_request(workflow_id: str, namespace: str = "default") -> rpc.StartWorkflowExecutionRequest:
+    request = rpc.StartWorkflowExecutionRequest(namespace=namespace, workflow_id=workflow_id)
+    request.workflow_type.name = "Any"
+    request.task_queue.name = "q"
+    request.request_id = f"start {workflow_id} {time.monotonic_ns()}"
+    return request
+
+
+def details(error: grpc.aio.AioRpcError) -> GrpcStatus:
+    trailers = dict(error.trailing_metadata() or ())
+    return GrpcStatus.FromString(trailers["grpc-status-details-bin"])
+
+
+async def test_an_rpc_that_is_not_offered_says_so_with_its_name(stub: WorkflowServiceStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ListWorkflowRules(rpc.ListWorkflowRulesRequest(namespace="default"))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "ListWorkflowRules" in (refused.value.details() or "")
+
+
+async def test_refusals_carry_temporals_details(stub: WorkflowServiceStub) -> None:
+    await stub.StartWorkflowExecution(start_request("w"))
+    with pytest.raises(grpc.aio.AioRpcError) as again:
+        await stub.StartWorkflowExecution(start_request("w"))
+    assert again.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    failure = WorkflowExecutionAlreadyStartedFailure()
+    assert details(again.value).details[0].Unpack(failure)
+    assert failure.run_id
+
+    with pytest.raises(grpc.aio.AioRpcError) as elsewhere:
+        await stub.StartWorkflowExecution(start_request("w", namespace="nowhere"))
+    assert elsewhere.value.code() is grpc.StatusCode.NOT_FOUND
+    assert details(elsewhere.value).details[0].Unpack(NamespaceNotFoundFailure())
+
+
+@pytest.mark.parametrize("data", [b"\x0a\xff", b"\xff" * 40, b"\x0a\x02\xff\xfe"], ids=["short", "junk", "not utf-8"])
+async def test_malformed_bytes_are_the_callers_mistake(channel: grpc.aio.Channel, data: bytes) -> None:
+    call = channel.unary_unary(SERVICE + "StartWorkflowExecution")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call(data)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_message_over_4_mib_is_refused(stub: WorkflowServiceStub) -> None:
+    request = start_request("big")
+    request.input.payloads.add().data = b"x" * (4 * 1024 * 1024)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.StartWorkflowExecution(request)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_compressed_request_is_read(server: Server) -> None:
+    async with grpc.aio.insecure_channel(server.target, compression=grpc.Compression.Gzip) as channel:
+        answer = await WorkflowServiceStub(channel).StartWorkflowExecution(start_request("zipped"))
+    assert answer.run_id
+
+
+async def test_an_empty_poll_is_answered_before_its_deadline(stub: WorkflowServiceStub) -> None:
+    queue = TaskQueue(name="empty")
+    workflow_task, activity_task = await asyncio.gather(
+        stub.PollWorkflowTaskQueue(rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue), timeout=1),
+        stub.PollActivityTaskQueue(rpc.PollActivityTaskQueueRequest(namespace="default", task_queue=queue), timeout=1),
+    )
+    assert not workflow_task.task_token
+    assert not activity_task.task_token
+
+
+async def test_an_empty_wait_for_history_says_where_to_go_on(stub: WorkflowServiceStub) -> None:
+    started = await stub.StartWorkflowExecution(start_request("waited"))
+    request = rpc.GetWorkflowExecutionHistoryRequest(namespace="default", wait_new_event=True)
+    request.execution.workflow_id = "waited"
+    first = await stub.GetWorkflowExecutionHistory(request, timeout=10)
+    request.next_page_token = first.next_page_token
+    empty = await stub.GetWorkflowExecutionHistory(request, timeout=1)
+    assert [event.event_id for event in first.history.events] == [1, 2]
+    assert (len(empty.history.events), empty.next_page_token) == (0, first.next_page_token)
+    assert started.run_id
+
+
+async def test_health_and_reflection(channel: grpc.aio.Channel) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    for service in ("", "temporal.api.workflowservice.v1.WorkflowService"):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+    call = reflection.ServerReflectionInfo()
+    await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+    listed = await call.read()
+    await call.done_writing()
+    names = {service.name for service in listed.list_services_response.service}
+    assert {"grpc.health.v1.Health", "temporal.api.operatorservice.v1.OperatorService"} < names
+
+
+async def test_a_second_server_on_the_port_is_refused(server: Server) -> None:
+    with pytest.raises(PortTakenError, match="--port"):
+        await Server.start(ServerOptions(port=server.port))
