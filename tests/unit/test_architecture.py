@@ -56,7 +56,9 @@ IMPURE: Final = frozenset(
 
 # Loaded only by those who ask for them. grpc and its health messages are not in the list: where they are installed,
 # temporalio's own packages of messages load them.
-HEAVY: Final = frozenset({"grpc_reflection", "typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai"})
+HEAVY: Final = frozenset(
+    {"grpc_reflection", "typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai"}
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
