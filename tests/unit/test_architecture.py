@@ -54,11 +54,9 @@ IMPURE: Final = frozenset(
     | {"threading", "time", "urllib", "uuid"}
 )
 
-# Loaded only by those who ask for them. grpc and its health messages are not in the list: where they are installed,
-# temporalio's own packages of messages load them.
-HEAVY: Final = frozenset(
-    {"grpc_reflection", "typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai"}
-)
+# Loaded only by those who ask for them. grpc is not in the list: where it is installed, temporalio's own packages of
+# messages load it, and it loads the names of its companions.
+HEAVY: Final = frozenset({"typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai"})
 
 
 def modules() -> Iterator[tuple[str, Path]]:
