@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -18,6 +19,8 @@ from temporalio.api.workflowservice import v1 as rpc
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from tsuzuki.server import PortTakenError, Server, ServerOptions
+from tsuzuki.server._about import About
+from tsuzuki.server._calls import Calls
 
 SERVICE = "/temporal.api.workflowservice.v1.WorkflowService/"
 
@@ -129,3 +132,25 @@ async def test_health_and_reflection(channel: grpc.aio.Channel) -> None:
 async def test_a_second_server_on_the_port_is_refused(server: Server) -> None:
     with pytest.raises(PortTakenError, match="--port"):
         await Server.start(ServerOptions(port=server.port))
+
+
+class Gone:
+    """The context of a call whose client goes away while its answer is written."""
+
+    async def write(self, data: bytes) -> None:
+        raise asyncio.CancelledError
+
+    def time_remaining(self) -> float:
+        return 60.0
+
+
+async def test_a_task_that_cannot_be_written_goes_to_the_next_poll(stub: WorkflowServiceStub, server: Server) -> None:
+    calls = Calls(server._engine, About(server._engine, cluster_id="", persistence=""), server._engine.take_back_task)
+    handler = calls.service(SimpleNamespace(method=SERVICE + "PollWorkflowTaskQueue", invocation_metadata=()))
+    assert handler is not None
+    request = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="q"))
+    await stub.StartWorkflowExecution(start_request("w"))
+    with pytest.raises(asyncio.CancelledError):
+        await handler.unary_stream(request.SerializeToString(), Gone())
+    task = await stub.PollWorkflowTaskQueue(request, timeout=5)
+    assert task.workflow_execution.workflow_id == "w"
