@@ -15,6 +15,7 @@ AT_ONCE = 8
 SECONDS_MAX = 60.0
 
 DIFFERENT = {
+    "cron::child_with_a_bad_schedule": "the reason is in our words",
     "lifecycle::conflict_terminates_existing": "the reason is in our words",
     "signal_with_start::signal_with_start_in_place_of_an_open_run": "the reason is in our words",
     "lifecycle::terminate_without_reason": "no reason is noted where none was given",

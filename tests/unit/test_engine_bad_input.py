@@ -262,9 +262,12 @@ def test_a_bad_retry_policy_is_refused(server: LocalServer, policy: Any, words: 
         server.call(server.service.start_workflow_execution(_start(retry_policy=policy)))
 
 
-def test_what_is_not_offered_is_said(server: LocalServer) -> None:
-    with Refused(StatusCode.INVALID_ARGUMENT, "cron_schedule is not supported yet"):
-        server.call(server.service.start_workflow_execution(_start(cron_schedule="* * * * *")))
+def test_a_bad_cron_schedule_is_refused(server: LocalServer) -> None:
+    with Refused(StatusCode.INVALID_ARGUMENT, "invalid CronSchedule '61 . . . .': '61' in the field minute is out of"):
+        server.call(server.service.start_workflow_execution(_start(cron_schedule="61 * * * *")))
+    with Refused(StatusCode.INVALID_ARGUMENT, "cron_schedule and workflow_start_delay are both given"):
+        request = _start(cron_schedule="* * * * *", workflow_start_delay=duration(SECOND))
+        server.call(server.service.start_workflow_execution(request))
 
 
 # ---- sizes -------------------------------------------------------------------------------------------

@@ -71,6 +71,23 @@ def test_the_same_request_id_gives_the_same_run_in_a_later_process(site: Site) -
     assert _start(site.restart(), "r").run_id == first.run_id
 
 
+def test_a_request_id_is_that_of_one_run_of_a_chain(server: LocalServer) -> None:
+    """As the real server has it: after a retry, continue-as-new or cron the id names no run any more."""
+    request = StartWorkflowExecutionRequest(namespace=NAMESPACE, workflow_id="w", request_id="r")
+    request.workflow_type.name = "Workflow"
+    request.task_queue.name = QUEUE
+    request.retry_policy.maximum_attempts = 2
+    first = server.call(server.service.start_workflow_execution(request))
+    server.complete_workflow_task(fail_workflow())
+    with Refused(StatusCode.ALREADY_EXISTS, "is already running"):
+        server.call(server.service.start_workflow_execution(request))
+    server.advance(timedelta(minutes=1))
+    server.complete_workflow_task(complete_workflow())
+    again = server.call(server.service.start_workflow_execution(request))
+    assert again.started
+    assert again.run_id != first.run_id
+
+
 def test_a_request_id_is_stronger_than_the_policies(server: LocalServer) -> None:
     first = _start(server, "r")
     assert _start(server, "r", conflict="TERMINATE_EXISTING").run_id == first.run_id

@@ -23,7 +23,7 @@ from temporalio.api.enums.v1 import (
 )
 from temporalio.api.history.v1 import HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes
 
-from . import retry
+from . import cron, retry
 from .apply import applies
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
@@ -131,6 +131,7 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
         check_id("the child's workflow type", asked.workflow_type.name, limits)
         if asked.HasField("retry_policy"):
             retry.normalize(asked.retry_policy, RetryPolicy())
+        cron.check(asked.cron_schedule, moment.now_ns)
     except InvalidInput as error:
         raise BadCommand(_BAD, str(error)) from None
     if asked.namespace and asked.namespace != run.namespace:

@@ -21,7 +21,7 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
-from . import retry
+from . import cron, retry
 from .activity import ActivityState
 from .apply import applies
 from .child_workflow import close_children
@@ -102,6 +102,8 @@ def complete_command(run: Execution, command: Command, completed_event_id: int, 
     if asked.HasField("result"):
         attributes.result.CopyFrom(asked.result)
     attributes.workflow_task_completed_event_id = completed_event_id
+    if run.started.cron_schedule:
+        attributes.new_execution_run_id = _make_scheduled(run, None, asked.result, moment)
     run.record(event)
 
 
@@ -131,6 +133,8 @@ def fail_command(run: Execution, command: Command, completed_event_id: int, mome
     attributes.workflow_task_completed_event_id = completed_event_id
     if state == retry.IN_PROGRESS:
         attributes.new_execution_run_id = _make_successor(run, failure, backoff_ns, moment)
+    else:
+        attributes.new_execution_run_id = _make_scheduled(run, failure, None, moment)
     run.record(event)
 
 
@@ -175,7 +179,8 @@ def time_out(run: Execution, moment: Moment) -> None:
     failure = Failure(message="workflow timeout", source="Server")
     failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
     expiration_ns = _expiration_ns(run)
-    if expiration_ns is not None and expiration_ns <= moment.now_ns:
+    expired = expiration_ns is not None and expiration_ns <= moment.now_ns
+    if expired:
         state, backoff_ns = RetryState.RETRY_STATE_TIMEOUT, 0
     else:
         state, backoff_ns = _retry_of_run(run, failure, moment.now_ns)
@@ -185,6 +190,8 @@ def time_out(run: Execution, moment: Moment) -> None:
     attributes.retry_state = state
     if state == retry.IN_PROGRESS:
         attributes.new_execution_run_id = _make_successor(run, failure, backoff_ns, moment)
+    elif not expired:
+        attributes.new_execution_run_id = _make_scheduled(run, failure, None, moment)
     run.record(event)
 
 
@@ -229,14 +236,38 @@ def _expiration_ns(run: Execution) -> int | None:
 
 def _make_successor(run: Execution, failure: Failure, backoff_ns: int, moment: Moment) -> str:
     """Prepare the next attempt and return its run id; the shell creates it in the same commit."""
-    run_id = moment.new_run_id()
-    started = WorkflowExecutionStartedEventAttributes()
-    started.CopyFrom(run.started)
+    started = _started_after(run, backoff_ns, moment)
     started.attempt = run.started.attempt + 1
-    started.original_execution_run_id = run_id
-    started.continued_execution_run_id = run.run_id
     started.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY
     started.continued_failure.CopyFrom(failure)
+    return started.original_execution_run_id
+
+
+def _make_scheduled(run: Execution, failure: Failure | None, result: Payloads | None, moment: Moment) -> str:
+    """Prepare the next run of the cron schedule and return its run id; without a schedule there is none.
+
+    It is told how this run ended: its failure, or its result. A failure leaves the last result as it was.
+    """
+    backoff_ns = cron.backoff_ns(run.started.cron_schedule, run.execution_ns, moment.now_ns)
+    if backoff_ns is None:
+        return ""
+    started = _started_after(run, backoff_ns, moment)
+    started.attempt = 1
+    started.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+    if failure is not None:
+        started.continued_failure.CopyFrom(failure)
+    if result is not None:
+        started.last_completion_result.CopyFrom(result)
+    return started.original_execution_run_id
+
+
+def _started_after(run: Execution, backoff_ns: int, moment: Moment) -> WorkflowExecutionStartedEventAttributes:
+    """The start of the run after this one, as this one was started."""
+    started = WorkflowExecutionStartedEventAttributes()
+    started.CopyFrom(run.started)
+    started.original_execution_run_id = moment.new_run_id()
+    started.continued_execution_run_id = run.run_id
+    started.ClearField("continued_failure")
     set_duration(started.first_workflow_task_backoff, backoff_ns)
-    run.successor = Successor(run_id, started)
-    return run_id
+    run.successor = Successor(started.original_execution_run_id, started)
+    return started

@@ -18,7 +18,7 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionStartedEventAttributes,
 )
 
-from . import retry
+from . import cron, retry
 from .commands import Plan, Successor, carries_out
 from .limits import check_id, too_large
 from .refusal import BadCommand, InvalidInput
@@ -42,6 +42,7 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
             check_id("the task queue", asked.task_queue.name, limits)
         if asked.HasField("retry_policy"):
             retry.normalize(asked.retry_policy, RetryPolicy())
+        cron.check(asked.cron_schedule, moment.now_ns)
     except InvalidInput as error:
         raise BadCommand(_BAD, str(error)) from None
     size = asked.input.ByteSize()
@@ -100,6 +101,7 @@ def _successor_start(
         parent_workflow_namespace=run.started.parent_workflow_namespace,
         parent_initiated_event_id=run.started.parent_initiated_event_id,
         initiator=asked.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
+        cron_schedule=asked.cron_schedule,
     )
     _copy(closed, started, "workflow_type", "task_queue", "input", "header", "workflow_task_timeout")
     _copy(closed, started, "last_completion_result")

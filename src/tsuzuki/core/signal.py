@@ -132,10 +132,7 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
     attributes.identity = request.identity
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
-    if run.first_workflow_task_pending:  # unlike a signal it cuts a start delay short, and the back-off of a retry
-        schedule(run, now_ns)
-    else:
-        schedule_if_needed(run, now_ns)
+    _show_at_once(run, now_ns)
 
 
 def cancel_from(run: Execution, source: Execution, initiated_event_id: int, reason: str, now_ns: int) -> None:
@@ -150,7 +147,15 @@ def cancel_from(run: Execution, source: Execution, initiated_event_id: int, reas
     attributes.external_workflow_execution.run_id = source.run_id
     attributes.identity = "history-service"
     run.record_or_buffer(event)
-    schedule_if_needed(run, now_ns)
+    _show_at_once(run, now_ns)
+
+
+def _show_at_once(run: Execution, now_ns: int) -> None:
+    """Unlike a signal, a cancel request cuts a start delay short, and the back-off of a retry or of cron."""
+    if run.first_workflow_task_pending:
+        schedule(run, now_ns)
+    else:
+        schedule_if_needed(run, now_ns)
 
 
 def note_request_id(run: Execution, request_id: str) -> None:

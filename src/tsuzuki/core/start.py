@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from temporalio.api.common.v1 import RetryPolicy
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
 
-from . import retry
+from . import cron, retry
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput
@@ -55,7 +55,7 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
         run.wake_at(WakeKind.TIMEOUT, timeout_ns)
 
 
-def check_request(request: StartWorkflowExecutionRequest, limits: Limits) -> None:
+def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns: int) -> None:
     """Refuse a start that no state would accept.
 
     Raises:
@@ -81,7 +81,9 @@ def check_request(request: StartWorkflowExecutionRequest, limits: Limits) -> Non
     if request.HasField("retry_policy"):
         retry.normalize(request.retry_policy, RetryPolicy())
     if request.cron_schedule:
-        raise InvalidInput("cron_schedule is not supported yet; start the workflow again from outside.")
+        if duration_ns(request.workflow_start_delay):
+            raise InvalidInput("cron_schedule and workflow_start_delay are both given; a schedule says itself when.")
+        cron.check(request.cron_schedule, now_ns)
 
 
 _DURATIONS: Final = (
@@ -128,6 +130,8 @@ def start(
     attributes.workflow_id = run.workflow_id
     if request.HasField("retry_policy"):
         retry.normalize(request.retry_policy, attributes.retry_policy)
+    if request.cron_schedule:
+        delay_ns = _put_on_schedule(attributes, request.cron_schedule, now_ns)
     set_duration(attributes.first_workflow_task_backoff, delay_ns)
     if request.memo.fields:
         attributes.memo.CopyFrom(request.memo)
@@ -144,6 +148,13 @@ def start(
         signal(run, signalled, now_ns, limits)
     elif not delay_ns:
         schedule(run, now_ns)
+
+
+def _put_on_schedule(attributes: WorkflowExecutionStartedEventAttributes, schedule: str, now_ns: int) -> int:
+    """The start belongs to a cron schedule; gives its back-off."""
+    attributes.cron_schedule = schedule
+    attributes.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+    return cron.backoff_ns(schedule, now_ns, now_ns) or 0
 
 
 def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_ns: int, limits: Limits) -> None:
@@ -169,7 +180,8 @@ def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_n
         set_duration(attributes.workflow_execution_timeout, execution_ns)
         set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)
     attributes.workflow_run_timeout.CopyFrom(asked.workflow_run_timeout)
-    set_duration(attributes.first_workflow_task_backoff, 0)
+    delay_ns = _put_on_schedule(attributes, asked.cron_schedule, now_ns) if asked.cron_schedule else 0
+    set_duration(attributes.first_workflow_task_backoff, delay_ns)
     task_ns = duration_ns(asked.workflow_task_timeout) or limits.workflow_task_timeout_default_ns
     set_duration(attributes.workflow_task_timeout, min(task_ns, limits.workflow_task_timeout_max_ns))
     attributes.original_execution_run_id = child.run_id
@@ -179,7 +191,8 @@ def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_n
     if outgoing.metadata is not None:
         event.user_metadata.CopyFrom(outgoing.metadata)
     child.record(event)
-    schedule(child, now_ns)
+    if not delay_ns:
+        schedule(child, now_ns)
 
 
 def succeed(successor: Execution, attributes: WorkflowExecutionStartedEventAttributes, now_ns: int) -> None:

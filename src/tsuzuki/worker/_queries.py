@@ -164,7 +164,7 @@ def _metadata(run: WorkflowRun) -> WorkflowMetadata:
         signal_definitions=_interactions(run.signal_handlers),
         update_definitions=_interactions(run.update_handlers),
     )
-    return WorkflowMetadata(definition=definition)
+    return WorkflowMetadata(definition=definition, current_details=run.current_details)
 
 
 def _interactions(

@@ -134,6 +134,7 @@ class WorkflowRun:
         "completions_recorded",
         "continue_as_new_suggested",
         "core_flags",
+        "current_details",
         "failed_by",
         "failure_converter",
         "finished",
@@ -217,6 +218,7 @@ class WorkflowRun:
         self.markers = MarkerMemory()
         self.new_lang_flags: list[int] = []
         self.failed_by: BaseException | None = None
+        self.current_details = ""
         self.finished = False  # it produced a closing command
         self.read_only = ""  # what is looking only, in words
         self._evicting = False

@@ -39,6 +39,7 @@ from ._context import (
     wait_condition,
 )
 from ._continue_as_new import ContinueAsNewError, continue_as_new
+from ._current_details import get_current_details, set_current_details
 from ._definition import (
     WorkflowDefinition,
     WorkflowSignature,
@@ -67,6 +68,7 @@ from ._handlers import (
 )
 from ._info import Info, ParentInfo, RootInfo
 from ._logger import LoggerAdapter, logger
+from ._previous_run import get_last_completion_result, get_last_failure, has_last_completion_result
 from ._properties import upsert_memo, upsert_search_attributes
 from ._queries import QUERY, QueryDefinition, query, set_dynamic_query_handler, set_query_handler
 from ._runtime import Runtime
@@ -143,9 +145,13 @@ __all__ = [
     "execute_activity_method",
     "execute_child_workflow",
     "fire_and_forget",
+    "get_current_details",
     "get_external_workflow_handle",
     "get_external_workflow_handle_for",
+    "get_last_completion_result",
+    "get_last_failure",
     "get_version",
+    "has_last_completion_result",
     "in_workflow",
     "info",
     "init",
@@ -163,6 +169,7 @@ __all__ = [
     "random",
     "random_seed",
     "run",
+    "set_current_details",
     "set_dynamic_query_handler",
     "set_dynamic_signal_handler",
     "set_dynamic_update_handler",

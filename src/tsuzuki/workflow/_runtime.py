@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from ._exceptions import NotInWorkflowError
 
 if TYPE_CHECKING:
+    from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+
     from tsuzuki.common import TypedSearchAttributes
-    from tsuzuki.converter import PayloadConverter
+    from tsuzuki.converter import FailureConverter, PayloadConverter
 
     from ._activities import ActivityHandle
     from ._channels import SignalChannel
@@ -35,6 +37,7 @@ class Runtime(Protocol):
     replaying: bool
     time_ns: int
     cancel_reason: str | None
+    current_details: str
     workflow: Any
     """The instance of the workflow class; None for a plain function."""
 
@@ -50,6 +53,10 @@ class Runtime(Protocol):
     def typed_search_attributes(self) -> TypedSearchAttributes: ...
     @property
     def payload_converter(self) -> PayloadConverter: ...
+    @property
+    def failure_converter(self) -> FailureConverter: ...
+    @property
+    def started(self) -> WorkflowExecutionStartedEventAttributes: ...
 
     history_length: int
     history_size: int
