@@ -80,6 +80,7 @@ async def _worker(
     }
     if package == "temporalio":
         runner = temporalio.worker.UnsandboxedWorkflowRunner()
+        options["disable_eager_activity_execution"] = not getattr(program.module, "EAGER", True)
         async with temporalio.worker.Worker(client, workflow_runner=runner, **options):
             yield
     else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from temporalio.api.common.v1 import Memo, SearchAttributes
+from temporalio.api.common.v1 import Memo, Priority, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.protocol.v1 import Message
@@ -76,6 +76,7 @@ class Execution:
         "parent_run_id",
         "parent_workflow_id",
         "previous_started_event_id",
+        "priority",
         "ready_activities",
         "ready_workflow_task",
         "request_ids",
@@ -121,6 +122,8 @@ class Execution:
         self.user_metadata: UserMetadata | None = None
         self.parent_workflow_id = ""
         self.parent_run_id = ""
+        self.priority: Priority | None = None
+        """That of its tasks; None for the default."""
         self.workflow_task_timeout_ns = 0
         self.run_timeout_ns = 0
         self.started_ns = 0

@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, St
 from . import cron, retry
 from .apply import applies
 from .limits import check_id, too_large
+from .priority import inherited, is_given
 from .refusal import InvalidInput
 from .signal import signal
 from .times import NEVER, duration_ns, in_words, set_duration, set_time, time_ns
@@ -40,6 +41,8 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
     run.parent_workflow_id = attributes.parent_workflow_execution.workflow_id
     run.parent_run_id = attributes.parent_workflow_execution.run_id
     run.workflow_task_timeout_ns = duration_ns(attributes.workflow_task_timeout)
+    if is_given(attributes.priority):
+        run.priority = attributes.priority
     run.memo = attributes.memo
     run.search_attributes = attributes.search_attributes
     backoff_ns = duration_ns(attributes.first_workflow_task_backoff)
@@ -172,9 +175,12 @@ def start_child(child: Execution, parent: Execution, outgoing: StartChild, now_n
     attributes.root_workflow_execution.run_id = root.run_id or parent.run_id
     attributes.task_queue.name = asked.task_queue.name
     attributes.task_queue.kind = NORMAL
-    for name in ("input", "header", "memo", "search_attributes", "retry_policy", "priority"):
+    for name in ("input", "header", "memo", "search_attributes", "retry_policy"):
         if asked.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(asked, name))
+    priority = inherited(asked.priority, parent.priority)
+    if is_given(priority):
+        attributes.priority.CopyFrom(priority)
     execution_ns = duration_ns(asked.workflow_execution_timeout)
     if execution_ns:
         set_duration(attributes.workflow_execution_timeout, execution_ns)

@@ -33,6 +33,7 @@ from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded, oversized
 from tsuzuki.core.limits import check_id
+from tsuzuki.core.priority import of_task
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import set_time
 from tsuzuki.service import ServiceError, StatusCode
@@ -155,8 +156,9 @@ class ActivityTasks:
             response.input.CopyFrom(asked.input)
         if asked.header.fields:
             response.header.CopyFrom(asked.header)
-        if asked.HasField("priority"):
-            response.priority.CopyFrom(asked.priority)
+        priority = of_task(run, activity.scheduled_event_id)
+        if priority is not None:
+            response.priority.CopyFrom(priority)
         if activity.heartbeat_details is not None:
             response.heartbeat_details.CopyFrom(activity.heartbeat_details)
         assert activity.started_ns is not None

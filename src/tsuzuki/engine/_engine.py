@@ -18,6 +18,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
+from temporalio.api.common.v1 import Priority
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
@@ -26,6 +27,7 @@ from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import Limits
 from tsuzuki.core.moment import Moment
+from tsuzuki.core.priority import of_task
 from tsuzuki.core.refusal import Refusal
 from tsuzuki.core.times import SECOND
 from tsuzuki.core.wake import WakeKey
@@ -96,7 +98,7 @@ class Engine:
         self.new_id = new_id
         self.limits = limits
         self.incarnation = store.incarnation
-        self.matching = Matching(self._hand)
+        self.matching = Matching(self._hand, self._priority_of)
         self.journal = Journal(store, clock, self._on_durable, self._on_failed, self._told)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
@@ -283,6 +285,10 @@ class Engine:
             "work in child workflows."
         )
         close.terminate(run, reason, None, ENGINE_IDENTITY, self.moment())
+
+    def _priority_of(self, task: ReadyTask) -> Priority | None:
+        run = self._runs.get(task[0])
+        return None if run is None else of_task(run, task[1])
 
     def _offer_workflow_task(self, run: Execution) -> None:
         task = run.workflow_task

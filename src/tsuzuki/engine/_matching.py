@@ -1,7 +1,8 @@
 """Task queues: work that is ready meets workers that wait.
 
 Owns: for each queue the waiting polls and the backlog. A backlog entry is a hint: whether its task is still there
-to be taken is asked of the run when a poll comes. Invariant: a queue never has both a waiting poll and a backlog.
+to be taken is asked of the run when a poll comes. It is in order of arrival, or of priority once one was seen.
+Invariant: a queue never has both a waiting poll and a backlog.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from temporalio.api.common.v1 import Priority
+
 from tsuzuki.core.times import SECOND
+
+from ._priority_backlog import PriorityBacklog
 
 RECENT_NS: Final = 10 * SECOND
 """A worker that polled this long ago is taken to be alive."""
@@ -50,7 +55,7 @@ class Poll:
 @dataclass(slots=True)
 class TaskQueue:
     waiting: deque[Poll] = field(default_factory=deque)
-    backlog: deque[ReadyTask] = field(default_factory=deque)
+    backlog: deque[ReadyTask] | PriorityBacklog = field(default_factory=deque)
     last_poll_ns: int = 0
 
 
@@ -58,9 +63,14 @@ Hand = Callable[[ReadyTask, Poll], bool]
 """Give a task to a poll; False if the task is not there any more."""
 
 
+PriorityOf = Callable[[ReadyTask], Priority | None]
+"""The priority of a task that has to wait; None for the default."""
+
+
 class Matching:
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, hand: Hand, priority_of: PriorityOf) -> None:
         self._hand = hand
+        self._priority_of = priority_of
         self._queues: dict[QueueKey, TaskQueue] = {}
 
     def queue(self, key: QueueKey) -> TaskQueue:
@@ -79,7 +89,19 @@ class Matching:
             if not self._hand(task, poll):
                 queue.waiting.appendleft(poll)
             return
-        queue.backlog.append(task)
+        self._queue_up(queue, task)
+
+    def _queue_up(self, queue: TaskQueue, task: ReadyTask) -> None:
+        """Put a task into the backlog, which is a plain one until a priority comes."""
+        priority = self._priority_of(task)
+        if not isinstance(queue.backlog, PriorityBacklog):
+            if priority is None:
+                queue.backlog.append(task)
+                return
+            waiting, queue.backlog = queue.backlog, PriorityBacklog()
+            for earlier in waiting:
+                queue.backlog.append(earlier)
+        queue.backlog.append(task, priority)
 
     def attach(self, key: QueueKey, poll: Poll, now_ns: int) -> None:
         """A worker waits: it takes the oldest ready task, or waits for the next."""

@@ -26,6 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
+from tsuzuki.core.priority import is_given
 from tsuzuki.core.refusal import InvalidInput, NotFound
 from tsuzuki.core.times import duration_ns, set_duration, set_time
 from tsuzuki.core.wake import WakeKind
@@ -138,6 +139,8 @@ def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
     root = run.started.root_workflow_execution
     info.root_execution.workflow_id = root.workflow_id or run.workflow_id
     info.root_execution.run_id = root.run_id or run.run_id
+    if run.priority is not None:
+        info.priority.CopyFrom(run.priority)
     if run.parent_workflow_id:
         info.parent_execution.workflow_id = run.parent_workflow_id
         info.parent_execution.run_id = run.parent_run_id
@@ -200,6 +203,8 @@ def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
         set_time(info.next_attempt_schedule_time, activity.attempt_scheduled_ns)
         if activity.last_ended_ns is not None:
             set_duration(info.current_retry_interval, activity.attempt_scheduled_ns - activity.last_ended_ns)
+    if is_given(activity.asked.priority):
+        info.priority.CopyFrom(activity.asked.priority)
     assert duration_ns(policy.initial_interval) > 0, "policies are normalized when they are scheduled"
     return info
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 
 from differential._driver import Driver
 
 HOUR = timedelta(hours=1)
+COLOR = SearchAttributeKey.for_keyword("Color")
 
 
 @workflow.defn
@@ -200,3 +201,101 @@ async def _next(d: Driver, handle: Any) -> Any:
     run = d.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
     await d.until(run, "WORKFLOW_EXECUTION_CONTINUED_AS_NEW")
     return await d.watch_next_run(handle)
+
+
+@workflow.defn
+class ChangesEverything:
+    @workflow.run
+    async def run(self, queue: str) -> list[Any]:
+        if queue:
+            await asyncio.sleep(1.2)
+            workflow.continue_as_new(
+                "",
+                workflow="ChangesEverything",
+                task_queue=queue,
+                run_timeout=HOUR / 4,
+                task_timeout=timedelta(seconds=6),
+                memo={"new": [1]},
+                search_attributes=TypedSearchAttributes([SearchAttributePair(COLOR, "red")]),
+                retry_policy=RetryPolicy(initial_interval=timedelta(seconds=3), non_retryable_error_types=["Kind"]),
+            )
+        info = workflow.info()
+        policy = info.retry_policy
+        return [
+            workflow.memo(),
+            info.typed_search_attributes.get(COLOR),
+            str(info.run_timeout),
+            str(info.task_timeout),
+            list(policy.non_retryable_error_types or ()) if policy else None,
+            info.is_continue_as_new_suggested(),
+        ]
+
+
+@workflow.defn
+class Updated:
+    def __init__(self) -> None:
+        self.got: list[str] = []
+
+    @workflow.run
+    async def run(self, got: list[str]) -> list[str]:
+        self.got = got + self.got
+        await asyncio.sleep(1.2)
+        await workflow.wait_condition(lambda: bool(self.got))
+        if len(self.got) < 2:
+            workflow.continue_as_new(self.got)
+        return self.got
+
+    @workflow.update
+    async def add(self, word: str) -> str:
+        self.got.append(word)
+        return f"{word} is number {len(self.got)}"
+
+
+@workflow.defn
+class LeavesAnUpdate:
+    """Continues as new while a handler waits: the update is not answered by the next run."""
+
+    @workflow.run
+    async def run(self, again: bool) -> str:
+        if again:
+            await workflow.wait_condition(lambda: self.asked)
+            await asyncio.sleep(1.2)
+            workflow.continue_as_new(False)
+        await asyncio.sleep(0.5)
+        return "done"
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def ask(self) -> str:
+        self.asked = True
+        await asyncio.sleep(3600)
+        return "never"
+
+
+async def scenario_every_option(d: Driver) -> None:
+    old = TypedSearchAttributes([SearchAttributePair(COLOR, "blue")])
+    handle = await d.start(
+        ChangesEverything.run, d.queue, memo={"old": 1}, search_attributes=old, run_timeout=HOUR, execution_timeout=HOUR
+    )
+    await d.outcome(handle)
+    await d.watch_next_run(handle)
+
+
+async def scenario_updates_of_two_runs(d: Driver) -> None:
+    handle = await d.start(Updated.run, [])
+    await d.until(handle, "TIMER_STARTED")
+    await d.attempt("one", handle.execute_update("add", "one"))
+    following = await _next(d, handle)
+    await d.until(following, "TIMER_STARTED")
+    await d.attempt("two", d.client.get_workflow_handle(handle.id).execute_update("add", "two"))
+    await d.outcome(handle)
+
+
+async def scenario_update_left_behind(d: Driver) -> None:
+    handle = await d.start(LeavesAnUpdate.run, True)
+    await d.until(handle, "WORKFLOW_TASK_COMPLETED")
+    await d.attempt("ask", handle.execute_update("ask"))
+    await d.outcome(handle)
+    await d.watch_next_run(handle)

@@ -1,0 +1,44 @@
+"""Priority and fairness of tasks: given with a start, an activity or a child, and inherited field by field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from temporalio.api.common.v1 import Priority
+
+if TYPE_CHECKING:
+    from .execution import Execution
+
+LEVEL_DEFAULT: Final = 3
+LEVEL_LAST: Final = 5
+WEIGHT_MIN: Final = 0.001
+WEIGHT_MAX: Final = 1000.0
+
+
+def is_given(priority: Priority) -> bool:
+    return bool(priority.priority_key or priority.fairness_key or priority.fairness_weight)
+
+
+def inherited(given: Priority, workflow: Priority | None) -> Priority:
+    """What counts for an activity or child: its own fields, and its workflow's where it has none.
+
+    Args:
+        given: Its own.
+        workflow: The workflow's; None for the default.
+    """
+    if workflow is None:
+        return given
+    return Priority(
+        priority_key=given.priority_key or workflow.priority_key,
+        fairness_key=given.fairness_key or workflow.fairness_key,
+        fairness_weight=given.fairness_weight or workflow.fairness_weight,
+    )
+
+
+def of_task(run: Execution, scheduled_event_id: int) -> Priority | None:
+    """The priority of a run's activity, or (0 and less) of its workflow task or a query; None for the default."""
+    activity = run.activities.get(scheduled_event_id)
+    if activity is None:
+        return run.priority
+    priority = inherited(activity.asked.priority, run.priority)
+    return priority if is_given(priority) else None

@@ -1,0 +1,56 @@
+"""The backlog of a queue that has seen a priority: lower levels first, and by turns among the fairness keys of a level.
+
+Each task gets a ticket: one step of its key (1 / weight) after the key's last one, but not before what the level has
+handed out already; so a key that was idle gains nothing, and one with twice the weight gets twice the turns.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+from temporalio.api.common.v1 import Priority
+
+from tsuzuki.core.priority import LEVEL_DEFAULT, LEVEL_LAST, WEIGHT_MAX, WEIGHT_MIN
+
+ReadyTask = tuple[int, int]
+
+
+class PriorityBacklog:
+    """In place of the deque of a queue without priorities."""
+
+    __slots__ = ("_heap", "_levels", "_numbers", "_tickets")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, float, int, ReadyTask]] = []
+        self._numbers = itertools.count()
+        self._levels: dict[int, float] = {}
+        """Level -> the ticket handed out last."""
+        self._tickets: dict[tuple[int, str], float] = {}
+        """Level and fairness key -> the ticket given last."""
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def append(self, task: ReadyTask, priority: Priority | None = None) -> None:
+        level, key, weight = LEVEL_DEFAULT, "", 1.0
+        if priority is not None:
+            level = min(priority.priority_key or LEVEL_DEFAULT, LEVEL_LAST)
+            key = priority.fairness_key
+            weight = min(max(priority.fairness_weight or 1.0, WEIGHT_MIN), WEIGHT_MAX)
+        last = max(self._tickets.get((level, key), 0.0), self._levels.get(level, 0.0))
+        self._tickets[level, key] = ticket = last + 1 / weight
+        heapq.heappush(self._heap, (level, ticket, next(self._numbers), task))
+
+    def popleft(self) -> ReadyTask:
+        level, ticket, _, task = heapq.heappop(self._heap)
+        if self._heap:
+            self._levels[level] = ticket
+        else:
+            self.clear()  # nobody waits: the next ones begin anew, and keys do not pile up
+        return task
+
+    def clear(self) -> None:
+        self._heap.clear()
+        self._levels.clear()
+        self._tickets.clear()
