@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from answering_service import AnsweringService, ManualTime
 
-from tsuzuki.client import Client, ServiceUnavailableError
+from tsuzuki.client import Client, ServiceUnavailableError, _connect
 from tsuzuki.client._client import default_identity
+from tsuzuki.service import ServiceError, StatusCode
 
 
 @pytest.fixture
@@ -32,6 +33,24 @@ async def test_waiting_probes_the_port_each_second_and_gives_up_at_the_deadline(
     with pytest.raises(ServiceUnavailableError):
         await Client.connect(f"127.0.0.1:{closed_port}", wait=5, clock=time.clock, sleep=time.sleep)
     assert time.naps == [1.0] * 5
+
+
+class NotYetServing:
+    """Stands where the remote service stands: its port answers, and it does not speak yet."""
+
+    @classmethod
+    async def connect(cls, target: str, **options: object) -> None:
+        raise ServiceError(StatusCode.UNAVAILABLE, f"{target} is initializing")
+
+
+async def test_a_server_that_is_initializing_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = ManualTime()
+    monkeypatch.setattr(_connect, "RemoteWorkflowService", NotYetServing)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        target = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(ServiceUnavailableError):
+            await Client.connect(target, wait=200, clock=time.clock, sleep=time.sleep)
+    assert time.naps == [*map(float, range(1, 16)), *[15.0] * 5]
 
 
 async def test_a_service_made_by_someone_else_is_not_closed() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from scripted_run import ScriptedRun, WorkflowTaskFailedError
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.query.v1 import WorkflowQuery
 
 from tsuzuki import activity, workflow
 
@@ -134,6 +135,28 @@ async def helper() -> None:
 
 def test_the_source_is_the_innermost_line_of_user_code() -> None:
     assert f"{line_of(helper, 1)} now produces StartTimer 30 s (timer 1)" in change_to(asks_helper)
+
+
+@workflow.defn(name="Changes", failure_exception_types=[workflow.NondeterminismError])
+async def gives_up() -> None:
+    await workflow.execute_activity(fetch, start_to_close_timeout=BOUND)
+
+
+@pytest.mark.parametrize(
+    ("code", "types"), [(other_activity, [workflow.NondeterminismError]), (other_activity, [Exception]), (gives_up, [])]
+)
+def test_it_fails_the_workflow_where_that_was_chosen(code: Any, types: list[type[BaseException]]) -> None:
+    """By the worker, or by the definition of the workflow; without one the run waits for code that fits."""
+    run = ScriptedRun(before, cached=False, failure_exception_types=types)
+    run.workflow_task()
+    run.complete_activity("1", "x")
+    run.processor = run.new_processor([code])
+    response = run.workflow_task({"q": WorkflowQuery(query_type="__stack_trace")})
+    (command,) = response.commands
+    failure = command.fail_workflow_execution_command_attributes.failure
+    assert failure.application_failure_info.type == "NondeterminismError"
+    assert failure.message.startswith("history event 5 is ActivityTaskScheduled 'search' (activity 1), but ")
+    assert response.query_results["q"].failure.message == failure.message
 
 
 def test_the_run_goes_on_when_the_code_fits_again() -> None:

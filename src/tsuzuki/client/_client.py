@@ -10,7 +10,7 @@ import functools
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
@@ -77,6 +77,7 @@ class Client:
         identity: str | None = None,
         tls: bool | TLSConfig | None = None,
         api_key: str | None = None,
+        rpc_metadata: Mapping[str, str] | None = None,
         wait: timedelta | float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -89,8 +90,10 @@ class Client:
             namespace: Namespace of every request.
             data_converter: The same as that of the workers.
             identity: Who calls, in histories; the default is `pid@host`.
-            tls: For a server: True, or own certificates. The default is on exactly when there is a key.
+            tls: For a server: True, or a `TLSConfig` with the certificate of its authority, a certificate and key
+                of this client, or the name to expect. The default is on exactly when there is a key.
             api_key: For a server: sent as a bearer token.
+            rpc_metadata: For a server: headers of every call, as a gateway in front of it may want.
             wait: For a server: seconds (or a timedelta) to wait for it to come up; the default is not to.
             clock: Monotonic time in seconds.
             sleep: Waits for a number of seconds.
@@ -112,6 +115,7 @@ class Client:
                 namespace=namespace,
                 tls=tls,
                 api_key=api_key,
+                rpc_metadata=rpc_metadata,
                 identity=identity,
                 wait_s=wait_s,
                 clock=clock,

@@ -7,7 +7,7 @@ that grows by a second up to 15 s until it speaks (it is initializing). Both end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from ..service import RemoteWorkflowService, ServiceError, TLSConfig, WorkflowService
@@ -43,6 +43,7 @@ async def open_remote_service(
     namespace: str,
     tls: bool | TLSConfig | None,
     api_key: str | None,
+    rpc_metadata: Mapping[str, str] | None,
     identity: str,
     wait_s: float,
     clock: Callable[[], float],
@@ -62,7 +63,12 @@ async def open_remote_service(
         attempt += 1
         try:
             return await RemoteWorkflowService.connect(
-                f"{host}:{target.port}", namespace=namespace, tls=tls, api_key=api_key, identity=identity
+                f"{host}:{target.port}",
+                namespace=namespace,
+                tls=tls,
+                api_key=api_key,
+                metadata=rpc_metadata,
+                identity=identity,
             )
         except ServiceError as error:
             backoff = min(float(attempt), BACKOFF_MAX_S)

@@ -68,7 +68,9 @@ class Worker:
         graceful_shutdown_timeout: How long running activities have after `shutdown` before they are
             cancelled.
         identity: Name in histories; the default is the client's.
-        workflow_failure_exception_types: Exceptions that fail the workflow rather than the task.
+        workflow_failure_exception_types: Exceptions that fail the workflow rather than the task; with
+            `workflow.NondeterminismError` a run whose code no longer fits its history ends, in place of waiting
+            for code that does.
         determinism_guard: Raise `workflow.DeterminismError` in workflow code that asks for the time, chance,
             files, ... in ways that a replay could not repeat.
         deadlock_timeout: How long workflow code may run without yielding before its workflow task fails with

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from temporalio.api.common.v1 import MeteringMetadata
-from temporalio.api.enums.v1 import QueryResultType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, QueryResultType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
@@ -168,6 +168,8 @@ class WorkflowTaskProcessor:
         except (Exception, SystemExit) as error:
             if run is not None:
                 run.evict()
+                if isinstance(error, NondeterminismError) and run.is_failure(error):
+                    return self._fail_workflow(task, run, error)
             return self._failed(task, error)
         completed = self._complete(task, run)
         spoiled = bool(task.queries) and await self._answer_queries(task, run, completed)
@@ -353,6 +355,20 @@ class WorkflowTaskProcessor:
         if run.new_lang_flags:
             completed.sdk_metadata.lang_used_flags.extend(run.new_lang_flags)
             run.new_lang_flags.clear()
+        return completed
+
+    def _fail_workflow(
+        self, task: PollWorkflowTaskQueueResponse, run: WorkflowRun, error: NondeterminismError
+    ) -> RespondWorkflowTaskCompletedRequest:
+        """End a run whose code does not fit its history, as the worker or the workflow chose."""
+        completed = RespondWorkflowTaskCompletedRequest()
+        completed.CopyFrom(self._completed)
+        completed.task_token = task.task_token
+        command = completed.commands.add(command_type=CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION)
+        failure = command.fail_workflow_execution_command_attributes.failure
+        run.failure_converter.to_failure(error, run.payload_converter, failure)
+        for number in task.queries:
+            completed.query_results[number].CopyFrom(self._query_failure(error))
         return completed
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:

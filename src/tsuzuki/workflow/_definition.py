@@ -57,7 +57,8 @@ class WorkflowDefinition:
         cls: The class to make an instance of; None for a plain function.
         run: The coroutine function: unbound, with `self` first, when there is a class.
         init_takes_args: True when the class gets the arguments of `run` in its `__init__` too.
-        failure_exception_types: Exceptions that fail the workflow instead of the workflow task.
+        failure_exception_types: Exceptions that fail the workflow instead of the workflow task; also
+            `NondeterminismError`.
         signature: Its parameters and result.
         signals: Handlers that the class has, by the name of their signal; the dynamic one under None.
         queries: The same for queries.

@@ -64,7 +64,8 @@ class DeadlockError(TsuzukiError):
 class NondeterminismError(TsuzukiError):
     """Workflow code took another path than the one its history records.
 
-    Fails the workflow task; the run is stuck, and goes on once the code fits the history again.
+    Fails the workflow task; the run is stuck, and goes on once the code fits the history again. Where it is among
+    the failure exception types of the worker or workflow, it fails the workflow.
 
     Attributes:
         event_id: The recorded event; 0 when history ended before the command.
