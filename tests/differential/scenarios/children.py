@@ -7,7 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
@@ -20,6 +26,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from differential._driver import Driver
 
 HOUR = timedelta(hours=1)
+COLOR = SearchAttributeKey.for_keyword("Color")
 
 
 @activity.defn
@@ -124,6 +131,7 @@ class Options:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             memo={"note": [1, 2]},
+            search_attributes=TypedSearchAttributes([SearchAttributePair(COLOR, "red")]),
             static_summary="doubles",
             static_details="a number",
         )
