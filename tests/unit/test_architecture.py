@@ -29,7 +29,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "store": frozenset({"core"}),
     "engine": frozenset({"core", "store", "service"}),
     # The seam.
-    "service": frozenset(),
+    "service": frozenset({"converter"}),
     # Both sides of the authoring API.
     "converter": frozenset(),
     "activity": frozenset({"converter"}),
@@ -38,7 +38,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "worker": frozenset({"activity", "converter", "service", "workflow"}),
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
-    "replay": frozenset({"client", "converter", "worker", "workflow"}),
+    "replay": frozenset({"client", "converter", "service", "worker", "workflow"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
     "demo": frozenset({"activity", "workflow"}),

@@ -81,7 +81,7 @@ def state(
     history = _history(workflow_id, run_id, file, target, namespace)
 
     async def work() -> RunState:
-        return state_at_event(history, load_workflows(workflows), event, masks=mask or ())
+        return await state_at_event(history, load_workflows(workflows), event, masks=mask or ())
 
     try:
         found = run_or_refuse(work)

@@ -21,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from ..converter import DataConverter
-from ..service import TLSConfig, WorkflowService
+from ..service import TLSConfig, WorkflowService, behind_codec
 from ..workflow import UPDATE, name_and_result_type
 from ._async_activity import AsyncActivityHandle
 from ._calls import Calls
@@ -58,8 +58,9 @@ class Client:
         calls: Calls | None = None,
     ) -> None:
         check_name("namespace", namespace)
+        self._service = service
         self._context = ClientContext(
-            service=service,
+            service=behind_codec(service, data_converter.payload_codec),
             calls=calls or Calls(),
             namespace=namespace,
             identity=identity or default_identity(),
@@ -134,8 +135,8 @@ class Client:
 
     @property
     def service(self) -> WorkflowService:
-        """Where requests go."""
-        return self._context.service
+        """Where requests go: payloads in it are as the codec of the data converter leaves them."""
+        return self._service
 
     @property
     def namespace(self) -> str:

@@ -123,7 +123,7 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
                 last = event.workflow_task_failed_event_attributes.failure
             elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
                 last = None
-        return None if last is None else self._context.exception_from(last)
+        return None if last is None else self._context.exception_from(await self._context.decoded(last))
 
     async def fetch_history(
         self,

@@ -38,7 +38,7 @@ async def wait_for_result(
         WorkflowContinuedAsNewError: It continued as new, and runs are not followed.
     """
     while True:
-        event = await _close_event(context, workflow_id, run_id or "")
+        event = await context.decoded(await _close_event(context, workflow_id, run_id or ""))
         field, outcome = _OUTCOMES[event.event_type]
         attributes = getattr(event, field)
         next_run_id = getattr(attributes, "new_execution_run_id", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ._codec import PayloadCodec
 from ._failure_converter import DefaultFailureConverter, FailureConverter
 from ._payload_converter import DefaultPayloadConverter, PayloadConverter
 
@@ -15,6 +16,7 @@ class DataConverter:
 
     Args:
         payload_converter_class: Made once, without arguments.
+        payload_codec: What payloads go through on their way to the service and back; None for nothing.
         failure_converter_class: Made once, without arguments.
 
     Attributes:
@@ -23,6 +25,7 @@ class DataConverter:
     """
 
     payload_converter_class: type[PayloadConverter] = DefaultPayloadConverter
+    payload_codec: PayloadCodec | None = None
     failure_converter_class: type[FailureConverter] = DefaultFailureConverter
     payload_converter: PayloadConverter = field(init=False)
     failure_converter: FailureConverter = field(init=False)

@@ -17,7 +17,11 @@ from temporalio.api.enums import v1 as enums
 from temporalio.api.failure.v1 import Failure
 
 from .. import exceptions as errors
+from ._errors import PayloadDecodeError
 from ._payload_converter import PayloadConverter
+
+ENCODED_MESSAGE: Final = "Encoded failure"
+"""Stands for a message that is in a payload."""
 
 CAUSES_MAX: Final = 50
 """Depth at which a cause chain is cut; one that long is a loop or has lost its meaning."""
@@ -80,6 +84,8 @@ class DefaultFailureConverter(FailureConverter):
             self._to_failure(cause, converter, failure.cause, causes_left - 1)
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> errors.FailureError:
+        if failure.HasField("encoded_attributes"):
+            failure = _with_attributes(failure, payload_converter)
         kind = failure.WhichOneof("failure_info")
         read = _READERS.get(kind) if kind is not None else None
         error = (
@@ -94,6 +100,37 @@ class DefaultFailureConverter(FailureConverter):
 
 
 FailureConverter.default = DefaultFailureConverter()
+
+
+class DefaultFailureConverterWithEncodedAttributes(DefaultFailureConverter):
+    """Puts message and stack trace into a payload, so that a codec encrypts them too."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        super().to_failure(exception, payload_converter, failure)
+        _encode_attributes(failure, payload_converter, CAUSES_MAX + 1)
+
+
+def _encode_attributes(failure: Failure, converter: PayloadConverter, depth_left: int) -> None:
+    if not failure.HasField("encoded_attributes"):
+        attributes = {"message": failure.message, "stack_trace": failure.stack_trace}
+        failure.encoded_attributes.CopyFrom(converter.to_payload(attributes))
+        failure.message, failure.stack_trace = ENCODED_MESSAGE, ""
+    if failure.HasField("cause") and depth_left:
+        _encode_attributes(failure.cause, converter, depth_left - 1)
+
+
+def _with_attributes(failure: Failure, converter: PayloadConverter) -> Failure:
+    """A copy with message and stack trace in their places; as it is, when they cannot be read."""
+    try:
+        attributes = converter.from_payload(failure.encoded_attributes, dict[str, str])
+    except PayloadDecodeError:
+        return failure
+    plain = Failure()
+    plain.CopyFrom(failure)
+    plain.ClearField("encoded_attributes")
+    plain.message = attributes.get("message", "")
+    plain.stack_trace = attributes.get("stack_trace", "")
+    return plain
 
 
 def _message_of(exception: BaseException) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from google.protobuf.message import Message
@@ -22,6 +22,9 @@ from ._errors import PayloadDecodeError, PayloadEncodeError
 from ._json_decode import decode_json
 from ._json_encode import encode_json, find_unencodable
 from ._structure import name_of
+
+if TYPE_CHECKING:
+    from ._encodings import EncodingPayloadConverter
 
 
 class PayloadConverter(ABC):
@@ -86,6 +89,9 @@ _JSON_TYPES: Final = frozenset((str, int, float, bool, dict, list, tuple))
 
 class DefaultPayloadConverter(PayloadConverter):
     """The payload converter of `DataConverter.default`."""
+
+    default_encoding_payload_converters: ClassVar[tuple[EncodingPayloadConverter, ...]]
+    """The same, one converter an encoding: to put a `CompositePayloadConverter` together with others."""
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         payloads = []

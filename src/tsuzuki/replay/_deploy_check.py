@@ -19,6 +19,8 @@ from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.worker.past import Rebuilder
 from tsuzuki.workflow import NondeterminismError
 
+from ._histories import decoded_events
+
 RUNNING: Final = "ExecutionStatus = 'Running'"
 CLOSED: Final = "ExecutionStatus != 'Running'"
 
@@ -149,7 +151,8 @@ class _Check:
         handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
         try:
             history = await handle.fetch_history()
-            run = self._rebuilder.rebuild(history.events, workflow_id=execution.id, run_id=execution.run_id)
+            events = await decoded_events(history, self._client.data_converter)
+            run = self._rebuilder.rebuild(events, workflow_id=execution.id, run_id=execution.run_id)
         except RPCError:
             raise
         except Exception as error:

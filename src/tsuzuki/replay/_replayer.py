@@ -15,6 +15,8 @@ from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
 from tsuzuki.worker.past import Rebuilder
 
+from ._histories import decoded_events
+
 NAMESPACE: Final = "ReplayNamespace"
 
 
@@ -66,6 +68,7 @@ class Replayer:
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
         determinism_guard: bool = True,
     ) -> None:
+        self._data_converter = data_converter
         self._rebuilder = Rebuilder(
             workflows,
             namespace=namespace,
@@ -90,7 +93,7 @@ class Replayer:
             ValueError: The history is empty or does not begin with the start of a workflow.
             Exception: What the code raised and what does not fail the workflow.
         """
-        failure = self._replay(history)
+        failure = await self._replay(history)
         if failure is not None and raise_on_replay_failure:
             raise failure
         return WorkflowReplayResult(history, failure)
@@ -129,10 +132,10 @@ class Replayer:
         async def results() -> AsyncIterator[WorkflowReplayResult]:
             if isinstance(histories, AsyncIterable):
                 async for history in histories:
-                    yield WorkflowReplayResult(history, self._replay(history))
+                    yield WorkflowReplayResult(history, await self._replay(history))
             else:
                 for history in histories:
-                    yield WorkflowReplayResult(history, self._replay(history))
+                    yield WorkflowReplayResult(history, await self._replay(history))
 
         iterator = results()
         try:
@@ -140,10 +143,11 @@ class Replayer:
         finally:
             await iterator.aclose()  # type: ignore[attr-defined]  # an async generator
 
-    def _replay(self, history: WorkflowHistory) -> Exception | None:
+    async def _replay(self, history: WorkflowHistory) -> Exception | None:
         run_id = history.run_id
         try:
-            run = self._rebuilder.rebuild(history.events, workflow_id=history.workflow_id, run_id=run_id)
+            events = await decoded_events(history, self._data_converter)
+            run = self._rebuilder.rebuild(events, workflow_id=history.workflow_id, run_id=run_id)
         except Exception as error:
             return error
         run.evict()

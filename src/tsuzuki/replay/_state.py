@@ -10,10 +10,11 @@ from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
 from tsuzuki.worker.past import Rebuilder, RunState, look_at
 
+from ._histories import decoded_events
 from ._replayer import NAMESPACE
 
 
-def state_at_event(
+async def state_at_event(
     history: WorkflowHistory,
     workflows: Sequence[Any],
     event_id: int = 0,
@@ -44,10 +45,9 @@ def state_at_event(
         raise ValueError(f"{error.pattern!r} is no regular expression: {error}") from error
     event_id = event_id or last
     rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter)
-    run = rebuilder.rebuild(
-        history.events, workflow_id=history.workflow_id, run_id=history.run_id, until_event_id=event_id
-    )
+    events = await decoded_events(history, data_converter)
+    run = rebuilder.rebuild(events, workflow_id=history.workflow_id, run_id=history.run_id, until_event_id=event_id)
     try:
-        return look_at(run, history.events, event_id, patterns)
+        return look_at(run, events, event_id, patterns)
     finally:
         run.evict()

@@ -1,7 +1,16 @@
 """The `WorkflowService` seam between worker or client and whichever engine answers."""
 
+from ._codec import behind_codec, decoded
 from ._errors import ServiceError, StatusCode
 from ._protocol import WorkflowService
 from ._remote import RemoteWorkflowService, TLSConfig
 
-__all__ = ["RemoteWorkflowService", "ServiceError", "StatusCode", "TLSConfig", "WorkflowService"]
+__all__ = [
+    "RemoteWorkflowService",
+    "ServiceError",
+    "StatusCode",
+    "TLSConfig",
+    "WorkflowService",
+    "behind_codec",
+    "decoded",
+]

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from tsuzuki.converter import DataConverter
-from tsuzuki.service import WorkflowService
+from tsuzuki.service import WorkflowService, behind_codec
 
 from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_worker import ActivityWorker
@@ -121,7 +121,7 @@ class Worker:
         if deadlock_timeout is not None and deadlock_timeout <= timedelta(0):
             raise ValueError(f"deadlock_timeout is {deadlock_timeout}; it must be more than 0, or None for no bound")
         self._client: Final = client
-        self._service: Final = client.service
+        self._service: Final = behind_codec(client.service, client.data_converter.payload_codec, worker=True)
         self._task_queue: Final = task_queue
         self._identity: Final = identity or client.identity
         self._definitions = activity_definitions(activities)
