@@ -70,4 +70,4 @@ def _greeted(process: subprocess.Popen[str]) -> ServerProcess:
     first = next((line for line in greeting if line.startswith("Temporal gRPC")), None)
     if first is None:
         raise RuntimeError(f"the server did not start; it printed {greeting} and ended with {process.wait()}")
-    return ServerProcess(process, first.split()[-1], greeting)
+    return ServerProcess(process, first.split()[2], greeting)

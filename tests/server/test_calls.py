@@ -18,9 +18,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice import v1 as rpc
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
+from tsuzuki.engine import open_embedded
 from tsuzuki.server import PortTakenError, Server, ServerOptions
 from tsuzuki.server._about import About
 from tsuzuki.server._calls import Calls
+from tsuzuki.server._signed_tokens import TokenSeal
 
 SERVICE = "/temporal.api.workflowservice.v1.WorkflowService/"
 
@@ -144,13 +146,16 @@ class Gone:
         return 60.0
 
 
-async def test_a_task_that_cannot_be_written_goes_to_the_next_poll(stub: WorkflowServiceStub, server: Server) -> None:
-    calls = Calls(server._engine, About(server._engine, cluster_id="", persistence=""), server._engine.take_back_task)
+async def test_a_task_that_cannot_be_written_goes_to_the_next_poll() -> None:
+    engine = await open_embedded(None, local=False)
+    about = About(engine, cluster_id="", persistence="")
+    calls = Calls(engine, about, engine.take_back_task, seal=TokenSeal(b"secret"))
     handler = calls.service(SimpleNamespace(method=SERVICE + "PollWorkflowTaskQueue", invocation_metadata=()))
     assert handler is not None
     request = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="q"))
-    await stub.StartWorkflowExecution(start_request("w"))
+    await engine.start_workflow_execution(start_request("w"))
     with pytest.raises(asyncio.CancelledError):
         await handler.unary_stream(request.SerializeToString(), Gone())
-    task = await stub.PollWorkflowTaskQueue(request, timeout=5)
+    task = await engine.poll_workflow_task_queue(request, wait_ns=5_000_000_000)
     assert task.workflow_execution.workflow_id == "w"
+    await engine.close()

@@ -3,6 +3,22 @@
 Needs the extra `tsuzuki[server]`.
 """
 
+from ._access_file import LIVE_KEYS_MAX, AccessFile, AccessFileError, ApiKey
+from ._permissions import EVERY_NAMESPACE, Identity, Role
 from ._server import PortTakenError, Server, ServerOptions
+from ._tls import TlsFileError, TlsFiles
 
-__all__ = ["PortTakenError", "Server", "ServerOptions"]
+__all__ = [
+    "EVERY_NAMESPACE",
+    "LIVE_KEYS_MAX",
+    "AccessFile",
+    "AccessFileError",
+    "ApiKey",
+    "Identity",
+    "PortTakenError",
+    "Role",
+    "Server",
+    "ServerOptions",
+    "TlsFileError",
+    "TlsFiles",
+]

@@ -1,5 +1,6 @@
 """One call: bytes in, the engine's method, bytes out. The same for every RPC.
 
+Who calls, and whether that is allowed, is settled here and nowhere else, also for an RPC that is not offered.
 Requests are parsed here and not by gRPC, so that malformed bytes are the caller's mistake and not an internal error.
 A call that waits is answered empty a little before its caller's deadline, as the real server does it.
 """
@@ -17,8 +18,11 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._about import About
+from ._authentication import Authentication
+from ._permissions import Authorization, is_public
 from ._refusals import refuse
 from ._rpcs import RPCS, Rpc
+from ._signed_tokens import RpcTokens, TokenSeal
 
 logger = logging.getLogger("tsuzuki.server")
 
@@ -45,11 +49,21 @@ _BEFORE_DEADLINE_S: Final = 1.0
 class Calls(grpc.GenericRpcHandler):
     """Finds and makes the handler of each RPC."""
 
-    def __init__(self, service: object, about: About, take_back: Callable[[Message], None]) -> None:
-        """`take_back` gets a task that did not reach its caller."""
+    def __init__(
+        self,
+        service: object,
+        about: About,
+        take_back: Callable[[Message], None],
+        *,
+        seal: TokenSeal,
+        authentication: Authentication | None = None,
+    ) -> None:
+        """`take_back` gets a task that did not reach its caller; without `authentication` anyone may do anything."""
         self._service = service
         self._take_back = take_back
         self._about = about
+        self._seal = seal
+        self._authentication = authentication
         self._handlers = {path: self._handler(rpc) for path, rpc in RPCS.items()}
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
@@ -57,31 +71,32 @@ class Calls(grpc.GenericRpcHandler):
 
     def _handler(self, rpc: Rpc) -> grpc.RpcMethodHandler[bytes, bytes]:
         answer: Answer | None = getattr(self._about, rpc.method, None) or getattr(self._service, rpc.method, None)
-        if answer is None:
-            return grpc.unary_unary_rpc_method_handler(_not_offered(rpc))
-        call = self._call(rpc, answer)
+        offered = answer is not None
+        tokens = RpcTokens(rpc, self._seal)
+        call = self._call(rpc, answer or _not_offered(rpc), tokens, WAITS_S_MAX.get(rpc.name) if offered else None)
         if rpc.name in _HANDING_OUT:
             # On the wire the same as one answer; but a handler that writes it itself learns whether it left.
-            return grpc.unary_stream_rpc_method_handler(self._handing_out(call))
+            return grpc.unary_stream_rpc_method_handler(self._handing_out(call, tokens))
         return grpc.unary_unary_rpc_method_handler(_serialized(call))
 
-    def _handing_out(self, call: Call) -> Callable[[bytes, Context], Awaitable[None]]:
+    def _handing_out(self, call: Call, tokens: RpcTokens) -> Callable[[bytes, Context], Awaitable[None]]:
         async def hand_out(data: bytes, context: Context) -> None:
             task = await call(data, context)
             try:
                 await context.write(task.SerializeToString())
             except BaseException:  # its caller is gone, and cannot have it: the call never ended well
+                tokens.reopen(task)
                 self._take_back(task)
                 raise
 
         return hand_out
 
-    def _call(self, rpc: Rpc, answer: Answer) -> Call:
-        wait_s_max = WAITS_S_MAX.get(rpc.name)
+    def _call(self, rpc: Rpc, answer: Answer, tokens: RpcTokens, wait_s_max: float | None) -> Call:
+        admit = self._admission(rpc, tokens)
 
         async def call(data: bytes, context: Context) -> Message:
             try:
-                request = _parse(rpc, data)
+                request = admit(data, context)
                 if wait_s_max is None:
                     response = await answer(request)
                 else:
@@ -94,9 +109,30 @@ class Calls(grpc.GenericRpcHandler):
                 await refuse(context, ServiceError(StatusCode.INTERNAL, message))
             if isinstance(response, DescribeNamespaceResponse):
                 self._about.complete_namespace(response)
+            tokens.close(request, response)
             return response
 
         return call
+
+    def _admission(self, rpc: Rpc, tokens: RpcTokens) -> Callable[[bytes, Context], Any]:
+        """What turns the bytes of a call into a request that its caller may make."""
+
+        def admit_anyone(data: bytes, context: Context) -> Any:
+            request = _parse(rpc, data)
+            tokens.open(request)
+            return request
+
+        authentication, authorization = self._authentication, Authorization(rpc)
+        if authentication is None or is_public(rpc):
+            return admit_anyone
+
+        def admit(data: bytes, context: Context) -> Any:
+            identity = authentication.authenticate(context)  # first: who is nobody learns nothing
+            request = admit_anyone(data, context)
+            authorization.check(identity, request)
+            return request
+
+        return admit
 
 
 def _serialized(call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
@@ -106,11 +142,11 @@ def _serialized(call: Call) -> Callable[[bytes, Context], Awaitable[bytes]]:
     return serialized
 
 
-def _not_offered(rpc: Rpc) -> Callable[[bytes, Context], Awaitable[bytes]]:
-    async def call(data: bytes, context: Context) -> NoReturn:
-        await refuse(context, ServiceError(StatusCode.UNIMPLEMENTED, f"{rpc.name} is not offered by this server."))
+def _not_offered(rpc: Rpc) -> Answer:
+    async def answer(request: Message) -> NoReturn:
+        raise ServiceError(StatusCode.UNIMPLEMENTED, f"{rpc.name} is not offered by this server.")
 
-    return call
+    return answer
 
 
 def _parse(rpc: Rpc, data: bytes) -> Any:

@@ -35,12 +35,14 @@ class Rpc:
         name: `GetSystemInfo`.
         method: `get_system_info`, its name at the `WorkflowService` seam.
         request: The class of its request.
+        response: The class of its response.
     """
 
     path: str
     name: str
     method: str
     request: type[Message]
+    response: type[Message]
 
 
 def _rpcs_of(service: ServiceDescriptor) -> Iterator[Rpc]:
@@ -50,6 +52,7 @@ def _rpcs_of(service: ServiceDescriptor) -> Iterator[Rpc]:
             name=method.name,
             method=_WORD_START.sub("_", method.name).lower(),
             request=message_factory.GetMessageClass(method.input_type),
+            response=message_factory.GetMessageClass(method.output_type),
         )
 
 

@@ -6,19 +6,27 @@ Crash-only, like the engine: stopping it well only spares its clients a retry.
 from __future__ import annotations
 
 import os
+import secrets
+import time
 import uuid
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
-from tsuzuki.engine import EmbeddedService, Limits, open_embedded
+from tsuzuki.engine import Limits, open_embedded
 
 from ._about import About
+from ._access_file import AccessFile, AccessFileError, KeyRing
+from ._authentication import Authentication
 from ._calls import Calls
 from ._rpcs import OPERATOR_SERVICE, WORKFLOW_SERVICE
+from ._signed_tokens import TokenSeal
+from ._tls import TlsFiles
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 STOP_GRACE_S: Final = 2.0
@@ -52,6 +60,10 @@ class ServerOptions:
         port: The TCP port; 0 takes a free one.
         namespace: The namespace that is served.
         limits: Bounds on executions; None for Temporal's defaults.
+        tls: The files of TLS; None serves plain text.
+        authentication: Who is let in: callers with an API key of this database, those whose certificate TLS has
+            verified (see `TlsFiles.client_ca`), or, None, everybody.
+        clock_s: The time, in seconds since 1970, by which keys expire.
     """
 
     db: str | os.PathLike[str] | None = None
@@ -59,22 +71,23 @@ class ServerOptions:
     port: int = 7233
     namespace: str = "default"
     limits: Limits | None = None
+    tls: TlsFiles | None = None
+    authentication: Literal["api key", "client certificate"] | None = None
+    clock_s: Callable[[], float] = time.time
 
 
 class Server:
     """A running server. Made by `Server.start`."""
 
-    def __init__(self, engine: EmbeddedService, grpc_server: grpc.aio.Server, host: str, port: int) -> None:
-        self._engine = engine
-        self._grpc_server = grpc_server
+    def __init__(self, host: str, port: int, closing: AsyncExitStack) -> None:
         self.host = host
         self.port = port
+        self._closing = closing
 
     @property
     def target(self) -> str:
         """`host:port`, as clients want it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{_in_url(self.host)}:{self.port}"
 
     @classmethod
     async def start(cls, options: ServerOptions) -> Server:
@@ -83,29 +96,58 @@ class Server:
         Raises:
             PortTakenError: The address cannot be listened on.
             StoreError: The store cannot be used; the class and message say why and what to do.
+            AccessFileError: The file with the API keys cannot be used.
+            TlsFileError: A certificate or its key cannot be used.
         """
-        engine = await open_embedded(options.db, namespace=options.namespace, limits=options.limits, local=False)
-        about = About(engine, cluster_id=str(uuid.uuid4()), persistence="sqlite")
-        grpc_server = grpc.aio.server(options=_OPTIONS)
-        grpc_server.add_generic_rpc_handlers((Calls(engine, about, engine.take_back_task),))
-        await _add_health(grpc_server)
-        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        try:
-            port = grpc_server.add_insecure_port(f"{host}:{options.port}")
-        except RuntimeError as error:
-            await engine.close()
-            raise PortTakenError(
-                f"{host}:{options.port} cannot be listened on: {error}. Is another server running there? "
-                "Choose another port with --port."
-            ) from None
-        await grpc_server.start()
-        return cls(engine, grpc_server, options.host, port)
+        credentials = options.tls.credentials() if options.tls else None
+        async with AsyncExitStack() as opened:
+            engine = await open_embedded(options.db, namespace=options.namespace, limits=options.limits, local=False)
+            opened.push_async_callback(engine.close)
+            seal, authentication = _access(options, opened)
+            about = About(engine, cluster_id=str(uuid.uuid4()), persistence="sqlite")
+            calls = Calls(engine, about, engine.take_back_task, seal=seal, authentication=authentication)
+            grpc_server = grpc.aio.server(options=_OPTIONS)
+            grpc_server.add_generic_rpc_handlers((calls,))
+            await _add_health(grpc_server)
+            reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
+            port = _listen(grpc_server, f"{_in_url(options.host)}:{options.port}", credentials)
+            await grpc_server.start()
+            opened.push_async_callback(grpc_server.stop, STOP_GRACE_S)
+            return cls(options.host, port, opened.pop_all())
+        raise AssertionError("the stack above swallows no exception")
 
     async def stop(self) -> None:
         """End all polls and calls, and close the store. Killing the process instead loses nothing."""
-        await self._grpc_server.stop(STOP_GRACE_S)
-        await self._engine.close()
+        await self._closing.aclose()
+
+
+def _access(options: ServerOptions, opened: AsyncExitStack) -> tuple[TokenSeal, Authentication | None]:
+    """What signs tokens, and what tells who calls."""
+    by_key = options.authentication == "api key"
+    if options.db is None:
+        if by_key:
+            raise AccessFileError("API keys are kept beside the database, and this server has none; give it a file.")
+        seal = TokenSeal(secrets.token_bytes(32))
+        return seal, Authentication(None) if options.authentication else None
+    file = opened.enter_context(AccessFile.of_database(options.db))
+    key_ring = KeyRing(file, options.clock_s) if by_key else None
+    return TokenSeal(file.secret), Authentication(key_ring) if options.authentication else None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listen(grpc_server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return grpc_server.add_insecure_port(address)
+        return grpc_server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise PortTakenError(
+            f"{address} cannot be listened on: {error}. Is another server running there? "
+            "Choose another port with --port."
+        ) from None
 
 
 async def _add_health(grpc_server: grpc.aio.Server) -> None:

@@ -1,0 +1,110 @@
+"""`tsuzuki server api-key`: the keys with which callers of a server say who they are."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ._connection import FAILED, refuse
+
+if TYPE_CHECKING:
+    from ..server import AccessFile
+
+api_key = typer.Typer(help="API keys: make, show and revoke them.", no_args_is_help=True)
+
+Database = Annotated[Path, typer.Option(help="The server's database file. A running server sees changes in a second.")]
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+@api_key.command()
+def create(
+    db: Database,
+    name: Annotated[
+        str, typer.Option(help="Whose it is. Two live keys may share a name, to exchange one for another.")
+    ],
+    role: Annotated[
+        list[str], typer.Option(help="read, write (which may also read), worker or admin; again for more.")
+    ],
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="What it reaches: a namespace, again for more; '*' for all and the server itself."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="After how long it ends: 90d, 12h, 30m. Else it does not.")
+    ] = None,
+) -> None:
+    """Make a key and print it: the only time that it is shown, as the server keeps a hash.
+
+    From a database's first key on its server refuses callers without one.
+    """
+    from ..server import Role
+
+    now_s = time.time()
+    try:
+        roles = [Role(each) for each in role]
+    except ValueError:
+        refuse(f"--role is one of {', '.join(each.value for each in Role)}, not {', '.join(role)}")
+    expires_s = None if expires is None else now_s + _seconds(expires)
+    with _access_file(db) as file:
+        key = file.create(name, namespaces=namespace or ["default"], roles=roles, now_s=now_s, expires_s=expires_s)
+    typer.echo(key)
+
+
+@api_key.command("list")
+def list_keys(db: Database) -> None:
+    """Show all keys there ever were, without what is secret of them."""
+    now_s = time.time()
+    table = Table("id", "name", "state", "roles", "namespaces", "created", "expires", box=box.SIMPLE_HEAD)
+    with _access_file(db) as file:
+        for key in file.keys().values():
+            who = key.identity
+            table.add_row(
+                *(key.id, who.name, key.state(now_s)),
+                " ".join(sorted(role.value for role in who.roles)),
+                " ".join(sorted(who.namespaces)),
+                *(_date(key.created_s), _date(key.expires_s)),
+            )
+    if table.row_count:
+        Console(highlight=False, markup=False).print(table)
+    else:
+        typer.echo("no keys")
+
+
+@api_key.command()
+def revoke(db: Database, key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+    """End a key for good."""
+    with _access_file(db) as file:
+        key = file.revoke(key_id, now_s=time.time())
+    typer.echo(f"{key.id} ({key.identity.name}) is revoked")
+
+
+@contextmanager
+def _access_file(db: Path) -> Iterator[AccessFile]:
+    from ..server import AccessFile, AccessFileError
+
+    try:
+        with AccessFile.of_database(db) as file:
+            yield file
+    except AccessFileError as error:
+        refuse(str(error), FAILED)
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if found is None or int(found[1]) == 0:
+        refuse(f"--expires is a number and m, h or d, such as 90d, not {text!r}")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def _date(seconds: float | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

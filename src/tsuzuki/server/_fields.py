@@ -1,0 +1,99 @@
+"""Where in a kind of message a field of some name stands, at any depth, found once from the descriptors.
+
+So what must hold for every namespace or token of a request holds for fields that are added later too. Payloads and
+failures are not entered: they are data of the user, and name a namespace without reaching it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+_DATA: Final = frozenset({"temporal.api.common.v1.Payload", "temporal.api.failure.v1.Failure"})
+_VALUES: Final = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+
+
+@dataclass(eq=False, slots=True)
+class Fields:
+    """The fields of some name in one kind of message, and in those inside.
+
+    Attributes:
+        own: Names of such fields.
+        inner: The fields that hold messages with such fields inside.
+    """
+
+    own: list[str] = field(default_factory=list)
+    inner: list[tuple[FieldDescriptor, Fields]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """False if there is no such field at any depth."""
+        return bool(self.own or self.inner)
+
+    def places(self, message: Message) -> Iterator[tuple[Message, str]]:
+        """The messages inside that have such a field, with the field's name."""
+        for name in self.own:
+            yield message, name
+        for holder, fields in self.inner:
+            for inside in _messages(message, holder):
+                yield from fields.places(inside)
+
+    def values(self, message: Message) -> Iterator[Any]:
+        """What stands in them, empty values too."""
+        return (getattr(holder, name) for holder, name in self.places(message))
+
+
+def fields_named(kind: type[Message], name: str) -> Fields:
+    """All fields of a kind of message that are called `name`, or end in `_name`, and hold text or bytes."""
+    known: dict[str, Fields] = {}
+    found = _search(kind.DESCRIPTOR, name, known)
+    _prune(known)
+    return found
+
+
+def _search(descriptor: Any, name: str, known: dict[str, Fields]) -> Fields:
+    if descriptor.full_name in known:  # kinds may hold themselves
+        return known[descriptor.full_name]
+    fields = known[descriptor.full_name] = Fields()
+    for each in descriptor.fields:
+        if each.type in _VALUES and (each.name == name or each.name.endswith(f"_{name}")):
+            fields.own.append(each.name)
+        kind = _kind(each)
+        if kind is not None and kind.full_name not in _DATA:
+            fields.inner.append((each, _search(kind, name, known)))
+    return fields
+
+
+def _prune(known: dict[str, Fields]) -> None:
+    """Drop the ways that lead nowhere."""
+    alive = {id(fields) for fields in known.values() if fields.own}
+    while more := {
+        id(fields)
+        for fields in known.values()
+        if id(fields) not in alive and any(id(inner) in alive for _, inner in fields.inner)
+    }:
+        alive |= more
+    for fields in known.values():
+        fields.inner = [step for step in fields.inner if id(step[1]) in alive]
+
+
+def _kind(each: FieldDescriptor) -> Any:
+    """The messages that a field holds; those of a map are its values."""
+    kind = each.message_type
+    if kind is not None and kind.GetOptions().map_entry:
+        return kind.fields_by_name["value"].message_type
+    return kind
+
+
+def _messages(message: Message, holder: FieldDescriptor) -> Iterator[Message]:
+    value = getattr(message, holder.name)
+    if not holder.is_repeated:
+        if message.HasField(holder.name):
+            yield value
+    elif isinstance(value, Mapping):
+        yield from value.values()
+    else:
+        yield from value
