@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -22,9 +23,17 @@ PATIENCE_S = 30.0
 class Driver:
     """One run of one scenario. `client` is the official one or ours; both have the same methods."""
 
-    def __init__(self, client: Any, *, pause: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        pause: Callable[[], Awaitable[None]],
+        worker: Callable[..., AbstractAsyncContextManager[None]],
+    ) -> None:
         self.client = client
         self.queue = f"queue-{uuid.uuid4().hex}"
+        self.other_queue = f"{self.queue}-other"
+        self._worker = worker
         self._ids: dict[str, str] = {}
         self._watched: list[Any] = []
         self._notes: list[str] = []
@@ -50,6 +59,10 @@ class Driver:
         """Make the history of this run part of the transcript."""
         run_id = handle.run_id or handle.result_run_id or handle.first_execution_run_id
         self._watched.append(self.client.get_workflow_handle(handle.id, run_id=run_id))
+
+    def other_worker(self, **options: Any) -> AbstractAsyncContextManager[None]:
+        """A second worker, with the same program, on the other queue."""
+        return self._worker(self.other_queue, **options)
 
     def note(self, text: object) -> None:
         """Add what a caller saw to the transcript."""

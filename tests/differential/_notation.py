@@ -95,6 +95,8 @@ class Notation:
             return self._message(value)
         if isinstance(value, str):
             return self._text(value)
+        if descriptor.enum_type is not None and hasattr(value, "append"):
+            return "[" + ", ".join(descriptor.enum_type.values_by_number[item].name for item in value) + "]"
         if descriptor.enum_type is not None:
             return str(descriptor.enum_type.values_by_number[value].name)
         if hasattr(value, "items"):

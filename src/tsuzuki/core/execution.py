@@ -286,5 +286,11 @@ class Execution:
     def wake_no_more(self, kind: WakeKind, subject: int = 0) -> None:
         self.wakes.pop((kind, subject), None)
 
+    def updates_taken(self) -> int:
+        """Updates of this run that were accepted or may yet be."""
+        return self.updates_accepted + sum(
+            not update.accepted_event_id and update.rejection is None for update in self.updates.values()
+        )
+
     def __repr__(self) -> str:
         return f"<run {self.workflow_id}/{self.run_id} {WorkflowExecutionStatus.Name(self.status)}>"

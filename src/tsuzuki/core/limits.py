@@ -28,6 +28,7 @@ class Limits:
     signals_max: int = 10_000
     updates_in_flight_max: int = 10
     updates_max: int = 2_000
+    updates_suggest: int = 1_800
     buffered_events_max: int = 100
     buffered_bytes_max: int = 2 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND

@@ -140,7 +140,7 @@ def admit(run: Execution, request: Request, now_ns: int, limits: Limits) -> Upda
             f"workflow '{run.workflow_id}' has {in_flight} updates in flight, which is the limit; send it again when "
             "one of them is done."
         )
-    if run.updates_accepted + (in_flight - _accepted_in_flight(run)) >= limits.updates_max:
+    if run.updates_taken() >= limits.updates_max:
         raise Exhausted(
             f"run {run.run_id} of workflow '{run.workflow_id}' has had {run.updates_accepted} updates, which is the "
             "limit; continue as new to take more."
@@ -148,10 +148,6 @@ def admit(run: Execution, request: Request, now_ns: int, limits: Limits) -> Upda
     update = run.updates[update_id] = Update(update_id, UpdateState.ADMITTED, request)
     ask_for_task(run, now_ns)
     return update
-
-
-def _accepted_in_flight(run: Execution) -> int:
-    return sum(update.state == UpdateState.ACCEPTED for update in run.updates.values())
 
 
 def ask_for_task(run: Execution, now_ns: int) -> None:

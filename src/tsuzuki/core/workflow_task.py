@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    SuggestContinueAsNewReason,
+    TaskQueueKind,
+    TimeoutType,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
@@ -83,7 +89,8 @@ class WorkflowTask:
     identity: str = ""
     request_id: str = ""
     history_bytes: int = 0
-    suggest_continue_as_new: bool = False
+    suggest_continue_as_new: tuple[SuggestContinueAsNewReason.ValueType, ...] = ()
+    """Why the run should continue as new; empty when it need not."""
 
     def move(self, event_type: int) -> None:
         self.state = WORKFLOW_TASK_MOVES[self.state, event_type]
@@ -235,7 +242,22 @@ def _started_event(run: Execution, now_ns: int, scheduled_event_id: int) -> Hist
     attributes.history_size_bytes = task.history_bytes
     if task.suggest_continue_as_new:
         attributes.suggest_continue_as_new = True
+        attributes.suggest_continue_as_new_reasons.extend(task.suggest_continue_as_new)
     return event
+
+
+def _reasons_to_continue_as_new(run: Execution, limits: Limits) -> tuple[SuggestContinueAsNewReason.ValueType, ...]:
+    reasons: list[SuggestContinueAsNewReason.ValueType] = []
+    if run.history_bytes >= limits.history_bytes_suggest:
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE)
+    if run.next_event_id >= limits.history_events_suggest:
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS)
+    if (
+        run.updates_accepted + len(run.updates) >= limits.updates_suggest  # at least as many, and cheap
+        and run.updates_taken() >= limits.updates_suggest
+    ):
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_UPDATES)
+    return tuple(reasons)
 
 
 # ---- starting ----------------------------------------------------------------------------------------
@@ -265,9 +287,7 @@ def start(
     task.incarnation = incarnation
     task.stamp = stamp
     task.history_bytes = run.history_bytes
-    task.suggest_continue_as_new = (
-        run.next_event_id > limits.history_events_suggest or run.history_bytes > limits.history_bytes_suggest
-    )
+    task.suggest_continue_as_new = _reasons_to_continue_as_new(run, limits)
     if task.transient_at:
         task.move(STARTED)
         task.started_ns = now_ns

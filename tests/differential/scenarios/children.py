@@ -116,6 +116,28 @@ class Executes:
 
 
 @workflow.defn
+class ExecutesElsewhere:
+    """Its child runs on another queue, whose worker the child's activities stay with."""
+
+    @workflow.run
+    async def run(self, child_id: str, queue: str) -> list[str]:
+        return await workflow.execute_child_workflow(SaysItsQueue.run, id=child_id, task_queue=queue)
+
+
+@workflow.defn
+class SaysItsQueue:
+    @workflow.run
+    async def run(self) -> list[str]:
+        seen = await workflow.execute_activity(its_queue, start_to_close_timeout=HOUR)
+        return [workflow.info().task_queue.rpartition("-")[2], seen]
+
+
+@activity.defn
+async def its_queue() -> str:
+    return activity.info().task_queue.rpartition("-")[2]
+
+
+@workflow.defn
 class Options:
     @workflow.run
     async def run(self, child_id: str) -> int:
@@ -273,6 +295,13 @@ async def scenario_execute(d: Driver) -> None:
     handle = await d.start(Executes.run, d.workflow_id("child"))
     await d.outcome(handle)
     d.watch(d.client.get_workflow_handle(d.workflow_id("child"), run_id=await _child_run(d, handle)))
+
+
+async def scenario_on_another_queue(d: Driver) -> None:
+    async with d.other_worker():
+        handle = await d.start(ExecutesElsewhere.run, d.workflow_id("child"), d.other_queue)
+        await d.outcome(handle)
+        d.watch(d.client.get_workflow_handle(d.workflow_id("child"), run_id=await _child_run(d, handle)))
 
 
 async def scenario_options(d: Driver) -> None:

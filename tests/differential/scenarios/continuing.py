@@ -12,6 +12,8 @@ from temporalio.exceptions import ApplicationError
 
 from differential._driver import Driver
 
+LARGE_WORDS = 4
+LARGE_WORD = "x" * 1_500_000
 HOUR = timedelta(hours=1)
 COLOR = SearchAttributeKey.for_keyword("Color")
 
@@ -24,6 +26,27 @@ class Counts:
         if runs_left:
             workflow.continue_as_new(runs_left - 1)
         return [info.continued_run_id is not None, info.attempt, info.get_current_history_length()]
+
+
+@workflow.defn
+class GrowsUntilTold:
+    """Hears large words, until it is suggested that it should continue as new."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    @workflow.run
+    async def run(self) -> list[int]:
+        suggested_after = []
+        for words in range(1, LARGE_WORDS + 1):
+            await workflow.wait_condition(lambda words=words: self.heard >= words)  # type: ignore[misc]
+            if workflow.info().is_continue_as_new_suggested():
+                suggested_after.append(words)
+        return suggested_after
+
+    @workflow.signal
+    def hear(self, word: str) -> None:
+        self.heard += 1
 
 
 @workflow.defn
@@ -299,3 +322,11 @@ async def scenario_update_left_behind(d: Driver) -> None:
     await d.attempt("ask", handle.execute_update("ask"))
     await d.outcome(handle)
     await d.watch_next_run(handle)
+
+
+async def scenario_suggested_when_large(d: Driver) -> None:
+    handle = await d.start(GrowsUntilTold.run)
+    for words in range(1, LARGE_WORDS + 1):
+        await handle.signal(GrowsUntilTold.hear, LARGE_WORD)
+        await d.until(handle, "WORKFLOW_TASK_COMPLETED", words + 1 if words < LARGE_WORDS else words)
+    await d.outcome(handle)

@@ -124,3 +124,43 @@ async def scenario_bad(d: Driver) -> None:
         handle = await d.attempt(str(shown(priority)), d.start(Sees.run, name=f"bad {priority}", priority=priority))
         if handle is not None:
             await d.outcome(handle)
+
+
+@activity.defn
+def take_turn(name: str) -> None:
+    turns.append(name)
+
+
+turns: list[str] = []
+
+
+@workflow.defn
+class Queues:
+    """Schedules one activity a priority, lowest first, on a queue that nobody polls yet."""
+
+    @workflow.run
+    async def run(self, queue: str, keys: list[int]) -> None:
+        await asyncio.gather(
+            *(
+                workflow.execute_activity(
+                    take_turn,
+                    f"priority {key}",
+                    task_queue=queue,
+                    schedule_to_close_timeout=MINUTE,
+                    priority=Priority(priority_key=key),
+                )
+                for key in keys
+            )
+        )
+
+
+async def scenario_order_of_turns(d: Driver) -> None:
+    # Its history is not part of the transcript: how activities and workflow tasks interleave is chance.
+    handle = await d.client.start_workflow(
+        Queues.run, args=[d.other_queue, [5, 3, 1, 4, 2]], id=d.workflow_id(), task_queue=d.queue
+    )
+    await d.until(handle, "ACTIVITY_TASK_SCHEDULED", 5)
+    await asyncio.sleep(0.5)  # the real server has put them in its backlog by then
+    async with d.other_worker(max_concurrent_activities=1):
+        await handle.result()
+    d.note(turns)
