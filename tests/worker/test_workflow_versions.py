@@ -17,7 +17,9 @@ from temporalio.api.history.v1 import History, HistoryEvent
 
 from tsuzuki import activity, workflow
 from tsuzuki.converter import DataConverter
-from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
+from tsuzuki.worker._activation import activate
+from tsuzuki.worker._run_settings import RunSettings
+from tsuzuki.worker._workflow_run import WorkflowRun
 from tsuzuki.workflow import DEFAULT_VERSION, UnsupportedVersionError, definition_of
 
 BOUND = timedelta(seconds=10)
@@ -45,7 +47,7 @@ def replay(definition: Any, events: list[HistoryEvent]) -> WorkflowRun:
     run = WorkflowRun(
         RunSettings("default", "queue", DataConverter.default), definition_of(definition), events[0], "id", "run"
     )
-    run.activate(events, replay_only=True)
+    activate(run, events, replay_only=True)
     return run
 
 

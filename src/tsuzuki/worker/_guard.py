@@ -93,7 +93,7 @@ def check(call: str) -> None:
         why=rule.why,
         replacement=rule.replacement,
     )
-    run: Any = getattr(asyncio._get_running_loop(), "workflow_runtime", None)
-    if run is not None and not run.read_only and run.failed_by is None:
-        run.failed_by = error
+    runtime: Any = getattr(asyncio._get_running_loop(), "workflow_runtime", None)
+    if runtime is not None:
+        runtime.fail_task(error)
     raise error

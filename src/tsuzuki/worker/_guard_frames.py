@@ -41,7 +41,9 @@ class Kind(Enum):
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _WORKER: Final = str(Path(__file__).parent)
-_BOUNDARIES: Final = frozenset({str(Path(_WORKER, "_loop.py")), str(Path(_WORKER, "_workflow_run.py"))})
+_BOUNDARIES: Final = frozenset(
+    str(Path(_WORKER, name)) for name in ("_activation.py", "_loop.py", "_machines/_execution.py", "_workflow_run.py")
+)
 _SIDE_EFFECTS: Final = str(Path(_WORKER, "_machines", "_side_effect.py"))
 """Calls what the user gave it to be recorded, which may be anything."""
 _WITH_WORKFLOWS: Final = frozenset({"agents", "demo"})

@@ -150,13 +150,14 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     Args:
         owner: The run.
+        runtime: What workflow code can ask of it.
         order_base: A number that is the run's own and the same on every replay. Hashes of tasks start
             there: all tasks of the process meet in asyncio's registry, and must not all collide.
         guarded: Refuse calls that break determinism while this is the running loop.
     """
 
-    def __init__(self, owner: LoopOwner, order_base: int, *, guarded: bool = False) -> None:
-        self.workflow_runtime: Any = owner
+    def __init__(self, owner: LoopOwner, runtime: Any, order_base: int, *, guarded: bool = False) -> None:
+        self.workflow_runtime: Any = runtime
         self._guarded = guarded
         self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides

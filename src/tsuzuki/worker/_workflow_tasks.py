@@ -30,10 +30,12 @@ from tsuzuki.service import ServiceError, WorkflowService
 from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError
 
 from . import _guard, _queries
+from ._activation import activate
 from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
+from ._run_settings import RunSettings
 from ._watchdog import Watch
-from ._workflow_run import RunSettings, WorkflowRun
+from ._workflow_run import WorkflowRun
 from ._workflows import Workflows
 from .past._query import STATE_QUERY, read_state_query, state_answer
 
@@ -162,7 +164,7 @@ class WorkflowTaskProcessor:
             if run is None:
                 run = self._new_run(task, events[0])
             run.last_task_token = task.task_token
-            run.activate(events, messages=task.messages)
+            activate(run, events, messages=task.messages)
             if run.failed_by is not None:
                 raise run.failed_by
         except (Exception, SystemExit) as error:
@@ -230,7 +232,7 @@ class WorkflowTaskProcessor:
             if run is None:
                 events = await self._recorded_history(task)
                 run = self._new_run(task, events[0])
-                run.activate(events, replay_only=True)
+                activate(run, events, replay_only=True)
                 if run.failed_by is not None:
                     raise run.failed_by
             result = _queries.answer(run, task.query)
@@ -255,7 +257,7 @@ class WorkflowTaskProcessor:
             )
             run = self._new_run(task, events[0])
             try:
-                run.activate(events, replay_only=True, until_event_id=event_id)
+                activate(run, events, replay_only=True, until_event_id=event_id)
                 if run.failed_by is not None:
                     raise run.failed_by
                 return state_answer(run, events, event_id, masks)

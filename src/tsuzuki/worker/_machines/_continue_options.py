@@ -52,17 +52,17 @@ def continue_command(run: WorkflowRun, asked: ContinueAsNewError) -> Command:
             getattr(attributes, field).FromTimedelta(options[option])
     if "retry_policy" in options:
         options["retry_policy"].apply_to_proto(attributes.retry_policy)
-    elif run.started.HasField("retry_policy"):
-        attributes.retry_policy.CopyFrom(run.started.retry_policy)
+    elif run.facts.started.HasField("retry_policy"):
+        attributes.retry_policy.CopyFrom(run.facts.started.retry_policy)
     if "memo" in options:
         for key, value in options["memo"].items():
             attributes.memo.fields[key].CopyFrom(run.payload_converter.to_payload(value))
     else:
-        for key, payload in run.info.raw_memo.items():
+        for key, payload in run.facts.info.raw_memo.items():
             attributes.memo.fields[key].CopyFrom(payload)
     if "search_attributes" in options:
         encode_search_attributes(options["search_attributes"], attributes.search_attributes)
     else:
-        for key, payload in run.search_attributes.items():
+        for key, payload in run.facts.search_attributes.items():
             attributes.search_attributes.indexed_fields[key].CopyFrom(payload)
     return command

@@ -62,14 +62,14 @@ def upsert_search_attributes(run: WorkflowRun, attributes: Any) -> None:
         return
     if CHANGE_VERSION in proto.indexed_fields:
         raise ValueError(f"the search attribute {CHANGE_VERSION} is written by get_version and patched; choose another")
-    known = cast("MutableMapping[str, SearchAttributeValue]", run.info.search_attributes)
+    known = cast("MutableMapping[str, SearchAttributeValue]", run.facts.info.search_attributes)
     for key, value in decode_search_attributes(proto).items():
         if value is None or value == []:
             known.pop(key, None)
-            run.search_attributes.pop(key, None)
+            run.facts.search_attributes.pop(key, None)
         else:
             known[key] = value
-            run.search_attributes[key] = proto.indexed_fields[key]
+            run.facts.search_attributes[key] = proto.indexed_fields[key]
     run.commands.append(PendingCommand(UPSERTED, _MACHINE, None if run.replaying else command, find_source()))
 
 
@@ -85,13 +85,13 @@ def upsert_memo(run: WorkflowRun, updates: Mapping[str, Any]) -> None:
     fields = command.modify_workflow_properties_command_attributes.upserted_memo.fields
     for key, value in updates.items():
         fields[key].CopyFrom(run.payload_converter.to_payload(value))
-    known = cast("MutableMapping[str, Payload]", run.info.raw_memo)
+    known = cast("MutableMapping[str, Payload]", run.facts.info.raw_memo)
     for key, value in updates.items():
         if value is None:
             known.pop(key, None)
         else:
             known[key] = fields[key]
-    run.forget_memo()
+    run.facts.forget_memo()
     run.commands.append(PendingCommand(MODIFIED, _MACHINE, None if run.replaying else command, find_source()))
 
 

@@ -18,6 +18,7 @@ from tsuzuki.workflow import SignalChannel, SignalDefinition
 
 from .._handler_arguments import call_handler, handler_arguments
 from .._handling import Handling
+from ._execution import handler_ended, start_handler
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -53,8 +54,8 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
         return
     handling = Handling("signal", name, handler, "")
     run.running_handlers.append(handling)
-    task = run.start_handler(_handle(run, handler, arguments), f"signal {name}")
-    task.add_done_callback(lambda _: run.handler_ended(handling))
+    task = start_handler(run, _handle(run, handler, arguments), f"signal {name}")
+    task.add_done_callback(lambda _: handler_ended(run, handling))
 
 
 async def _handle(run: WorkflowRun, handler: SignalDefinition, arguments: list[Any]) -> None:

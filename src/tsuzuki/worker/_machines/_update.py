@@ -25,6 +25,7 @@ from tsuzuki.workflow import CURRENT_UPDATE, HandlerDefinition, ReadOnlyContextE
 
 from .._commands import PendingCommand
 from .._handler_arguments import call_handler, handler_arguments
+from ._execution import handling, start_handler
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -156,7 +157,7 @@ def arrive(run: WorkflowRun, arrival: Arrival) -> None:
     request = arrival.request
     context = contextvars.Context()
     context.run(CURRENT_UPDATE.set, UpdateInfo(request.meta.update_id, request.input.name))
-    run.start_handler(_run(run, arrival), f"update {request.input.name}", context)
+    start_handler(run, _run(run, arrival), f"update {request.input.name}", context)
 
 
 async def _run(run: WorkflowRun, arrival: Arrival) -> None:
@@ -166,7 +167,7 @@ async def _run(run: WorkflowRun, arrival: Arrival) -> None:
         handler = run.update_handlers.get(name) or run.update_handlers.get(None)
         if handler is None:
             raise UnknownUpdateError(_unknown(run, name))
-        with run.handling("update", name, handler, arrival.request.meta.update_id):
+        with handling(run, "update", name, handler, arrival.request.meta.update_id):
             arguments = _validated(run, handler, arrival)
             accepted = True
             machine.accept(run)

@@ -10,7 +10,9 @@ from temporalio.api.history.v1 import HistoryEvent
 from tsuzuki.converter import DataConverter
 
 from .. import _guard
-from .._workflow_run import RunSettings, WorkflowRun
+from .._activation import activate
+from .._run_settings import RunSettings
+from .._workflow_run import WorkflowRun
 from .._workflows import Workflows
 
 TASK_QUEUE: Final = "ReplayTaskQueue"
@@ -79,7 +81,7 @@ class Rebuilder:
         definition = self._workflows.find(name, "the code at hand")
         run = WorkflowRun(self._settings, definition, events[0], workflow_id, run_id)
         try:
-            run.activate(events, replay_only=True, until_event_id=until_event_id)
+            activate(run, events, replay_only=True, until_event_id=until_event_id)
             if run.failed_by is not None:
                 raise run.failed_by
         except BaseException:

@@ -119,7 +119,7 @@ def look_at(
         run_id=run.run_id,
         workflow_type=run.workflow_type,
         event_id=event_id,
-        code_event_id=run.history_length if run.first_task_started_ns else 0,
+        code_event_id=run.history_length if run.facts.first_task_started_ns else 0,
         time=_iso(run.time_ns),
         finished=run.finished,
         cancel_requested=run.cancel_reason is not None,

@@ -1,0 +1,30 @@
+"""What all runs of a worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tsuzuki.converter import DataConverter
+
+from ._watchdog import Watch
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What all runs of a worker share.
+
+    Attributes:
+        namespace: Of the worker.
+        task_queue: Of the worker.
+        data_converter: How arguments, results and failures are encoded.
+        failure_exception_types: Exceptions that fail a workflow instead of its workflow task.
+        determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
+        watch: Breaks workflow code off that does not yield; None to let it.
+    """
+
+    namespace: str
+    task_queue: str
+    data_converter: DataConverter
+    failure_exception_types: tuple[type[BaseException], ...] = ()
+    determinism_guard: bool = True
+    watch: Watch | None = None
