@@ -19,6 +19,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from ._about import About
 from ._authentication import Authentication
+from ._nesting import Nesting
 from ._permissions import Authorization, is_public
 from ._refusals import refuse
 from ._rpcs import RPCS, Rpc
@@ -117,8 +118,11 @@ class Calls(grpc.GenericRpcHandler):
     def _admission(self, rpc: Rpc, tokens: RpcTokens) -> Callable[[bytes, Context], Any]:
         """What turns the bytes of a call into a request that its caller may make."""
 
+        nesting = Nesting(rpc.request)
+
         def admit_anyone(data: bytes, context: Context) -> Any:
             request = _parse(rpc, data)
+            nesting.check(request)
             tokens.open(request)
             return request
 

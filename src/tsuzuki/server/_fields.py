@@ -1,4 +1,4 @@
-"""Where in a kind of message a field of some name stands, at any depth, found once from the descriptors.
+"""Where in a kind of message fields of some sort stand, at any depth, found once from the descriptors.
 
 So what must hold for every namespace or token of a request holds for fields that are added later too. Payloads and
 failures are not entered: they are data of the user, and name a namespace without reaching it.
@@ -6,20 +6,22 @@ failures are not entered: they are data of the user, and name a namespace withou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 _DATA: Final = frozenset({"temporal.api.common.v1.Payload", "temporal.api.failure.v1.Failure"})
+Wanted: TypeAlias = Callable[[FieldDescriptor], bool]
+
 _VALUES: Final = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
 @dataclass(eq=False, slots=True)
 class Fields:
-    """The fields of some name in one kind of message, and in those inside.
+    """The fields of some sort in one kind of message, and in those inside.
 
     Attributes:
         own: Names of such fields.
@@ -48,22 +50,37 @@ class Fields:
 
 def fields_named(kind: type[Message], name: str) -> Fields:
     """All fields of a kind of message that are called `name`, or end in `_name`, and hold text or bytes."""
+
+    def wanted(each: FieldDescriptor) -> bool:
+        return each.type in _VALUES and (each.name == name or each.name.endswith(f"_{name}"))
+
+    return _search_all(kind, wanted)
+
+
+def fields_holding(kind: type[Message], held: type[Message]) -> Fields:
+    """All fields of a kind of message that hold one of another kind; not those inside of such a one."""
+    name = held.DESCRIPTOR.full_name
+    return _search_all(kind, lambda each: each.message_type is not None and each.message_type.full_name == name)
+
+
+def _search_all(kind: type[Message], wanted: Wanted) -> Fields:
     known: dict[str, Fields] = {}
-    found = _search(kind.DESCRIPTOR, name, known)
+    found = _search(kind.DESCRIPTOR, wanted, known)
     _prune(known)
     return found
 
 
-def _search(descriptor: Any, name: str, known: dict[str, Fields]) -> Fields:
+def _search(descriptor: Any, wanted: Wanted, known: dict[str, Fields]) -> Fields:
     if descriptor.full_name in known:  # kinds may hold themselves
         return known[descriptor.full_name]
     fields = known[descriptor.full_name] = Fields()
     for each in descriptor.fields:
-        if each.type in _VALUES and (each.name == name or each.name.endswith(f"_{name}")):
+        if wanted(each):
             fields.own.append(each.name)
+            continue
         kind = _kind(each)
         if kind is not None and kind.full_name not in _DATA:
-            fields.inner.append((each, _search(kind, name, known)))
+            fields.inner.append((each, _search(kind, wanted, known)))
     return fields
 
 

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from tsuzuki.engine import Limits, open_embedded
+from tsuzuki.service import WorkflowService
 
 from ._about import About
 from ._access_file import AccessFile, AccessFileError, KeyRing
@@ -77,9 +78,16 @@ class ServerOptions:
 
 
 class Server:
-    """A running server. Made by `Server.start`."""
+    """A running server. Made by `Server.start`.
 
-    def __init__(self, host: str, port: int, closing: AsyncExitStack) -> None:
+    Attributes:
+        service: What answers behind it, for callers in this process.
+        host: The address that it listens on.
+        port: The port that it listens on.
+    """
+
+    def __init__(self, service: WorkflowService, host: str, port: int, closing: AsyncExitStack) -> None:
+        self.service = service
         self.host = host
         self.port = port
         self._closing = closing
@@ -113,7 +121,7 @@ class Server:
             port = _listen(grpc_server, f"{_in_url(options.host)}:{options.port}", credentials)
             await grpc_server.start()
             opened.push_async_callback(grpc_server.stop, STOP_GRACE_S)
-            return cls(options.host, port, opened.pop_all())
+            return cls(engine, options.host, port, opened.pop_all())
         raise AssertionError("the stack above swallows no exception")
 
     async def stop(self) -> None:
