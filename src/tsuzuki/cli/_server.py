@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from ..store import StoreError
 from ._api_key import api_key
-from ._connection import refuse
+from ._connection import FAILED, refuse
 
 if TYPE_CHECKING:
-    from ..server import Server, ServerOptions
+    from ..server import Server, ServerOptions, Settings
 
 Authentication: TypeAlias = Literal["api key", "client certificate"] | None
 
@@ -25,25 +30,31 @@ server = typer.Typer(
 server.add_typer(api_key, name="api-key")
 
 
+Config = Annotated[Path | None, typer.Option(help="TOML file with settings; flags go before it. See `settings`.")]
+
+
 @server.command()
 def start(
+    config: Config = None,
     db: Annotated[
-        Path | None, typer.Option(help="Database file, created if missing. Without it everything is in memory.")
+        str | None, typer.Option(help="Database file, created if missing. Without it everything is in memory.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port for gRPC; 0 takes a free one.")] = 7233,
-    namespace: Annotated[str, typer.Option(help="Namespace to serve.")] = "default",
-    tls_cert: Annotated[Path | None, typer.Option(help="TLS: the server's certificate, PEM, with its chain.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="TLS: its private key, PEM.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="TCP port for gRPC; 0 takes a free one.  [default: 7233]")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="Namespace to serve.  [default: default]")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="TLS: the server's certificate, PEM, with its chain.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="TLS: its private key, PEM.")] = None,
     tls_client_ca: Annotated[
-        Path | None, typer.Option(help="mTLS: who signs client certificates, PEM; clients without one are refused.")
+        str | None, typer.Option(help="mTLS: who signs client certificates, PEM; clients without one are refused.")
     ] = None,
     require_api_key: Annotated[
-        bool, typer.Option("--require-api-key", help="Refuse callers without a key, also before the first is made.")
-    ] = False,
+        bool | None, typer.Option("--require-api-key", help="Refuse callers without a key, also before there is one.")
+    ] = None,
     insecure_no_auth: Annotated[
-        bool, typer.Option("--insecure-no-auth", help="Let anyone who can connect do anything.")
-    ] = False,
+        bool | None, typer.Option("--insecure-no-auth", help="Let anyone who can connect do anything.")
+    ] = None,
 ) -> None:
     """Serve Temporal's gRPC API until SIGTERM or SIGINT.
 
@@ -53,27 +64,69 @@ def start(
     Callers need an API key once the database has had one (`tsuzuki server api-key create`), and always where other
     machines reach the address, unless they show a client certificate instead.
     """
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    with _refused():
+        from ..server import Settings
+
+        asyncio.run(_serve(_options(Settings.read(config, flags))))
+
+
+@server.command()
+def settings(config: Config = None) -> None:
+    """List every setting and limit: what it is, its default, what it means, where it was set."""
+    with _refused():
+        from ..server import FIXED, Settings
+
+        table = Table("setting", "value", "default", "set by", "meaning", box=box.SIMPLE_HEAD)
+        for setting, value in Settings.read(config, {}).items():
+            table.add_row(setting.key, _shown(value.value), _shown(setting.default), value.source, setting.meaning)
+        for name, (number, meaning) in FIXED.items():
+            table.add_row(name, _shown(number), _shown(number), "fixed", meaning)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """End the command with one line if the server, or what it was told, is no good."""
     try:
-        from ..server import AccessFileError, PortTakenError, ServerOptions, TlsFileError, TlsFiles
+        from ..server import AccessFileError, PortTakenError, SettingsError, TlsFileError
     except ModuleNotFoundError as missing:
-        refuse(f"the server needs {missing.name}: pip install 'tsuzuki[server]'", 1)
-    if (tls_cert is None) != (tls_key is None) or (tls_client_ca and not tls_cert):
-        refuse("TLS needs both --tls-cert and --tls-key")
-    if insecure_no_auth and require_api_key:
-        refuse("--insecure-no-auth and --require-api-key contradict each other")
-    tls = TlsFiles(tls_cert, tls_key, tls_client_ca) if tls_cert and tls_key else None
+        refuse(f"the server needs {missing.name}: pip install 'tsuzuki[server]'", FAILED)
     try:
-        authentication: Authentication = None
-        if not insecure_no_auth:
-            authentication = _authentication(db, host, by_key=require_api_key, certificates=tls_client_ca is not None)
-        options = ServerOptions(db, host, port, namespace, tls=tls, authentication=authentication)
-        asyncio.run(_serve(options))
+        yield
+    except SettingsError as error:
+        refuse(str(error))
     except (AccessFileError, PortTakenError, StoreError, TlsFileError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        refuse(str(error), FAILED)
 
 
-def _authentication(db: Path | None, host: str, *, by_key: bool, certificates: bool) -> Authentication:
+def _options(settings: Settings) -> ServerOptions:
+    from ..server import ServerOptions, TlsFiles
+
+    cert, key, client_ca = (settings[f"server.tls_{name}"] for name in ("cert", "key", "client_ca"))
+    if (cert is None) != (key is None) or (client_ca and not cert):
+        refuse("TLS needs both --tls-cert and --tls-key")
+    by_key, anyone = settings["server.require_api_key"], settings["server.insecure_no_auth"]
+    if by_key and anyone:
+        refuse("--insecure-no-auth and --require-api-key contradict each other")
+    host, db = settings["server.host"], settings["server.db"]
+    authentication = None if anyone else _authentication(db and Path(db), host, by_key, certificates=bool(client_ca))
+    return ServerOptions(
+        db=db,
+        host=host,
+        port=settings["server.port"],
+        namespace=settings["server.namespace"],
+        limits=settings.limits,
+        tls=TlsFiles(cert, key, client_ca) if cert else None,
+        authentication=authentication,
+    )
+
+
+def _authentication(db: Path | None, host: str, by_key: bool, *, certificates: bool) -> Authentication:
     """Who is let in; the address beyond this machine is never open without a word."""
     if by_key or _has_keys(db):
         return "api key"

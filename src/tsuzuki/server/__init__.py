@@ -6,11 +6,14 @@ Needs the extra `tsuzuki[server]`.
 from ._access_file import LIVE_KEYS_MAX, AccessFile, AccessFileError, ApiKey
 from ._permissions import EVERY_NAMESPACE, Identity, Role
 from ._server import PortTakenError, Server, ServerOptions
+from ._settings import FIXED, SETTINGS, Setting, Settings, SettingsError, Value
 from ._tls import TlsFileError, TlsFiles
 
 __all__ = [
     "EVERY_NAMESPACE",
+    "FIXED",
     "LIVE_KEYS_MAX",
+    "SETTINGS",
     "AccessFile",
     "AccessFileError",
     "ApiKey",
@@ -19,6 +22,10 @@ __all__ = [
     "Role",
     "Server",
     "ServerOptions",
+    "Setting",
+    "Settings",
+    "SettingsError",
     "TlsFileError",
     "TlsFiles",
+    "Value",
 ]

@@ -1,0 +1,191 @@
+"""What a server can be told: one table, filled from flags, over a TOML file, over defaults.
+
+Owns the names, meanings and defaults; the numbers of limits are those of `Limits`. A name that is not in the table is
+refused with the nearest that is, so that a slip of the pen never leaves a limit unset.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from tsuzuki.engine import Limits
+
+from ._nesting import CAUSES_MAX
+from ._server import MESSAGE_BYTES_MAX
+
+_NS_IN_S: Final = 1_000_000_000
+_SECONDS_MAX: Final = 1e9
+
+
+class SettingsError(Exception):
+    """A file or value makes no sense; the message names it and says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table.
+
+    Attributes:
+        section: The table of the TOML file that it stands in.
+        name: Its key there; the flag of a setting in `server` is the same with dashes.
+        kind: `str`, `bool`, `int` or `float`.
+        default: None if it has none.
+        meaning: For people.
+    """
+
+    section: str
+    name: str
+    kind: type
+    default: Any
+    meaning: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    def check(self, value: Any) -> Any:
+        """The value, if it is one that the setting can have.
+
+        Raises:
+            SettingsError: It is not.
+        """
+        fits = isinstance(value, self.kind) and (self.kind is bool or not isinstance(value, bool))
+        if self.kind is float and type(value) is int:
+            fits, value = True, float(value)
+        least = 0 if self.name == "port" else 1 if self.kind is int else None
+        if not fits or (least is not None and value < least) or (self.kind is float and not 0 < value < _SECONDS_MAX):
+            bound = {int: f"a whole number, at least {least}", float: "a number of seconds above 0"}.get(self.kind)
+            expected = bound or {str: "a text in quotes", bool: "true or false"}[self.kind]
+            raise SettingsError(f"{self.key} = {value!r}: expected {expected}")
+        return value
+
+
+_SERVER: Final = (
+    Setting("server", "db", str, None, "Database file; in memory without one"),
+    Setting("server", "host", str, "127.0.0.1", "Address to listen on"),
+    Setting("server", "port", int, 7233, "TCP port for gRPC; 0 takes a free one"),
+    Setting("server", "namespace", str, "default", "Namespace to serve"),
+    Setting("server", "tls_cert", str, None, "TLS: the server's certificate, PEM, with its chain"),
+    Setting("server", "tls_key", str, None, "TLS: its private key, PEM"),
+    Setting("server", "tls_client_ca", str, None, "mTLS: who signs client certificates, PEM"),
+    Setting("server", "require_api_key", bool, False, "Refuse callers without a key, also before the first is made"),
+    Setting("server", "insecure_no_auth", bool, False, "Let anyone who can connect do anything"),
+)
+_MEANINGS: Final[Mapping[str, str]] = {
+    "payload_bytes_max": "One payload, or the failure of a run; more ends the run, or refuses the caller",
+    "memo_bytes_max": "The memo of a run",
+    "id_characters_max": "Workflow, activity, timer, update and request ids, types, task queues",
+    "history_events_max": "Events of a run; more ends it",
+    "history_bytes_max": "History of a run in bytes; more ends it",
+    "history_events_suggest": "Events from which continue-as-new is suggested",
+    "history_bytes_suggest": "Bytes from which continue-as-new is suggested",
+    "pending_activities_max": "Open activities of a run; more fails the workflow task",
+    "pending_children_max": "Open children of a run, and as many signals and cancels to others",
+    "signals_max": "Signals that a run takes",
+    "updates_in_flight_max": "Updates of a run that are not done",
+    "updates_max": "Updates of a run in all",
+    "updates_suggest": "Updates from which continue-as-new is suggested",
+    "buffered_events_max": "Events that wait while a workflow task runs",
+    "buffered_bytes_max": "The same in bytes",
+    "workflow_task_timeout_default_s": "Time of a worker for a workflow task, if the start says nothing",
+    "workflow_task_timeout_max_s": "The longest that a start may ask for",
+    "workflow_task_backoff_max_s": "The longest wait before a failing workflow task is tried again",
+    "continue_as_new_interval_min_s": "The least time between two runs of a chain",
+}
+FIXED: Final[Mapping[str, tuple[Any, str]]] = {
+    "message_bytes_max": (MESSAGE_BYTES_MAX, "A gRPC request"),
+    "failure_causes_max": (CAUSES_MAX, "Causes of a failure below one another"),
+}
+"""Limits that cannot be set, for the list."""
+
+
+def _limit_settings() -> Iterator[Setting]:
+    for field in fields(Limits):
+        default: Any = field.default
+        name = field.name
+        if name.endswith("_ns"):
+            name, default = f"{name.removesuffix('_ns')}_s", default / _NS_IN_S
+        yield Setting("limits", name, type(default), default, _MEANINGS.get(name, ""))
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {setting.key: setting for setting in (*_SERVER, *_limit_settings())}
+"""By `section.name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is, and where that was said: `default`, a file's name, or a flag."""
+
+    value: Any
+    source: str
+
+
+class Settings:
+    """All settings of one server."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, config: Path | None, flags: Mapping[str, Any]) -> Settings:
+        """Flags over a file over defaults.
+
+        Args:
+            config: The TOML file, if there is one.
+            flags: Values of the settings in `server`, by name; None where the flag was not given.
+
+        Raises:
+            SettingsError: The file cannot be read, or something in it makes no sense.
+        """
+        values = {key: Value(setting.default, "default") for key, setting in SETTINGS.items()}
+        if config is not None:
+            for key, value in _file_values(config):
+                values[key] = Value(_setting(key, config).check(value), str(config))
+        for name, value in flags.items():
+            if value is not None:
+                values[f"server.{name}"] = Value(value, f"--{name.replace('_', '-')}")
+        return cls(values)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key].value
+
+    def items(self) -> Iterator[tuple[Setting, Value]]:
+        """Each setting with its value, in the order of the table."""
+        return ((setting, self._values[key]) for key, setting in SETTINGS.items())
+
+    @property
+    def limits(self) -> Limits:
+        """The limits, in the engine's units."""
+        given: dict[str, Any] = {}
+        for field in fields(Limits):
+            if field.name.endswith("_ns"):
+                given[field.name] = round(self[f"limits.{field.name.removesuffix('_ns')}_s"] * _NS_IN_S)
+            else:
+                given[field.name] = self[f"limits.{field.name}"]
+        return Limits(**given)
+
+
+def _file_values(config: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        document = tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{config} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config} is no TOML: {error}") from None
+    for section, table in document.items():
+        if not isinstance(table, dict):
+            raise SettingsError(f"{config}: '{section}' stands outside of a table; expected [server] and [limits]")
+        yield from ((f"{section}.{name}", value) for name, value in table.items())
+
+
+def _setting(key: str, config: Path) -> Setting:
+    if (setting := SETTINGS.get(key)) is not None:
+        return setting
+    near = difflib.get_close_matches(key, SETTINGS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise SettingsError(f"{config}: there is no setting {key}.{hint} `tsuzuki server settings` lists them all.")
