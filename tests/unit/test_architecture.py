@@ -39,6 +39,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
     "replay": frozenset({"client", "converter", "service", "worker", "workflow"}),
+    "agents": frozenset({"activity", "client", "workflow"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
     "demo": frozenset({"activity", "workflow"}),
