@@ -26,8 +26,8 @@ def binary() -> str | None:
 
 
 @contextmanager
-def serving(command: str, log: Path) -> Iterator[str]:
-    """Start it, give its `host:port`, stop it."""
+def serving(command: str, log: Path, *arguments: str) -> Iterator[str]:
+    """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -37,6 +37,7 @@ def serving(command: str, log: Path) -> Iterator[str]:
                 *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
                 *("--log-level", "error"),
                 *(argument for setting in SETTINGS for argument in ("--dynamic-config-value", setting)),
+                *arguments,
                 *(argument for name in SEARCH_ATTRIBUTES for argument in ("--search-attribute", name)),
             ],
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from server._running import in_process
-from tsuzuki.server import AccessFile, Role, Server, ServerOptions
+from tsuzuki.server import AccessFile, HttpOptions, Role, Server, ServerOptions
 
 CALLERS: Final[Mapping[str, tuple[str, Role]]] = {
     "reader": ("default", Role.READ),
@@ -56,7 +56,7 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(folder: Path) -> AsyncIterator[Guarded]:
+async def guarded(folder: Path, http: HttpOptions | None = None) -> AsyncIterator[Guarded]:
     """A server in this process, on a free loopback port."""
     db, clock = folder / "runs.db", Clock()
     with AccessFile.of_database(db) as file:
@@ -64,6 +64,6 @@ async def guarded(folder: Path) -> AsyncIterator[Guarded]:
             caller: file.create(caller, namespaces=[namespace], roles=[role], now_s=clock.now_s, expires_s=None)
             for caller, (namespace, role) in CALLERS.items()
         }
-        options = ServerOptions(db=db, port=0, authentication="api key", clock_s=clock)
+        options = ServerOptions(db=db, port=0, authentication="api key", clock_s=clock, http=http)
         async with in_process(options) as server:
             yield Guarded(server, keys, file, clock)

@@ -46,7 +46,7 @@ class ServerProcess:
 def in_subprocess(db: Path | None = None, *, port: int = 0, arguments: tuple[str, ...] = ()) -> Iterator[ServerProcess]:
     """A server on a loopback port; by default a free one, in memory."""
     tsuzuki = str(Path(sys.executable).with_name("tsuzuki"))
-    command = [tsuzuki, "server", "start", "--port", str(port), *arguments]
+    command = [tsuzuki, "server", "start", "--port", str(port), "--http-port", "0", *arguments]
     if db is not None:
         command += ["--db", str(db)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -1,10 +1,12 @@
-"""`tsuzuki server`: the engine behind gRPC, for official SDKs, the official command line, and workers elsewhere."""
+"""`tsuzuki server`: the engine behind gRPC, for official SDKs, the official command line, and workers elsewhere;
+and behind HTTP, for browsers and everything else."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,9 @@ from ._api_key import api_key
 from ._connection import FAILED, refuse
 
 if TYPE_CHECKING:
-    from ..server import Server, ServerOptions, Settings
+    from ..server import HttpOptions, Server, ServerOptions, Settings
 
+HTTP_PORT = 8088
 Authentication: TypeAlias = Literal["api key", "client certificate"] | None
 
 server = typer.Typer(
@@ -43,6 +46,16 @@ def start(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="TCP port for gRPC; 0 takes a free one.  [default: 7233]")
     ] = None,
+    http: Annotated[
+        bool | None, typer.Option("--http/--no-http", help="Serve HTTP, JSON and the web page.  [default: http]")
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="TCP port for HTTP.  [default: 8088, or a free one if that is taken]"),
+    ] = None,
+    http_allow_host: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Other names under which browsers ask, with commas between.")
+    ] = None,
     namespace: Annotated[str | None, typer.Option(help="Namespace to serve.  [default: default]")] = None,
     tls_cert: Annotated[str | None, typer.Option(help="TLS: the server's certificate, PEM, with its chain.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="TLS: its private key, PEM.")] = None,
@@ -56,7 +69,7 @@ def start(
         bool | None, typer.Option("--insecure-no-auth", help="Let anyone who can connect do anything.")
     ] = None,
 ) -> None:
-    """Serve Temporal's gRPC API until SIGTERM or SIGINT.
+    """Serve Temporal's gRPC API, its HTTP API and the web page until SIGTERM or SIGINT.
 
     Any official SDK, and the `temporal` command, connects to the printed address. Stopping is never needed for
     safety: after a kill the next start goes on with everything that was acknowledged.
@@ -123,7 +136,33 @@ def _options(settings: Settings) -> ServerOptions:
         limits=settings.limits,
         tls=TlsFiles(cert, key, client_ca) if cert else None,
         authentication=authentication,
+        http=_http_options(settings) if settings["server.http"] else None,
     )
+
+
+def _http_options(settings: Settings) -> HttpOptions:
+    from ..server import HttpOptions
+
+    host, port = settings["server.host"], settings["server.http_port"]
+    names = (settings["server.http_allow_host"] or "").split(",")
+    return HttpOptions(
+        host=host,
+        port=_usual_or_free_port(host) if port is None else port,
+        namespace=settings["server.namespace"],
+        allowed_hosts=tuple(name.strip() for name in names if name.strip()),
+        insecure_no_auth=settings["server.insecure_no_auth"],
+    )
+
+
+def _usual_or_free_port(host: str) -> int:
+    """8088, or 0 for a free one where another server has that: a second server is started without a word more."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, HTTP_PORT))
+        except OSError:
+            return 0
+    return HTTP_PORT
 
 
 def _authentication(db: Path | None, host: str, by_key: bool, *, certificates: bool) -> Authentication:
@@ -175,6 +214,8 @@ async def _serve(options: ServerOptions) -> None:
 def _greet(running: Server, options: ServerOptions) -> None:
     callers = f"with a valid {options.authentication}" if options.authentication else "anyone who can connect"
     typer.echo(f"Temporal gRPC   {running.target}{' (TLS)' if options.tls else ''}")
+    if running.http is not None:
+        typer.echo(f"web page, HTTP  {running.http.url}")
     typer.echo(f"database        {options.db or 'in memory: everything is gone when this process ends (see --db)'}")
     typer.echo(f"callers         {callers}")
     if options.authentication == "api key" and not options.tls and not _is_loopback(running.host):

@@ -1,13 +1,15 @@
-"""The engine behind gRPC: official SDKs, command line and tools work against it.
+"""The engine behind gRPC, for official SDKs, command line and tools; and behind HTTP, for everything else.
 
 Needs the extra `tsuzuki[server]`.
 """
 
 from ._access_file import LIVE_KEYS_MAX, AccessFile, AccessFileError, ApiKey
 from ._permissions import EVERY_NAMESPACE, Identity, Role
-from ._server import PortTakenError, Server, ServerOptions
+from ._port import PortTakenError
+from ._server import Server, ServerOptions
 from ._settings import FIXED, SETTINGS, Setting, Settings, SettingsError, Value
 from ._tls import TlsFileError, TlsFiles
+from .http import HttpOptions, HttpServer, OpenAddressError
 
 __all__ = [
     "EVERY_NAMESPACE",
@@ -17,7 +19,10 @@ __all__ = [
     "AccessFile",
     "AccessFileError",
     "ApiKey",
+    "HttpOptions",
+    "HttpServer",
     "Identity",
+    "OpenAddressError",
     "PortTakenError",
     "Role",
     "Server",

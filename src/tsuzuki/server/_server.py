@@ -1,4 +1,4 @@
-"""The server: a gRPC port in front of one engine.
+"""The server: a gRPC port in front of one engine, and an HTTP port beside it.
 
 Crash-only, like the engine: stopping it well only spares its clients a retry.
 """
@@ -25,9 +25,12 @@ from ._about import About
 from ._access_file import AccessFile, AccessFileError, KeyRing
 from ._authentication import Authentication
 from ._calls import Calls
+from ._port import PortTakenError
 from ._rpcs import OPERATOR_SERVICE, WORKFLOW_SERVICE
 from ._signed_tokens import TokenSeal
 from ._tls import TlsFiles
+from .http import HttpOptions, HttpServer
+from .http._answers import Access
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 STOP_GRACE_S: Final = 2.0
@@ -47,10 +50,6 @@ _OPTIONS: Final = (
 )
 
 
-class PortTakenError(Exception):
-    """The address cannot be listened on; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """What a server is started with.
@@ -65,6 +64,7 @@ class ServerOptions:
         authentication: Who is let in: callers with an API key of this database, those whose certificate TLS has
             verified (see `TlsFiles.client_ca`), or, None, everybody.
         clock_s: The time, in seconds since 1970, by which keys expire.
+        http: The port for HTTP, JSON and the web page; None for none.
     """
 
     db: str | os.PathLike[str] | None = None
@@ -75,6 +75,7 @@ class ServerOptions:
     tls: TlsFiles | None = None
     authentication: Literal["api key", "client certificate"] | None = None
     clock_s: Callable[[], float] = time.time
+    http: HttpOptions | None = None
 
 
 class Server:
@@ -84,10 +85,14 @@ class Server:
         service: What answers behind it, for callers in this process.
         host: The address that it listens on.
         port: The port that it listens on.
+        http: The port for HTTP, JSON and the web page, if there is one.
     """
 
-    def __init__(self, service: WorkflowService, host: str, port: int, closing: AsyncExitStack) -> None:
+    def __init__(
+        self, service: WorkflowService, host: str, port: int, http: HttpServer | None, closing: AsyncExitStack
+    ) -> None:
         self.service = service
+        self.http = http
         self.host = host
         self.port = port
         self._closing = closing
@@ -102,7 +107,8 @@ class Server:
         """Open the store and serve it on the current event loop.
 
         Raises:
-            PortTakenError: The address cannot be listened on.
+            PortTakenError: An address cannot be listened on.
+            OpenAddressError: As of `HttpServer.start`.
             StoreError: The store cannot be used; the class and message say why and what to do.
             AccessFileError: The file with the API keys cannot be used.
             TlsFileError: A certificate or its key cannot be used.
@@ -121,7 +127,12 @@ class Server:
             port = _listen(grpc_server, f"{_in_url(options.host)}:{options.port}", credentials)
             await grpc_server.start()
             opened.push_async_callback(grpc_server.stop, STOP_GRACE_S)
-            return cls(engine, options.host, port, opened.pop_all())
+            http = None
+            if options.http is not None:
+                access = Access(seal, authentication, options.tls)
+                http = await HttpServer.start(engine, options.http, about=about, access=access)
+                opened.push_async_callback(http.stop)
+            return cls(engine, options.host, port, http, opened.pop_all())
         raise AssertionError("the stack above swallows no exception")
 
     async def stop(self) -> None:

@@ -57,7 +57,7 @@ class Setting:
         fits = isinstance(value, self.kind) and (self.kind is bool or not isinstance(value, bool))
         if self.kind is float and type(value) is int:
             fits, value = True, float(value)
-        least = 0 if self.name == "port" else 1 if self.kind is int else None
+        least = 0 if self.name.endswith("port") else 1 if self.kind is int else None
         if not fits or (least is not None and value < least) or (self.kind is float and not 0 < value < _SECONDS_MAX):
             bound = {int: f"a whole number, at least {least}", float: "a number of seconds above 0"}.get(self.kind)
             expected = bound or {str: "a text in quotes", bool: "true or false"}[self.kind]
@@ -69,6 +69,9 @@ _SERVER: Final = (
     Setting("server", "db", str, None, "Database file; in memory without one"),
     Setting("server", "host", str, "127.0.0.1", "Address to listen on"),
     Setting("server", "port", int, 7233, "TCP port for gRPC; 0 takes a free one"),
+    Setting("server", "http", bool, True, "Serve HTTP, JSON and the web page"),
+    Setting("server", "http_port", int, None, "TCP port for HTTP; without one 8088, or a free one if that is taken"),
+    Setting("server", "http_allow_host", str, None, "Other names under which browsers ask, with commas between"),
     Setting("server", "namespace", str, "default", "Namespace to serve"),
     Setting("server", "tls_cert", str, None, "TLS: the server's certificate, PEM, with its chain"),
     Setting("server", "tls_key", str, None, "TLS: its private key, PEM"),

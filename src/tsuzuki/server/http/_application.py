@@ -1,0 +1,60 @@
+"""The application behind the port: which part answers which path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from functools import cache
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from .._rpcs import RPCS
+from ._answers import Answers
+from ._api import Api
+from ._events import EventStreams
+from ._guard import Guard
+from ._openapi import describe_api
+
+_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_EVENTS: Final = "workflows/{workflow_id}/events"
+
+
+def application(answers: Answers, *, namespace: str, hosts: Collection[str]) -> ASGIApp:
+    """Put the parts together.
+
+    Args:
+        answers: The service behind.
+        namespace: That of the short form.
+        hosts: Names under which this server may be asked.
+    """
+    api, streams = Api(answers, namespace), EventStreams(answers, namespace)
+
+    @cache
+    def description() -> bytes:
+        offered = [rpc.method for rpc in RPCS.values() if answers.offers(rpc.method)]
+        return json.dumps(describe_api(offered)).encode()
+
+    async def openapi(request: Request) -> Response:
+        return Response(description(), media_type="application/json")
+
+    routes = [
+        Route("/api/openapi.json", openapi),
+        *(Route(f"{prefix}{_EVENTS}", streams.respond) for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")),
+        *(Route(f"{prefix}{{rest:path}}", api.respond, methods=_METHODS) for prefix in _api_prefixes()),
+    ]
+    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
+    app.router.redirect_slashes = False
+    return Guard(app, hosts)
+
+
+def _api_prefixes() -> list[str]:
+    return ["/api/v1/", "/namespaces/", "/cluster/", "/cluster", "/system-info"]
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return JSONResponse({"code": 5, "message": "Not Found"}, 404)
