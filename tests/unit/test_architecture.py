@@ -38,7 +38,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "worker": frozenset({"activity", "converter", "service", "workflow"}),
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
-    "replay": frozenset({"client", "converter", "service", "worker", "workflow"}),
+    "replay": frozenset({"activity", "client", "converter", "service", "worker", "workflow"}),
     "agents": frozenset({"activity", "client", "workflow"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),

@@ -169,7 +169,7 @@ def test_the_state_at_an_event_names_line_and_variables(site: Path) -> None:
     assert "found = await workflow.execute_activity(search, word" in result.stdout
     assert "word = 'wait'" in result.stdout
     assert "activity search (1), event 5" in result.stdout
-    later = json.loads(run("workflow", "state", "-w", "wait", "--workflows", "old_code", "--json").stdout)
+    later = json.loads(run("workflow", "state", "-w", "wait", "--workflows", "old_code", "-o", "json").stdout)
     assert later["pending"] == []
 
 

@@ -11,15 +11,7 @@ from rich.console import Console
 from tsuzuki.client import Client
 from tsuzuki.replay import FORMATS, DeployVerdict, deploy_check, load_workflows
 
-from ._connection import (
-    DEFAULT_NAMESPACE,
-    DEFAULT_TARGET,
-    FAILED,
-    Modules,
-    Namespace,
-    Target,
-    run_with_client,
-)
+from ._connection import FAILED, Connection, Modules, connected
 
 
 class Format(StrEnum):
@@ -31,10 +23,10 @@ class Format(StrEnum):
     JUNIT = "junit"
 
 
+@connected
 def check(
+    connection: Connection,
     workflows: Modules,
-    target: Target = DEFAULT_TARGET,
-    namespace: Namespace = DEFAULT_NAMESPACE,
     query: Annotated[str, typer.Option(help="A list filter that narrows the runs down.")] = "",
     sample: Annotated[int, typer.Option(min=0, help="Closed runs of each type to replay, newest first.")] = 20,
     allow_empty: Annotated[
@@ -59,7 +51,7 @@ def check(
                 progress=lambda name, count: status.update(f"{name}: {count:,} runs replayed"),
             )
 
-    verdict = run_with_client(target, namespace, work)
+    verdict = connection.run(work, "")
     typer.echo(FORMATS[form.value](verdict))
     if not verdict.ok:
         raise typer.Exit(FAILED)

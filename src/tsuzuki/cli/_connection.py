@@ -1,56 +1,218 @@
-"""What commands that talk to an engine have in common: the target, and one line for what goes wrong."""
+"""What commands that talk to an engine have in common: where it is, and one line for what goes wrong.
+
+A command that is `connected` takes a `Connection` first; the options that make one are added to its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, NoReturn, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import typer
+from rich.console import Console
 
 from tsuzuki.client import Client, InvalidArgumentError, RPCError
+from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
-from tsuzuki.replay import ModuleLoadError
+from tsuzuki.replay import ModuleLoadError, load_module
+from tsuzuki.service import TLSConfig
 from tsuzuki.store import StoreError
 
-FAILED = 1
-BAD_INPUT = 2
-INTERRUPTED = 130
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+INTERRUPTED: Final = 130
 
-Target = Annotated[
-    str,
-    typer.Option(
-        envvar="TSUZUKI_TARGET",
-        help="A database (sqlite:///research.db) or a server (localhost:7233).",
-    ),
-]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="TSUZUKI_NAMESPACE", help="The namespace.")]
+PANEL: Final = "Connection"
+"""Where the help shows the options of a connection."""
+
 Modules = Annotated[
     list[str],
     typer.Option("--workflows", metavar="MODULE", help="Module or file with the workflows; may be given again."),
 ]
 
-DEFAULT_TARGET = "localhost:7233"
-DEFAULT_NAMESPACE = "default"
-
 Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 
 
-def run_with_client(target: str, namespace: str, work: Callable[[Client], Awaitable[Answer]]) -> Answer:
-    """Connect, do the work, and end the command with one line and an exit code if that fails."""
+@dataclass(frozen=True)
+class Connection:
+    """Where the engine is, and as whom to speak to it.
 
-    async def connected() -> Answer:
-        async with await Client.connect(target, namespace=namespace) as client:
-            return await work(client)
+    Attributes:
+        target: `sqlite:///file.db`, or `host:port`.
+        namespace: Namespace of every request.
+        api_key: For a server.
+        tls: For a server; None when nothing was said about it.
+        headers: For a server: sent with every call.
+        identity: Who calls, in histories.
+        data_converter: How payloads are encoded.
+    """
 
-    return run_or_refuse(connected)
+    target: str
+    namespace: str
+    api_key: str | None = None
+    tls: bool | TLSConfig | None = None
+    headers: dict[str, str] | None = None
+    identity: str | None = None
+    data_converter: DataConverter = DataConverter.default
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process, so that no worker can be elsewhere."""
+        return self.target.startswith("sqlite:")
+
+    async def open(self) -> Client:
+        """Connect.
+
+        Raises:
+            StoreError: The database cannot be used.
+            RPCError: The server cannot be reached, or the target is none.
+        """
+        return await Client.connect(
+            self.target,
+            namespace=self.namespace,
+            api_key=self.api_key,
+            tls=self.tls,
+            rpc_metadata=self.headers,
+            identity=self.identity,
+            data_converter=self.data_converter,
+        )
+
+    def run(
+        self, work: Callable[[Client], Awaitable[Answer]], doing: str = "Waiting for an answer", *, create: bool = False
+    ) -> Answer:
+        """Connect, do the work, and end the command with one line and an exit code if that fails.
+
+        Args:
+            work: What to do.
+            doing: What a terminal shows when it takes longer than a moment; empty for work that shows itself.
+            create: Whether a database that does not exist is made.
+        """
+        if not create:
+            self._refuse_missing()
+
+        async def connected() -> Answer:
+            async with await self.open() as client:
+                return await work(client)
+
+        return run_or_refuse(connected, doing)
+
+    def _refuse_missing(self) -> None:
+        path = self.target.removeprefix("sqlite:///")
+        if path != self.target and path != ":memory:" and not Path(path).exists():
+            refuse(f"there is no database {path}. Name the one that the workflows ran on, or a server: host:port")
 
 
-def run_or_refuse(work: Callable[[], Awaitable[Answer]]) -> Answer:
+def connection(
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            "--address",
+            envvar=["TSUZUKI_TARGET", "TEMPORAL_ADDRESS"],
+            help="A database (research.db, sqlite:///research.db), or a server (localhost:7233).",
+            rich_help_panel=PANEL,
+        ),
+    ] = "localhost:7233",
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "--namespace",
+            "-n",
+            envvar=["TSUZUKI_NAMESPACE", "TEMPORAL_NAMESPACE"],
+            help="The namespace.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "default",
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["TSUZUKI_API_KEY", "TEMPORAL_API_KEY"],
+            show_envvar=True,
+            help="For a server: sent as a bearer token.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="For a server: TLS, also without a key.", rich_help_panel=PANEL)
+    ] = False,
+    tls_ca_path: Annotated[
+        Path | None, typer.Option(help="For a server: certificate of its authority.", rich_help_panel=PANEL)
+    ] = None,
+    tls_cert_path: Annotated[
+        Path | None, typer.Option(help="For a server: certificate of this client.", rich_help_panel=PANEL)
+    ] = None,
+    tls_key_path: Annotated[
+        Path | None, typer.Option(help="For a server: key of this client.", rich_help_panel=PANEL)
+    ] = None,
+    tls_server_name: Annotated[
+        str | None, typer.Option(help="For a server: the name to expect in its certificate.", rich_help_panel=PANEL)
+    ] = None,
+    grpc_meta: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For a server: a header of every call.", rich_help_panel=PANEL),
+    ] = None,
+    identity: Annotated[str | None, typer.Option(help="Who calls, in histories.", rich_help_panel=PANEL)] = None,
+    data_converter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:OBJECT",
+            envvar="TSUZUKI_DATA_CONVERTER",
+            help="How the workers encode payloads, where they do not use the default.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+) -> Connection:
+    """Make a connection of its options; the options are read from this signature."""
+    secure: bool | TLSConfig | None = tls or None
+    if tls_ca_path or tls_cert_path or tls_key_path or tls_server_name:
+        secure = TLSConfig(
+            server_root_ca_cert=_bytes(tls_ca_path),
+            domain=tls_server_name,
+            client_cert=_bytes(tls_cert_path),
+            client_private_key=_bytes(tls_key_path),
+        )
+    return Connection(
+        target=f"sqlite:///{target}" if _is_file(target) else target,
+        namespace=namespace,
+        api_key=api_key,
+        tls=secure,
+        headers=_headers(grpc_meta or ()),
+        identity=identity,
+        data_converter=DataConverter.default if data_converter is None else _loaded(data_converter),
+    )
+
+
+def connected(command: Callable[Concatenate[Connection, Given], None]) -> Callable[..., None]:
+    """Add the options of a connection to a command, which takes the connection made of them first."""
+    options = inspect.signature(connection, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+    @functools.wraps(command)
+    def with_connection(*args: Any, **values: Any) -> None:
+        made = connection(**{name: values.pop(name) for name in options})
+        command(made, *args, **values)
+
+    parameters = [*(it.replace(kind=it.KEYWORD_ONLY) for it in (*own, *options.values()))]
+    with_connection.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_connection.__annotations__ = {it.name: it.annotation for it in parameters}
+    return with_connection
+
+
+def run_or_refuse(work: Callable[[], Awaitable[Answer]], doing: str = "") -> Answer:
     """Do the work, and end the command with one line and an exit code if it fails."""
 
     async def run() -> Answer:
-        return await work()
+        if not doing or not sys.stderr.isatty():
+            return await work()
+        with Console(stderr=True).status(f"{doing} ..."):
+            return await work()
 
     try:
         return asyncio.run(run())
@@ -66,3 +228,36 @@ def refuse(why: str, code: int = BAD_INPUT) -> NoReturn:
     """Say in one line why nothing came of it, and end the command."""
     typer.echo(f"tsuzuki: {' '.join(why.split())}", err=True)
     raise typer.Exit(code)
+
+
+def _is_file(target: str) -> bool:
+    """A path is meant: it exists, or is called like a database."""
+    return "://" not in target and (target.endswith((".db", ".sqlite", ".sqlite3")) or Path(target).is_file())
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        refuse(f"{path}: {error.strerror}")
+
+
+def _headers(pairs: list[str] | tuple[()]) -> dict[str, str] | None:
+    headers = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            refuse(f"--grpc-meta {pair}: expected KEY=VALUE")
+        headers[key] = value
+    return headers or None
+
+
+def _loaded(name: str) -> DataConverter:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(load_module(module), attribute)
+    except (ModuleLoadError, AttributeError) as error:
+        refuse(f"--data-converter {name}: {error}. Expected MODULE:OBJECT")
+    if not isinstance(found, DataConverter):
+        refuse(f"--data-converter {name} is a {type(found).__name__}; expected a DataConverter")
+    return found

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from tsuzuki.client import Client
 from tsuzuki.replay import Gate, gate_inventory, load_workflows
 
-from ._connection import DEFAULT_NAMESPACE, DEFAULT_TARGET, Modules, Namespace, Target, run_with_client
+from ._connection import Connection, Modules, connected
+from ._output import Output, OutputOption, write_json
 
 
-def gates(
-    workflows: Modules,
-    target: Target = DEFAULT_TARGET,
-    namespace: Namespace = DEFAULT_NAMESPACE,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-) -> None:
+@connected
+def gates(connection: Connection, workflows: Modules, output: OutputOption = Output.TEXT) -> None:
     """List the gates (`get_version`, `patched`) in the code and in open runs, and which branches can go."""
 
     async def work(client: Client) -> list[Gate]:
         return await gate_inventory(client, load_workflows(workflows))
 
-    found = run_with_client(target, namespace, work)
-    if as_json:
-        typer.echo(json.dumps([asdict(gate) for gate in found], indent=2))
+    found = connection.run(work, "Reading histories")
+    if output is Output.JSON:
+        write_json([asdict(gate) for gate in found])
         return
     for gate in found:
         typer.echo(gate.gate_id)

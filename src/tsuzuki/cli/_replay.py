@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,57 +13,62 @@ from tsuzuki.client import Client, WorkflowHistory
 from tsuzuki.replay import Replayer, describe_failure, load_workflows, state_at_event
 from tsuzuki.worker.past import RunState
 
-from ._connection import (
-    DEFAULT_NAMESPACE,
-    DEFAULT_TARGET,
-    FAILED,
-    Modules,
-    Namespace,
-    Target,
-    refuse,
-    run_or_refuse,
-    run_with_client,
-)
+from ._connection import FAILED, Connection, Modules, connected, refuse, run_or_refuse
+from ._ids import RunId
+from ._output import Output, OutputOption, write_json
 
 WorkflowId = Annotated[str, typer.Option("--workflow-id", "-w", help="The workflow.")]
-RunId = Annotated[str, typer.Option("--run-id", "-r", help="The run; the newest by default.")]
 HistoryFile = Annotated[
     Path | None, typer.Option("--file", "-f", help="An exported history instead; - for standard input.")
 ]
 
 
+@connected
 def replay(
+    connection: Connection,
     workflows: Modules,
     workflow_id: WorkflowId = "",
     run_id: RunId = "",
     file: HistoryFile = None,
-    target: Target = DEFAULT_TARGET,
-    namespace: Namespace = DEFAULT_NAMESPACE,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Replay a history on the code at hand, from a database, a server, or an exported file.
 
     Exit code 0: it replays, 1: it does not, 2: bad input.
     """
-    history = _history(workflow_id, run_id, file, target, namespace)
+    history = _history(connection, workflow_id, run_id, file)
 
     async def work() -> Exception | None:
-        replayer = Replayer(workflows=load_workflows(workflows))
+        replayer = Replayer(workflows=load_workflows(workflows), data_converter=connection.data_converter)
         return (await replayer.replay_workflow(history, raise_on_replay_failure=False)).replay_failure
 
-    failure = run_or_refuse(work)
+    failure = run_or_refuse(work, "Replaying")
     name = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
-    if failure is None:
+    broken = failure and describe_failure(failure, history.workflow_id, history.run_id, is_open=True)
+    if output is Output.JSON:
+        write_json(
+            {
+                "workflowId": history.workflow_id,
+                "type": name,
+                "events": len(history.events),
+                "replays": not broken,
+                "broken": asdict(broken) if broken else None,
+            }
+        )
+    elif broken:
+        place = f"{broken.path}:{broken.line}: " if broken.path else ""
+        typer.echo(f"{name} {history.workflow_id}: {place}{broken.error}")
+        if broken.gate:
+            typer.echo(f"gate: {broken.gate}")
+    else:
         typer.echo(f"{name} {history.workflow_id}: {len(history.events)} events replayed, no difference.")
-        return
-    broken = describe_failure(failure, history.workflow_id, history.run_id, is_open=True)
-    place = f"{broken.path}:{broken.line}: " if broken.path else ""
-    typer.echo(f"{name} {history.workflow_id}: {place}{broken.error}")
-    if broken.gate:
-        typer.echo(f"gate: {broken.gate}")
-    raise typer.Exit(FAILED)
+    if broken:
+        raise typer.Exit(FAILED)
 
 
+@connected
 def state(
+    connection: Connection,
     workflows: Modules,
     workflow_id: WorkflowId = "",
     run_id: RunId = "",
@@ -73,24 +77,27 @@ def state(
         list[str] | None, typer.Option(metavar="REGEX", help="Names of variables that are not to be shown.")
     ] = None,
     file: HistoryFile = None,
-    target: Target = DEFAULT_TARGET,
-    namespace: Namespace = DEFAULT_NAMESPACE,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Show where a run's code stood at an event: lines, variables, pending work, answers of queries."""
-    history = _history(workflow_id, run_id, file, target, namespace)
+    history = _history(connection, workflow_id, run_id, file)
 
     async def work() -> RunState:
-        return await state_at_event(history, load_workflows(workflows), event, masks=mask or ())
+        return await state_at_event(
+            history, load_workflows(workflows), event, masks=mask or (), data_converter=connection.data_converter
+        )
 
     try:
-        found = run_or_refuse(work)
+        found = run_or_refuse(work, "Replaying")
     except ValueError as error:
         refuse(str(error))
-    typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else _as_text(found))
+    if output is Output.JSON:
+        write_json(asdict(found))
+    else:
+        typer.echo(_as_text(found))
 
 
-def _history(workflow_id: str, run_id: str, file: Path | None, target: str, namespace: str) -> WorkflowHistory:
+def _history(connection: Connection, workflow_id: str, run_id: str, file: Path | None) -> WorkflowHistory:
     if file is None:
         if not workflow_id:
             refuse("give --workflow-id, or --file with an exported history")
@@ -98,7 +105,7 @@ def _history(workflow_id: str, run_id: str, file: Path | None, target: str, name
         async def fetch(client: Client) -> WorkflowHistory:
             return await client.get_workflow_handle(workflow_id, run_id=run_id or None).fetch_history()
 
-        return run_with_client(target, namespace, fetch)
+        return connection.run(fetch, "Reading the history")
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         history = WorkflowHistory.from_json(workflow_id or file.stem, text)

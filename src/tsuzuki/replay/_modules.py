@@ -1,17 +1,18 @@
-"""Finding the workflows of modules that are named on a command line."""
+"""Finding the workflows and activities of modules that are named on a command line."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tsuzuki import activity, workflow
 from tsuzuki.exceptions import TsuzukiError
-from tsuzuki.workflow import definition_of
 
 
 class ModuleLoadError(TsuzukiError):
@@ -29,14 +30,81 @@ def load_workflows(names: Sequence[str]) -> list[Any]:
     """
     found: dict[int, Any] = {}
     for name in names:
-        own = list(_workflows_of(_load(name)))
+        own = list(_marked(load_module(name), workflow.definition_of))
         if not own:
             raise ModuleLoadError(f"module {name!r} has no workflow: nothing in it is marked with @workflow.defn")
         found.update((id(workflow), workflow) for workflow in own)
     return list(found.values())
 
 
-def _load(name: str) -> ModuleType:
+@dataclass(frozen=True)
+class Definitions:
+    """What a worker is to run.
+
+    Attributes:
+        workflows: Classes and functions marked with `@workflow.defn`.
+        activities: Functions, and methods of objects, marked with `@activity.defn`.
+        factories: Other functions that were named: each makes a worker for a client.
+    """
+
+    workflows: list[Any] = field(default_factory=list)
+    activities: list[Callable[..., Any]] = field(default_factory=list)
+    factories: list[Callable[..., Any]] = field(default_factory=list)
+
+
+def load_definitions(names: Sequence[str]) -> Definitions:
+    """Import what a worker is to run.
+
+    Args:
+        names: Each a module (dotted, or the path of a file), which stands for all workflows and activities in it, or
+            `module:name` for one of them, for a list of them, or for a function that makes a `Worker` for a client.
+
+    Raises:
+        ModuleLoadError: Something cannot be imported, is not there, or is nothing that a worker runs.
+    """
+    found = Definitions()
+    for name in names:
+        module_name, _, attribute = name.partition(":")
+        module = load_module(module_name)
+        if not attribute:
+            _collect(found, vars(module).values(), name)
+            continue
+        try:
+            value = getattr(module, attribute)
+        except AttributeError:
+            raise ModuleLoadError(f"module {module_name!r} has no {attribute!r}") from None
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if not _collect(found, values, name, whole_module=False):
+            found.factories.append(value)
+    return found
+
+
+def _collect(found: Definitions, values: Iterable[Any], name: str, *, whole_module: bool = True) -> bool:
+    values = list(values)
+    workflows = list(_marked_among(values, workflow.definition_of))
+    activities = [it for it in _marked_among(values, activity.definition_of) if not isinstance(it, type)]
+    for kind, marked in ((found.workflows, workflows), (found.activities, activities)):
+        kind.extend(it for it in marked if not any(it is other for other in kind))
+    if workflows or activities:
+        return True
+    if whole_module:
+        raise ModuleLoadError(
+            f"module {name!r} has nothing to run: nothing in it is marked with @workflow.defn or @activity.defn"
+        )
+    if len(values) == 1 and callable(values[0]):
+        return False
+    raise ModuleLoadError(
+        f"{name!r} is nothing that a worker runs: expected a workflow, an activity, a list of them, or a function that "
+        "makes a Worker for a client"
+    )
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module by its dotted name, from the current folder too, or by the path of its file.
+
+    Raises:
+        ModuleLoadError: It is not there, or raises something.
+    """
     path = Path(name)
     if path.suffix == ".py":
         folder, name = str(path.resolve().parent), path.stem
@@ -54,8 +122,12 @@ def _load(name: str) -> ModuleType:
         raise ModuleLoadError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
 
 
-def _workflows_of(module: ModuleType) -> Iterable[Any]:
-    for value in list(vars(module).values()):
+def _marked(module: ModuleType, definition_of: Callable[[Any], Any]) -> Iterable[Any]:
+    return _marked_among(list(vars(module).values()), definition_of)
+
+
+def _marked_among(values: Iterable[Any], definition_of: Callable[[Any], Any]) -> Iterable[Any]:
+    for value in values:
         if not callable(value):
             continue
         try:

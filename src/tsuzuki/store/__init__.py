@@ -25,6 +25,7 @@ from tsuzuki.store._contract import (
     StoreWentBackError,
     chain,
 )
+from tsuzuki.store._copy import StoreInfo, back_up, store_info
 from tsuzuki.store._sqlite import SqliteStore
 
 __all__ = [
@@ -44,11 +45,14 @@ __all__ = [
     "StoreFailedError",
     "StoreFullError",
     "StoreInUseError",
+    "StoreInfo",
     "StoreNotADatabaseError",
     "StoreReadOnlyError",
     "StoreTooNewError",
     "StoreWentBackError",
     "StoredRun",
+    "back_up",
     "chain",
     "check_store",
+    "store_info",
 ]

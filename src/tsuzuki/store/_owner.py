@@ -91,6 +91,15 @@ class OwnerLock:
         self._file.close()
 
 
+def owner_of(database: str) -> int | None:
+    """The process that owns a database file; None if none does, or if that cannot be seen."""
+    try:
+        with open(f"{database}-owner", "r+", encoding="utf-8") as file:
+            return None if _try_lock(file) else _owner(file)[0]  # closing gives a lock taken here back
+    except OSError:
+        return None
+
+
 def _in_use(database: str, file: IO[str]) -> StoreInUseError:
     pid, since = _owner(file)
     if pid == os.getpid():

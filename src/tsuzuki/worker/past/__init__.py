@@ -3,6 +3,7 @@
 Nothing here polls or answers. What is rebuilt is thrown away by whoever asked for it.
 """
 
+from .._queries import answer
 from .._workflows import UnknownWorkflowError
 from ._query import STATE_QUERY
 from ._rebuild import Rebuilder
@@ -21,5 +22,6 @@ __all__ = [
     "UnknownWorkflowError",
     "Variable",
     "WorkKind",
+    "answer",
     "look_at",
 ]

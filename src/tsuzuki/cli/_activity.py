@@ -1,0 +1,74 @@
+"""`tsuzuki activity complete` and `fail`: finishing an activity from outside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tsuzuki.client import AsyncActivityHandle, Client
+from tsuzuki.exceptions import ApplicationError
+
+from ._connection import Connection, connected
+from ._ids import RunId, WorkflowId
+from ._inputs import from_json
+from ._output import Output, OutputOption, write_json
+
+activity = typer.Typer(help="Activities that are finished from outside.", no_args_is_help=True)
+
+ActivityId = Annotated[str, typer.Option("--activity-id", "-a", help="Its id within the workflow.")]
+
+
+@activity.command()
+@connected
+def complete(
+    connection: Connection,
+    activity_id: ActivityId,
+    workflow_id: WorkflowId,
+    result: Annotated[str, typer.Option(metavar="JSON", help="Its result.")],
+    run_id: RunId = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Finish an activity with a result."""
+    value = from_json("--result", result)
+
+    async def work(client: Client) -> None:
+        await _handle(client, workflow_id, run_id, activity_id).complete(value)
+
+    connection.run(work)
+    _tell(activity_id, workflow_id, "completed", output)
+
+
+@activity.command()
+@connected
+def fail(
+    connection: Connection,
+    activity_id: ActivityId,
+    workflow_id: WorkflowId,
+    reason: Annotated[str, typer.Option(help="The message of the failure.")] = "",
+    detail: Annotated[str | None, typer.Option(metavar="JSON", help="A detail of the failure.")] = None,
+    non_retryable: Annotated[bool, typer.Option("--non-retryable", help="Do not try it again.")] = False,
+    run_id: RunId = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Fail an activity's attempt; its retry policy decides whether there is another."""
+    details = [] if detail is None else [from_json("--detail", detail)]
+
+    async def work(client: Client) -> None:
+        error = ApplicationError(reason or "failed by the command line", *details, non_retryable=non_retryable)
+        await _handle(client, workflow_id, run_id, activity_id).fail(error)
+
+    connection.run(work)
+    _tell(activity_id, workflow_id, "failed", output)
+
+
+def _handle(client: Client, workflow_id: str, run_id: str, activity_id: str) -> AsyncActivityHandle:
+    return client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id or None, activity_id=activity_id)
+
+
+def _tell(activity_id: str, workflow_id: str, done: str, output: Output) -> None:
+    answer: dict[str, Any] = {"workflowId": workflow_id, "activityId": activity_id, "status": done.upper()}
+    if output is Output.JSON:
+        write_json(answer)
+    else:
+        typer.echo(f"Activity {activity_id} of {workflow_id} {done}.")

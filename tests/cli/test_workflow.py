@@ -1,0 +1,214 @@
+"""The commands that start workflows, look at them and talk to them, on a database file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from cli._site import execute, run, run_json, start
+from tsuzuki.client import Client, WorkflowHistory
+from tsuzuki.store import SqliteStore
+
+pytestmark = pytest.mark.usefixtures("here")
+
+
+def test_execute_prints_ids_and_result() -> None:
+    lines = execute("tea").stdout.splitlines()
+    assert lines[0] == "Running execution:"
+    assert [line.split() for line in lines[-3:]] == [["Results:"], ["Status", "COMPLETED"], ["Result", "TEA"]]
+
+
+def test_a_failed_workflow_is_exit_code_1_and_says_why() -> None:
+    found = json.loads(execute("bad", "-o", "json", code=1).stdout)
+    assert found["status"] == "FAILED"
+    assert "no such word" in found["cause"]
+
+
+def test_options_of_a_start_reach_the_run() -> None:
+    start("tea", "--memo", 'by="me"', "--run-timeout", "1h30m", "--static-summary", "tea time", "--priority-key", "2")
+    info = run_json("workflow", "describe", "-w", "one")
+    assert info["workflowExecutionInfo"]["memo"]["fields"] == {"by": "me"}
+    assert info["executionConfig"]["workflowRunTimeout"] == "5400s"
+    assert info["workflowExecutionInfo"]["priority"]["priorityKey"] == 2
+    shown = run("workflow", "describe", "-w", "one").stdout
+    assert "Summary        tea time" in shown
+    assert "Status         Running" in shown
+
+
+def test_an_argument_can_come_from_a_file(here: Path) -> None:
+    (here / "word.json").write_text('"coffee"')
+    run("workflow", "start", "--type", "Research", "-t", "q", "-w", "file", "--input-file", "word.json")
+    first = run_json("workflow", "show", "-w", "file")["events"][0]
+    payload = first["workflowExecutionStartedEventAttributes"]["input"]["payloads"][0]
+    assert payload["data"] == "ImNvZmZlZSI="  # as Temporal's export: raw
+
+
+def test_list_and_count_agree_and_json_is_that_of_temporal() -> None:
+    execute("tea")
+    start("tea", workflow_id="two")
+    listed = run_json("workflow", "list")
+    assert [run["execution"]["workflowId"] for run in listed] == ["two", "one"]
+    assert listed[0]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    assert run_json("workflow", "count")["count"] == 2
+    closed = run("workflow", "list", "-q", "ExecutionStatus = 'Completed'").stdout.splitlines()
+    assert [line.split()[:3] for line in closed] == [
+        ["Status", "WorkflowId", "Type"],
+        ["Completed", "one", "Research"],
+    ]
+
+
+def test_show_writes_a_history_that_replays(here: Path) -> None:
+    execute("tea")
+    exported = run("workflow", "show", "-w", "one", "-o", "json").stdout
+    (here / "history.json").write_text(exported)
+    assert len(WorkflowHistory.from_json("one", exported).events) == 11
+    replayed = run("workflow", "replay", "-f", "history.json", "--workflows", "cli_code").stdout
+    assert replayed == "Research history: 11 events replayed, no difference.\n"
+    assert "ActivityTaskCompleted                  TEA" in run("workflow", "show", "-w", "one").stdout
+
+
+def test_query_and_stack_are_answered_by_the_code_at_hand() -> None:
+    start("tea", "-i", "3")
+    run("workflow", "signal", "-w", "one", "--name", "go", "-i", "1")
+    updated = run_json("workflow", "update", "execute", "-w", "one", "--name", "add", "-i", "1", *WORKER)
+    assert updated["result"] == 2
+    code = ("--workflows", "cli_code")
+    assert run_json("workflow", "query", "-w", "one", "--name", "count", "-i", "10", *code) == {"queryResult": [20]}
+    assert "wait_condition" in run("workflow", "stack", "-w", "one", *code).stdout
+    unknown = run("workflow", "query", "-w", "one", "--name", "cuont", *code, code=1).stderr
+    assert "did you mean 'count'?" in unknown
+
+
+WORKER = ("--worker", "cli_code", "-t", "q")
+
+
+def test_a_rejected_update_is_exit_code_1_and_one_line() -> None:
+    start("tea", "-i", "3")
+    refused = run("workflow", "update", "execute", "-w", "one", "--name", "add", "-i", "-1", *WORKER, code=1)
+    assert refused.stderr == "tsuzuki: the update failed: ApplicationError: ValueError: steps is negative\n"
+
+
+def test_signal_cancel_and_terminate_reach_one_or_many() -> None:
+    for workflow_id in ("one", "two", "three"):
+        start("tea", workflow_id=workflow_id)
+    run("workflow", "cancel", "-w", "one")
+    run("workflow", "terminate", "-w", "two", "--reason", "enough")
+    last = run_json("workflow", "show", "-w", "two")["events"][-1]
+    assert last["workflowExecutionTerminatedEventAttributes"]["reason"] == "enough"
+    reached = run_json("workflow", "signal", "-q", "WorkflowType = 'Research'", "-y", "--name", "go", "-i", "1")
+    assert {it["workflowId"] for it in reached} == {"one", "three"}
+    assert "WorkflowExecutionSignaled              go" in run("workflow", "show", "-w", "three").stdout
+
+
+def test_many_are_not_reached_without_a_yes() -> None:
+    start("tea")
+    run("workflow", "terminate", "-q", "WorkflowType = 'Research'", code=1)  # nobody answers the question
+    assert run_json("workflow", "list")[0]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+
+
+def test_signal_with_start_makes_the_run_with_the_signal() -> None:
+    both = ("workflow", "signal-with-start", "--type", "Research", "-t", "q", "-w", "one", "-i", '"tea"')
+    run(*both, "--signal-name", "go", "--signal-input", "1")
+    names = [event["eventType"] for event in run_json("workflow", "show", "-w", "one")["events"]]
+    assert names[:2] == ["EVENT_TYPE_WORKFLOW_EXECUTION_STARTED", "EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED"]
+
+
+def test_trace_shows_children_and_their_steps() -> None:
+    begin = ("workflow", "execute", "--type", "Parent", "-t", "q", "-w", "one")
+    run(*begin, *WORKER[:2])
+    tree = run_json("workflow", "trace", "-w", "one")
+    timer, child = tree["children"]
+    assert (tree["status"], timer["status"], child["name"], child["status"]) == (
+        "completed",
+        "fired",
+        "Research",
+        "completed",
+    )
+    assert [(step["name"], step["status"]) for step in child["children"]] == [("search", "completed")]
+    assert "✓ Research completed  the-child" in run("workflow", "trace", "-w", "one").stdout
+    assert run_json("workflow", "trace", "-w", "one", "--depth", "0")["children"][1]["children"] == []
+
+
+def test_an_activity_is_completed_from_outside() -> None:
+    async def until_it_asks() -> None:
+        from cli_code import ASKED, Approval, approve
+
+        from tsuzuki.worker import Worker
+
+        async with (
+            await Client.connect("sqlite:///runs.db") as client,
+            Worker(client, task_queue="q", workflows=[Approval], activities=[approve]),
+        ):
+            await client.start_workflow("Approval", id="one", task_queue="q")
+            await ASKED.wait()
+
+    asyncio.run(until_it_asks())
+    answered = run_json("activity", "complete", "-w", "one", "-a", "ask", "--result", '"yes"')
+    assert answered == {"workflowId": "one", "activityId": "ask", "status": "COMPLETED"}
+    assert run_json("workflow", "result", "-w", "one", *WORKER)["result"] == "yes"
+
+
+# ---- what goes wrong is one line -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["workflow", "list", "--target", "no.db"], 2, "there is no database no.db"),
+        (["workflow", "describe", "-w", "nobody"], 1, "there is no workflow 'nobody'"),
+        (["workflow", "execute", "--type", "Research", "-t", "q"], 2, "name what to run with --worker MODULE"),
+        (["workflow", "query", "-w", "one", "--name", "count"], 2, "name the code with --workflows MODULE"),
+        (["workflow", "start", "--type", "A", "-t", "q", "-i", "tea"], 2, """Text takes quotes: --input '"tea"'"""),
+        (["workflow", "start", "--type", "A", "-t", "q", "--memo", "k"], 2, "--memo k: expected KEY=JSON"),
+        (["workflow", "start", "--type", "A", "-t", "q", "--id-reuse-policy", "No"], 2, "expected one of"),
+        (["workflow", "signal", "--name", "go"], 2, "give --workflow-id, or --query for many"),
+        (["workflow", "list", "--target", "what"], 2, "is not understood"),
+        (["workflow", "list", "-q", "Colour = 1"], 2, "is not understood"),
+        (["workflow", "execute", "--type", "A", "-t", "q", "--worker", "nomodule"], 2, "no module 'nomodule'"),
+        (["workflow", "list", "--data-converter", "cli_code"], 2, "Expected MODULE:OBJECT"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(arguments: list[str], code: int, said: str) -> None:
+    start("tea")
+    result = run(*arguments, code=code)
+    assert said in result.stderr
+    assert result.stderr.startswith("tsuzuki: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_start_that_meets_an_open_run_is_refused() -> None:
+    start("tea")
+    again = run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", code=1)
+    assert again.stderr.startswith("tsuzuki: ")
+    assert "already" in again.stderr
+    run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", "--id-conflict-policy", "UseExisting")
+
+
+def test_a_store_that_somebody_owns_is_named_with_its_owner(here: Path) -> None:
+    start("tea")
+    owner = SqliteStore.open(here / "runs.db")
+    try:
+        refused = run("workflow", "list", code=2).stderr
+        assert refused.startswith(f"tsuzuki: store {here / 'runs.db'} is already open in this process")
+        assert run_json("store", "info")["owner_pid"] is not None
+        run("store", "backup", "copy.db")
+    finally:
+        owner.close()
+    assert run_json("workflow", "list", "--target", "copy.db")[0]["execution"]["workflowId"] == "one"
+
+
+def test_store_check_and_info_and_backup(here: Path) -> None:
+    execute("tea")
+    start("tea", workflow_id="two")
+    assert run("store", "check").stdout == "runs.db: everything is as promised.\n"
+    info = run_json("store", "info")
+    assert info["runs"] == {"RUNNING": 1, "COMPLETED": 1}
+    assert info["owner_pid"] is None
+    assert run_json("store", "backup", "copy.db")["bytes"] > 0
+    assert run("store", "check", "--target", "copy.db").stdout == "copy.db: everything is as promised.\n"
+    assert "exists already" in run("store", "backup", "copy.db", code=1).stderr
+    (here / "text.db").write_text("not a database at all" * 100)
+    assert run("store", "check", "--target", "text.db", code=1).stdout != ""
