@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.converter import DataConverter
+from tsuzuki.worker import WorkflowInboundInterceptor
 from tsuzuki.worker._workflow_tasks import WorkflowTaskProcessor
 from tsuzuki.workflow import definition_of
 
@@ -106,6 +107,7 @@ class ScriptedRun:
         failure_exception_types: Sequence[type[BaseException]] = (),
         workflow_type: str | None = None,
         page_size: int = 0,
+        interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
     ) -> None:
         self.events: list[HistoryEvent] = []
         self.now_ns = EPOCH_S * 1_000_000_000
@@ -115,6 +117,7 @@ class ScriptedRun:
         self.workflow_type = workflow_type or definition_of(workflow).name or ""
         self.responses: list[RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest] = []
         self._failure_exception_types = failure_exception_types
+        self._interceptors = interceptors
         self.processor = self.new_processor(registered if registered is not None else [workflow])
         self._seen = 0  # last event handed out and answered
         self._timers: dict[str, tuple[int, int]] = {}  # id -> started event, due time
@@ -143,6 +146,7 @@ class ScriptedRun:
             sticky_queue="sticky",
             max_cached_workflows=(100 if self.cached else 0) if size is None else size,
             failure_exception_types=self._failure_exception_types,
+            interceptors=self._interceptors,
         )
 
     # ---- writing history -------------------------------------------------------------------------------

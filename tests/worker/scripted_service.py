@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.converter import DataConverter
 from tsuzuki.service import ServiceError
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker._activity_attempt import ActivityHost, WorkerShutdown
 from tsuzuki.worker._activity_runner import OVERDUE_CHECK_S
 from tsuzuki.worker._activity_worker import ActivityWorker
@@ -197,12 +198,13 @@ class ScriptedService:
 
 @dataclass
 class ScriptedClient:
-    """The four facts that a worker takes from a client."""
+    """The five facts that a worker takes from a client."""
 
     service: ScriptedService
     namespace: str = "default"
     data_converter: DataConverter = DataConverter.default
     identity: str = "1@test"
+    interceptors: Sequence[Any] = ()
 
 
 _tokens = itertools.count(1)
@@ -267,6 +269,7 @@ async def activities_running(
     executor: Any = None,
     grace: timedelta = timedelta(0),
     converter: DataConverter = DataConverter.default,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Iterator[Setting]:  # type: ignore[misc]
     """Run activities against a scripted service, in virtual time."""
     service, time, fatal = ScriptedService(local=local), VirtualPace(), []
@@ -286,6 +289,7 @@ async def activities_running(
         slots=slots,
         tasks_per_second=None,
         on_fatal=fatal.append,
+        interceptors=interceptors,
     )
     worker.start()
     setting = Setting(service, time, worker, fatal)

@@ -16,6 +16,13 @@ from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 from ..activity import ActivityCancellationDetails
 from ._context import ClientContext
 from ._errors import ActivityNotFoundError, AsyncActivityCancelledError, InvalidArgumentError
+from ._interceptor import (
+    AsyncActivityIDReference,
+    CompleteAsyncActivityInput,
+    FailAsyncActivityInput,
+    HeartbeatAsyncActivityInput,
+    ReportCancellationAsyncActivityInput,
+)
 from ._validation import UNSET, check_name
 
 
@@ -41,6 +48,7 @@ class AsyncActivityHandle:
         if self._by_id:
             check_name("workflow_id", workflow_id)
             check_name("activity_id", activity_id)
+        self._reference = task_token or AsyncActivityIDReference(workflow_id or "", run_id, activity_id or "")
         self._address: dict[str, Any] = {
             "namespace": context.namespace,
             "identity": context.identity,
@@ -61,6 +69,13 @@ class AsyncActivityHandle:
 
         Source: `RecordActivityTaskHeartbeat`, `RecordActivityTaskHeartbeatById`.
         """
+        if self._context.outbound is None:
+            await self.send_heartbeat(details)
+        else:
+            await self._context.outbound.heartbeat_async_activity(HeartbeatAsyncActivityInput(self._reference, details))
+
+    async def send_heartbeat(self, details: Sequence[Any]) -> None:
+        """`heartbeat` without interceptors."""
         service, send = self._context.service, self._context.calls.send
         fields = {**self._address, "details": self._payloads(details)}
         answer = (
@@ -94,6 +109,13 @@ class AsyncActivityHandle:
 
         Source: `RespondActivityTaskCompleted`, `RespondActivityTaskCompletedById`.
         """
+        if self._context.outbound is None:
+            await self.send_completion(result)
+        else:
+            await self._context.outbound.complete_async_activity(CompleteAsyncActivityInput(self._reference, result))
+
+    async def send_completion(self, result: Any) -> None:
+        """`complete` without interceptors."""
         service, send = self._context.service, self._context.calls.send_once
         fields = {**self._address, "result": None if result is UNSET else self._payloads((result,))}
         if self._by_id:
@@ -122,6 +144,15 @@ class AsyncActivityHandle:
 
         Source: `RespondActivityTaskFailed`, `RespondActivityTaskFailedById`.
         """
+        if self._context.outbound is None:
+            await self.send_failure(error, last_heartbeat_details)
+        else:
+            await self._context.outbound.fail_async_activity(
+                FailAsyncActivityInput(self._reference, error, last_heartbeat_details)
+            )
+
+    async def send_failure(self, error: Exception, last_heartbeat_details: Sequence[Any]) -> None:
+        """`fail` without interceptors."""
         service, send = self._context.service, self._context.calls.send_once
         failure = Failure()
         self._context.data_converter.failure_converter.to_failure(error, self._context.payloads, failure)
@@ -153,6 +184,15 @@ class AsyncActivityHandle:
 
         Source: `RespondActivityTaskCanceled`, `RespondActivityTaskCanceledById`.
         """
+        if self._context.outbound is None:
+            await self.send_cancellation(details)
+        else:
+            await self._context.outbound.report_cancellation_async_activity(
+                ReportCancellationAsyncActivityInput(self._reference, details)
+            )
+
+    async def send_cancellation(self, details: Sequence[Any]) -> None:
+        """`report_cancellation` without interceptors."""
         service, send = self._context.service, self._context.calls.send_once
         fields = {**self._address, "details": self._payloads(details)}
         if self._by_id:

@@ -15,11 +15,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 
-from temporalio.api.workflowservice.v1 import (
-    SignalWithStartWorkflowExecutionResponse,
-    StartWorkflowExecutionResponse,
-)
-
 from ..converter import DataConverter
 from ..service import TLSConfig, WorkflowService, behind_codec
 from ..workflow import UPDATE, name_and_result_type
@@ -29,7 +24,15 @@ from ._connect import open_embedded_service, open_remote_service
 from ._context import ClientContext
 from ._execution import WorkflowExecution
 from ._handle import WorkflowHandle
-from ._start import StartWorkflowOptions, send_signal_with_start, send_start, start_request
+from ._interceptor import (
+    CountWorkflowsInput,
+    Interceptor,
+    ListWorkflowsInput,
+    StartWorkflowInput,
+    UpdateWithStartUpdateWorkflowInput,
+)
+from ._outbound import chain_of
+from ._start import StartWorkflowOptions, check_option_names, start_workflow
 from ._target import EmbeddedTarget, parse_target
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
 from ._update_with_start import WithStartWorkflowOperation
@@ -56,6 +59,7 @@ class Client:
         data_converter: DataConverter = DataConverter.default,
         identity: str | None = None,
         calls: Calls | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         check_name("namespace", namespace)
         self._service = service
@@ -66,6 +70,8 @@ class Client:
             identity=identity or default_identity(),
             data_converter=data_converter,
         )
+        self._interceptors = tuple(interceptors)
+        self._context.outbound = chain_of(self._context, self._interceptors)
         self._close: Callable[[], Awaitable[None]] | None = None
 
     @classmethod
@@ -80,6 +86,7 @@ class Client:
         api_key: str | None = None,
         rpc_metadata: Mapping[str, str] | None = None,
         wait: timedelta | float | None = None,
+        interceptors: Sequence[Interceptor] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> Client:
@@ -96,6 +103,8 @@ class Client:
             api_key: For a server: sent as a bearer token.
             rpc_metadata: For a server: headers of every call, as a gateway in front of it may want.
             wait: For a server: seconds (or a timedelta) to wait for it to come up; the default is not to.
+            interceptors: Stand before each call, the first outermost; those that are `worker.Interceptor`s too apply to
+                the workers of this client. Without any there is no chain and no cost.
             clock: Monotonic time in seconds.
             sleep: Waits for a number of seconds.
 
@@ -129,6 +138,7 @@ class Client:
             data_converter=data_converter,
             identity=identity,
             calls=Calls(clock=clock, sleep=sleep),
+            interceptors=interceptors,
         )
         client._close = service.close
         return client
@@ -152,6 +162,11 @@ class Client:
     def data_converter(self) -> DataConverter:
         """Values and failures to the wire and back."""
         return self._context.data_converter
+
+    @property
+    def interceptors(self) -> Sequence[Interceptor]:
+        """What was given to it."""
+        return self._interceptors
 
     async def close(self) -> None:
         """Close what `connect` opened: the connection, or the engine with its store. Safe to call twice."""
@@ -254,21 +269,14 @@ class Client:
         Source: `StartWorkflowExecution`, or `SignalWithStartWorkflowExecution` with `start_signal`.
         """
         workflow_type, hint = name_and_result_type(workflow)
-        context = self._context
-        request = start_request(context, workflow_type, arguments(arg, args), options)
-        answer: StartWorkflowExecutionResponse | SignalWithStartWorkflowExecutionResponse
-        start_signal = options.get("start_signal")
-        if start_signal is None:
-            answer = await send_start(context, request)
-        else:
-            signal_args = arguments(UNSET, options.get("start_signal_args") or ())
-            answer = await send_signal_with_start(context, request, start_signal, signal_args)
-        return WorkflowHandle(
-            context,
-            request.workflow_id,
-            result_run_id=answer.run_id,
-            first_execution_run_id=answer.first_execution_run_id or answer.run_id,
-            result_type=hint if result_type is None else result_type,
+        context, given = self._context, arguments(arg, args)
+        ret_type = hint if result_type is None else result_type
+        if context.outbound is None:
+            return await start_workflow(context, workflow_type, given, options, ret_type)
+        check_option_names(options)
+        fields = cast("dict[str, Any]", options)
+        return await context.outbound.start_workflow(
+            StartWorkflowInput(workflow_type, given, ret_type=ret_type, **fields)
         )
 
     @overload
@@ -416,7 +424,10 @@ class Client:
 
         Source: `ListWorkflowExecutions`.
         """
-        return list_executions(self._context, query, page_size, limit)
+        context = self._context
+        if context.outbound is None:
+            return list_executions(context, query, page_size, limit)
+        return context.outbound.list_workflows(ListWorkflowsInput(query, page_size, limit))
 
     async def count_workflows(self, query: str | None = None) -> WorkflowExecutionCount:
         """Count runs.
@@ -429,7 +440,10 @@ class Client:
 
         Source: `CountWorkflowExecutions`.
         """
-        return await count_executions(self._context, query)
+        context = self._context
+        if context.outbound is None:
+            return await count_executions(context, query)
+        return await context.outbound.count_workflows(CountWorkflowsInput(query))
 
     async def execute_update_with_start_workflow(
         self,
@@ -497,11 +511,14 @@ class Client:
         name, hint = UPDATE.name_and_result_type(update)
         return await start_workflow_operation.send(
             self._context,
-            name,
-            arguments(arg, args),
-            update_id=id,
-            stage=wait_for_stage,
-            result_type=hint if result_type is None else result_type,
+            UpdateWithStartUpdateWorkflowInput(
+                update_id=id,
+                update=name,
+                args=arguments(arg, args),
+                wait_for_stage=wait_for_stage,
+                headers={},
+                ret_type=hint if result_type is None else result_type,
+            ),
         )
 
     # ---- activities --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.failure.v1 import Failure
@@ -13,10 +13,13 @@ from ..exceptions import FailureError
 from ..service import WorkflowService, decoded
 from ._calls import Calls
 
+if TYPE_CHECKING:
+    from ._interceptor import OutboundInterceptor
+
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClientContext:
     """A client's connection and settings, without its methods.
 
@@ -26,6 +29,7 @@ class ClientContext:
         namespace: Namespace of every request.
         identity: Who calls, in histories.
         data_converter: Values and failures to the wire and back.
+        outbound: Interceptors before each call; None without interceptors.
     """
 
     service: WorkflowService
@@ -33,6 +37,7 @@ class ClientContext:
     namespace: str
     identity: str
     data_converter: DataConverter
+    outbound: OutboundInterceptor | None = None
 
     @property
     def payloads(self) -> PayloadConverter:

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast, overload
-from uuid import uuid4
 
-from temporalio.api.common.v1 import Payloads
 from temporalio.api.common.v1 import WorkflowExecution as ExecutionIds
-from temporalio.api.enums.v1 import EventType, HistoryEventFilterType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    GetWorkflowExecutionHistoryRequest,
-    RequestCancelWorkflowExecutionRequest,
-    SignalWorkflowExecutionRequest,
-    TerminateWorkflowExecutionRequest,
-)
 
 from ..common import QueryRejectCondition
-from ..exceptions import FailureError
 from ..workflow import QUERY, SIGNAL, UPDATE, UpdateMethod
 from ._context import ClientContext
+from ._describe import describe_execution, history_events
+from ._end import send_cancel, send_terminate
 from ._execution import WorkflowExecutionDescription
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
+from ._interceptor import (
+    CancelWorkflowInput,
+    DescribeWorkflowInput,
+    FetchWorkflowHistoryEventsInput,
+    QueryWorkflowInput,
+    SignalWorkflowInput,
+    StartWorkflowUpdateInput,
+    TerminateWorkflowInput,
+)
 from ._query import query_workflow
 from ._result import wait_for_result
-from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, send_update, update_request
+from ._signal import send_signal
+from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, start_update
 from ._validation import UNSET, arguments, check_name
 
 SelfType = TypeVar("SelfType")
@@ -107,23 +108,10 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `DescribeWorkflowExecution`.
         """
-        raw = await self._context.calls.send(
-            self._context.service.describe_workflow_execution,
-            DescribeWorkflowExecutionRequest(namespace=self._context.namespace, execution=self._execution()),
-        )
-        failure = None
-        if raw.pending_workflow_task.attempt > 1:
-            failure = await self._last_task_failure(raw.workflow_execution_info.execution.run_id)
-        return WorkflowExecutionDescription(raw, self._context, failure)
-
-    async def _last_task_failure(self, run_id: str) -> FailureError | None:
-        last = None
-        async for event in self._events(run_id):
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-                last = event.workflow_task_failed_event_attributes.failure
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                last = None
-        return None if last is None else self._context.exception_from(await self._context.decoded(last))
+        context = self._context
+        if context.outbound is None:
+            return await describe_execution(context, self._execution())
+        return await context.outbound.describe_workflow(DescribeWorkflowInput(self.id, self.run_id))
 
     async def fetch_history(
         self,
@@ -164,38 +152,16 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `GetWorkflowExecutionHistory`.
         """
-        async for event in self._events(
-            self.run_id or self.result_run_id or "", page_size or 0, wait_new_event, event_filter_type
-        ):
-            yield event
-
-    async def _events(
-        self,
-        run_id: str,
-        page_size: int = 0,
-        wait_new_event: bool = False,
-        event_filter_type: WorkflowHistoryEventFilterType = WorkflowHistoryEventFilterType.ALL_EVENT,
-    ) -> AsyncIterator[HistoryEvent]:
-        token = b""
-        while True:
-            page = await self._context.calls.send(
-                self._context.service.get_workflow_execution_history,
-                GetWorkflowExecutionHistoryRequest(
-                    namespace=self._context.namespace,
-                    execution=ExecutionIds(workflow_id=self.id, run_id=run_id),
-                    maximum_page_size=page_size,
-                    next_page_token=token,
-                    wait_new_event=wait_new_event,
-                    history_event_filter_type=HistoryEventFilterType.ValueType(event_filter_type),
-                    skip_archival=wait_new_event,
-                ),
+        context = self._context
+        run_id = self.run_id or self.result_run_id
+        if context.outbound is None:
+            events = history_events(context, self.id, run_id or "", page_size or 0, wait_new_event, event_filter_type)
+        else:
+            events = context.outbound.fetch_workflow_history_events(
+                FetchWorkflowHistoryEventsInput(self.id, run_id, page_size, wait_new_event, event_filter_type)
             )
-            for event in page.history.events:
-                yield event
-            unanswered = wait_new_event and not page.history.events and not page.next_page_token
-            token = page.next_page_token or (token if unanswered else b"")
-            if not token and not unanswered:
-                return
+        async for event in events:
+            yield event
 
     async def cancel(self, *, reason: str = "") -> None:
         """Ask the workflow to stop: its code is cancelled, may clean up, and decides how it ends.
@@ -211,17 +177,11 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `RequestCancelWorkflowExecution`.
         """
-        await self._context.calls.send(
-            self._context.service.request_cancel_workflow_execution,
-            RequestCancelWorkflowExecutionRequest(
-                namespace=self._context.namespace,
-                workflow_execution=self._execution(),
-                identity=self._context.identity,
-                request_id=str(uuid4()),
-                first_execution_run_id=self.first_execution_run_id or "",
-                reason=reason,
-            ),
-        )
+        context, first = self._context, self.first_execution_run_id
+        if context.outbound is None:
+            await send_cancel(context, self._execution(), first, reason)
+        else:
+            await context.outbound.cancel_workflow(CancelWorkflowInput(self.id, self.run_id, first, reason))
 
     async def terminate(self, *args: Any, reason: str | None = None) -> None:
         """End the workflow at once; its code is not told and does not clean up.
@@ -236,17 +196,11 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
         Source: `TerminateWorkflowExecution`.
         """
-        await self._context.calls.send_once(
-            self._context.service.terminate_workflow_execution,
-            TerminateWorkflowExecutionRequest(
-                namespace=self._context.namespace,
-                workflow_execution=self._execution(),
-                reason=reason or "",
-                details=self._payloads(args),
-                identity=self._context.identity,
-                first_execution_run_id=self.first_execution_run_id or "",
-            ),
-        )
+        context, first = self._context, self.first_execution_run_id
+        if context.outbound is None:
+            await send_terminate(context, self._execution(), first, args, reason)
+        else:
+            await context.outbound.terminate_workflow(TerminateWorkflowInput(self.id, self.run_id, first, args, reason))
 
     async def signal(
         self,
@@ -273,17 +227,13 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         """
         name, _ = SIGNAL.name_and_result_type(signal)
         check_name("the signal name", name)
-        await self._context.calls.send(
-            self._context.service.signal_workflow_execution,
-            SignalWorkflowExecutionRequest(
-                namespace=self._context.namespace,
-                workflow_execution=self._execution(),
-                signal_name=name,
-                input=self._payloads(arguments(arg, args)),
-                identity=self._context.identity,
-                request_id=request_id or str(uuid4()),
-            ),
-        )
+        context, given = self._context, arguments(arg, args)
+        if context.outbound is None:
+            await send_signal(context, self._execution(), name, given, request_id)
+        else:
+            await context.outbound.signal_workflow(
+                SignalWorkflowInput(self.id, self.run_id, name, given, {}, request_id)
+            )
 
     @overload
     async def query(
@@ -346,13 +296,14 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         """
         name, hint = QUERY.name_and_result_type(query)
         check_name("the query name", name)
-        return await query_workflow(
-            self._context,
-            self._execution(),
-            name,
-            arguments(arg, args),
-            reject_condition=reject_condition,
-            result_type=hint if result_type is None else result_type,
+        context, given = self._context, arguments(arg, args)
+        ret_type = hint if result_type is None else result_type
+        if context.outbound is None:
+            return await query_workflow(
+                context, self._execution(), name, given, reject_condition=reject_condition, result_type=ret_type
+            )
+        return await context.outbound.query_workflow(
+            QueryWorkflowInput(self.id, self.run_id, name, given, reject_condition, {}, ret_type)
         )
 
     @overload
@@ -468,16 +419,32 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         result_type: Any,
     ) -> WorkflowUpdateHandle[Any]:
         name, hint = UPDATE.name_and_result_type(update)
-        request = update_request(
-            self._context,
-            self._execution(),
-            name,
-            arguments(arg, args),
-            update_id=id,
-            stage=stage,
-            first_execution_run_id=self.first_execution_run_id or "",
+        context, given = self._context, arguments(arg, args)
+        ret_type = hint if result_type is None else result_type
+        if context.outbound is None:
+            return await start_update(
+                context,
+                self._execution(),
+                name,
+                given,
+                update_id=id,
+                stage=stage,
+                first_execution_run_id=self.first_execution_run_id or "",
+                result_type=ret_type,
+            )
+        return await context.outbound.start_workflow_update(
+            StartWorkflowUpdateInput(
+                id=self.id,
+                run_id=self.run_id,
+                first_execution_run_id=self.first_execution_run_id,
+                update_id=id,
+                update=name,
+                args=given,
+                wait_for_stage=stage,
+                headers={},
+                ret_type=ret_type,
+            )
         )
-        return await send_update(self._context, request, hint if result_type is None else result_type)
 
     def get_update_handle(
         self, id: str, *, workflow_run_id: str | None = None, result_type: Any = None
@@ -508,6 +475,3 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
 
     def _execution(self) -> ExecutionIds:
         return ExecutionIds(workflow_id=self.id, run_id=self.run_id or "")
-
-    def _payloads(self, values: Sequence[Any]) -> Payloads | None:
-        return self._context.payloads.to_payloads_wrapper(values) if values else None

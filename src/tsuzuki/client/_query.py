@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import QueryRejectCondition as QueryRejectConditionProto
 from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 
 from ..common import QueryRejectCondition
+from ..converter import write_headers
 from ._context import ClientContext
 from ._errors import RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from ._execution import WorkflowExecutionStatus
@@ -24,6 +25,7 @@ async def query_workflow(
     *,
     reject_condition: QueryRejectCondition | None,
     result_type: Any,
+    headers: Mapping[str, Payload] | None = None,
 ) -> Any:
     """Send a query and give its answer; a query changes nothing, so it may be sent again.
 
@@ -36,6 +38,8 @@ async def query_workflow(
     request.query.query_type = name
     if args:
         request.query.query_args.payloads.extend(context.payloads.to_payloads(args))
+    if headers:
+        write_headers(headers, request.query.header)
     if reject_condition is not None:
         request.query_reject_condition = QueryRejectConditionProto.ValueType(reject_condition)
     try:

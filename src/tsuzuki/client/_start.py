@@ -13,6 +13,7 @@ from datetime import timedelta
 from os import urandom
 from typing import Any, Final, Required, TypedDict
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.workflowservice.v1 import (
@@ -30,11 +31,12 @@ from ..common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from ..converter import encode_search_attributes
+from ..converter import encode_search_attributes, write_headers
 from ..exceptions import WorkflowAlreadyStartedError
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, RPCError
-from ._validation import check_delay, check_name, check_timeout
+from ._handle import WorkflowHandle
+from ._validation import UNSET, arguments, check_delay, check_name, check_timeout
 
 _ALLOW_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 
@@ -85,8 +87,56 @@ class StartWorkflowOptions(TypedDict, total=False):
     start_signal_args: Sequence[Any]
 
 
+async def start_workflow(
+    context: ClientContext,
+    workflow_type: str,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    result_type: Any,
+    headers: Mapping[str, Payload] | None = None,
+) -> WorkflowHandle[Any, Any]:
+    """Start a workflow, with a signal if the options say so; see `Client.start_workflow`."""
+    request = start_request(context, workflow_type, args, options, headers)
+    answer: StartWorkflowExecutionResponse | SignalWithStartWorkflowExecutionResponse
+    start_signal = options.get("start_signal")
+    if start_signal is None:
+        answer = await send_start(context, request)
+    else:
+        signal_args = arguments(UNSET, options.get("start_signal_args") or ())
+        answer = await send_signal_with_start(context, request, start_signal, signal_args)
+    return WorkflowHandle(
+        context,
+        request.workflow_id,
+        result_run_id=answer.run_id,
+        first_execution_run_id=answer.first_execution_run_id or answer.run_id,
+        result_type=result_type,
+    )
+
+
+def check_option_names(options: Mapping[str, Any]) -> None:
+    """Refuse options that a start does not have, or has to have.
+
+    Raises:
+        TypeError: One is missing or unknown; the message says which.
+    """
+    for name in ("id", "task_queue"):
+        if name not in options:
+            raise _missing(name)
+    for name in options:
+        if name not in _WRITERS:
+            _refuse(name)
+
+
+def _missing(name: str) -> TypeError:
+    return TypeError(f"start_workflow needs {name}=...")
+
+
 def start_request(
-    context: ClientContext, workflow_type: str, args: Sequence[Any], options: Mapping[str, Any]
+    context: ClientContext,
+    workflow_type: str,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    headers: Mapping[str, Payload] | None = None,
 ) -> StartWorkflowExecutionRequest:
     """Build the request that starts a workflow.
 
@@ -98,7 +148,7 @@ def start_request(
     try:
         workflow_id, task_queue = options["id"], options["task_queue"]
     except KeyError as missing:
-        raise TypeError(f"start_workflow needs {missing.args[0]}=...") from None
+        raise _missing(missing.args[0]) from None
     check_name("the workflow type", workflow_type)
     check_name("the workflow id", workflow_id)
     check_name("the task queue", task_queue)
@@ -111,6 +161,8 @@ def start_request(
     request.task_queue.name = task_queue
     if args:
         context.payloads.write_payloads(args, request.input)
+    if headers:
+        write_headers(headers, request.header)
     if len(options) > 2:
         for name, value in options.items():
             write = _WRITERS.get(name) or _refuse(name)

@@ -6,12 +6,12 @@ the same update id, which counts once in a run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
 
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
 from temporalio.api.update.v1 import Outcome, UpdateRef
 from temporalio.api.workflowservice.v1 import (
@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionRequest,
 )
 
+from ..converter import write_headers
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, WorkflowUpdateFailedError
 from ._validation import check_name
@@ -113,6 +114,7 @@ def update_request(
     update_id: str | None,
     stage: WorkflowUpdateStage,
     first_execution_run_id: str = "",
+    headers: Mapping[str, Payload] | None = None,
 ) -> UpdateWorkflowExecutionRequest:
     """Build the request that asks for an update.
 
@@ -132,9 +134,37 @@ def update_request(
     request.request.meta.identity = context.identity
     request.request.input.name = name
     request.wait_policy.lifecycle_stage = Stage.ValueType(stage)
+    if headers:
+        write_headers(headers, request.request.input.header)
     if args:
         request.request.input.args.payloads.extend(context.payloads.to_payloads(args))
     return request
+
+
+async def start_update(
+    context: ClientContext,
+    execution: WorkflowExecution,
+    name: str,
+    args: Sequence[Any],
+    *,
+    update_id: str | None,
+    stage: WorkflowUpdateStage,
+    first_execution_run_id: str,
+    result_type: Any,
+    headers: Mapping[str, Payload] | None = None,
+) -> WorkflowUpdateHandle[Any]:
+    """Ask for an update; see `WorkflowHandle.start_update`."""
+    request = update_request(
+        context,
+        execution,
+        name,
+        args,
+        update_id=update_id,
+        stage=stage,
+        first_execution_run_id=first_execution_run_id,
+        headers=headers,
+    )
+    return await send_update(context, request, result_type)
 
 
 async def send_update(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, Unpack, cast
+from typing import Any, Final, Generic, TypeVar, Unpack, cast
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
@@ -18,9 +18,18 @@ from ..workflow import name_and_result_type
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, RPCError, WorkflowNotFoundError, client_error
 from ._handle import WorkflowHandle
-from ._start import StartWorkflowOptions, start_request
+from ._interceptor import (
+    StartWorkflowUpdateWithStartInput,
+    UpdateWithStartStartWorkflowInput,
+    UpdateWithStartUpdateWorkflowInput,
+)
+from ._start import StartWorkflowOptions, check_option_names, start_request
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, update_request
 from ._validation import UNSET, arguments
+
+_OPTIONS: Final = tuple(
+    name for name in StartWorkflowOptions.__annotations__ if name not in ("start_signal", "start_signal_args")
+)
 
 SelfType = TypeVar("SelfType")
 ReturnType = TypeVar("ReturnType")
@@ -77,14 +86,7 @@ class WithStartWorkflowOperation(Generic[SelfType, ReturnType]):
         return self._handle
 
     async def send(
-        self,
-        context: ClientContext,
-        name: str,
-        args: Sequence[Any],
-        *,
-        update_id: str | None,
-        stage: WorkflowUpdateStage,
-        result_type: Any,
+        self, context: ClientContext, update: UpdateWithStartUpdateWorkflowInput
     ) -> WorkflowUpdateHandle[Any]:
         """Send it together with an update; see `Client.start_update_with_start_workflow`."""
         if self._used:
@@ -92,26 +94,46 @@ class WithStartWorkflowOperation(Generic[SelfType, ReturnType]):
         self._used = True
         started = self._future()
         try:
-            return await self._send(context, name, args, update_id, stage, result_type)
+            start = self._start_input()
+            if context.outbound is None:
+                return await self.perform(context, start, update)
+            return await context.outbound.start_update_with_start_workflow(
+                StartWorkflowUpdateWithStartInput(start, update, self)
+            )
         except BaseException as error:
             if not started.done():
                 started.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
                 started.exception()  # whoever waits for it hears of it; if nobody does, that is fine
             raise
 
-    async def _send(
+    def _start_input(self) -> UpdateWithStartStartWorkflowInput:
+        check_option_names(self._options)
+        workflow_type, hint = name_and_result_type(self._workflow)
+        options: dict[str, Any] = {name: value for name, value in self._options.items() if name in _OPTIONS}
+        ret_type = hint if self._result_type is None else self._result_type
+        return UpdateWithStartStartWorkflowInput(workflow_type, self._args, ret_type=ret_type, **options)
+
+    async def perform(
         self,
         context: ClientContext,
-        name: str,
-        args: Sequence[Any],
-        update_id: str | None,
-        stage: WorkflowUpdateStage,
-        result_type: Any,
+        started: UpdateWithStartStartWorkflowInput,
+        updated_by: UpdateWithStartUpdateWorkflowInput,
     ) -> WorkflowUpdateHandle[Any]:
-        workflow_type, hint = name_and_result_type(self._workflow)
-        start = start_request(context, workflow_type, self._args, self._options)
+        """Send both, and tell whoever waits for the workflow's handle."""
+        workflow_type = started.workflow
+        options = {name: value for name in _OPTIONS if (value := getattr(started, name)) is not None}
+        start = start_request(context, workflow_type, started.args, options, started.headers)
         execution = WorkflowExecution(workflow_id=start.workflow_id)
-        update = update_request(context, execution, name, args, update_id=update_id, stage=stage)
+        stage = updated_by.wait_for_stage
+        update = update_request(
+            context,
+            execution,
+            updated_by.update,
+            updated_by.args,
+            update_id=updated_by.update_id,
+            stage=stage,
+            headers=updated_by.headers,
+        )
         request = ExecuteMultiOperationRequest(namespace=context.namespace)
         request.operations.add().start_workflow.CopyFrom(start)
         request.operations.add().update_workflow.CopyFrom(update)
@@ -127,7 +149,7 @@ class WithStartWorkflowOperation(Generic[SelfType, ReturnType]):
                     start.workflow_id,
                     result_run_id=began.run_id,
                     first_execution_run_id=began.first_execution_run_id or began.run_id,
-                    result_type=hint if self._result_type is None else self._result_type,
+                    result_type=started.ret_type,
                 )
                 self._future().set_result(handle)
             if updated.stage >= Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED:
@@ -137,7 +159,7 @@ class WithStartWorkflowOperation(Generic[SelfType, ReturnType]):
             update.request.meta.update_id,
             start.workflow_id,
             workflow_run_id=began.run_id,
-            result_type=result_type,
+            result_type=updated_by.ret_type,
             known_outcome=updated.outcome if updated.HasField("outcome") else None,
         )
         if stage == WorkflowUpdateStage.COMPLETED:

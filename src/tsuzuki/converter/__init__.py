@@ -20,6 +20,7 @@ from ._failure_converter import (
     DefaultFailureConverterWithEncodedAttributes,
     FailureConverter,
 )
+from ._headers import write_headers
 from ._offload import OffloadCodec
 from ._payload_converter import DefaultPayloadConverter, PayloadConverter
 from ._payload_fields import has_payloads, transform_payloads
@@ -63,4 +64,5 @@ __all__ = [
     "encode_search_attributes",
     "has_payloads",
     "transform_payloads",
+    "write_headers",
 ]

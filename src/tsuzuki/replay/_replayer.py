@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder
 
 from ._histories import decoded_events
@@ -53,6 +54,7 @@ class Replayer:
         data_converter: How the histories were encoded.
         workflow_failure_exception_types: As of the worker: exceptions that fail the workflow.
         determinism_guard: As of the worker: refuse calls that a replay could not repeat.
+        interceptors: Of the worker and its client: what they make workflow code do is part of the history.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -67,6 +69,7 @@ class Replayer:
         data_converter: DataConverter = DataConverter.default,
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
         determinism_guard: bool = True,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._data_converter = data_converter
         self._rebuilder = Rebuilder(
@@ -75,6 +78,7 @@ class Replayer:
             data_converter=data_converter,
             failure_exception_types=workflow_failure_exception_types,
             determinism_guard=determinism_guard,
+            interceptors=interceptors,
         )
 
     async def replay_workflow(

@@ -15,13 +15,17 @@ import secrets
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki.activity import ActivityDefinition, raise_complete_async
+from tsuzuki.common import RawValue
 
 from ._activity_attempt import ActivityHost, Attempt
 from ._activity_outcome import Outcome, completed_encoded
@@ -35,7 +39,7 @@ class ProcessActivities:
     """Runs synchronous activities in other processes."""
 
     def __init__(self, executor: Executor, host: ActivityHost) -> None:
-        self._executor = executor
+        self.executor = executor
         self._host = host
         self._converter = pickle.dumps(host.converter)
         self._numbers = itertools.count(1)
@@ -43,17 +47,32 @@ class ProcessActivities:
 
     async def run(self, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
         """Run an attempt to its outcome, or raise what its code raised."""
+        result = await self._run(attempt, definition.fn, attempt.task)
+        attempt.finish()
+        return completed_encoded(attempt, result)
+
+    async def call(
+        self, attempt: Attempt, definition: ActivityDefinition, fn: Callable[..., Any], args: Sequence[Any]
+    ) -> Any:
+        """Call a function for an attempt and return its result, not decoded: its type is the other process's."""
+        task = PollActivityTaskQueueResponse()
+        task.CopyFrom(attempt.task)
+        task.input.CopyFrom(attempt.payload_converter.to_payloads_wrapper(args))
+        result = await self._run(attempt, fn, task)
+        return RawValue(result.payloads[0])
+
+    async def _run(self, attempt: Attempt, fn: Callable[..., Any], task: PollActivityTaskQueueResponse) -> Payloads:
         address = await self._line.listen()
         number = next(self._numbers)
-        running = self._executor.submit(
+        running = self.executor.submit(
             run_call,
             ProcessCall(
                 number=number,
                 address=address,
                 secret=self._line.secret,
-                fn=definition.fn,
+                fn=fn,
                 converter=self._converter,
-                task=attempt.task.SerializeToString(),
+                task=task.SerializeToString(),
                 namespace=self._host.namespace,
                 task_queue=self._host.task_queue,
             ),
@@ -78,8 +97,7 @@ class ProcessActivities:
             )
         if outcome.result is None:
             raise_complete_async()
-        attempt.finish()
-        return completed_encoded(attempt, Payloads.FromString(outcome.result))
+        return Payloads.FromString(outcome.result)
 
     def worker_shutdown(self) -> None:
         """Tell the running calls that the worker is shutting down."""

@@ -13,7 +13,7 @@ import asyncio
 import difflib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from typing import Any, Final, Protocol
 
@@ -26,6 +26,7 @@ from tsuzuki.exceptions import ApplicationError, CancelledError
 
 from ._activity_arguments import decode_arguments
 from ._activity_attempt import ActivityHost, Attempt
+from ._activity_chain import ActivityChain, SyncCall
 from ._activity_info import seconds_left
 from ._activity_outcome import (
     Outcome,
@@ -38,6 +39,7 @@ from ._activity_outcome import (
     is_cancellation,
 )
 from ._activity_respond import respond
+from ._interceptor import Interceptor
 
 OVERDUE_CHECK_S: Final = 5.0
 OVERDUE_GRACE_S: Final = 5.0
@@ -47,7 +49,7 @@ TIMED_OUT: Final = ActivityCancellationDetails(timed_out=True)
 _logger = logging.getLogger("tsuzuki.worker")
 
 
-class SyncExecutor(Protocol):
+class SyncExecutor(SyncCall, Protocol):
     """Runs synchronous activities off the loop."""
 
     async def run(self, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
@@ -72,12 +74,14 @@ class ActivityRunner:
         definitions: Mapping[str | None, ActivityDefinition],
         sync_executor: SyncExecutor | None,
         on_fatal: Callable[[BaseException], None],
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._host = host
         self._definitions = definitions
         self._dynamic = definitions.get(None)
         self._sync_executor = sync_executor
         self._on_fatal = on_fatal
+        self._chain = ActivityChain(interceptors, sync_executor) if interceptors else None
         self._attempts: set[Attempt] = set()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -117,7 +121,9 @@ class ActivityRunner:
             if definition is None:
                 raise self._unknown(task)
             outcome: Outcome
-            if definition.is_async:
+            if self._chain is not None:
+                outcome = await self._run_in_chain(self._chain, attempt, definition)
+            elif definition.is_async:
                 args = decode_arguments(host.converter.payload_converter, definition, task)
                 result = await self._call_async(attempt, definition.fn, args)
                 attempt.finish()
@@ -136,7 +142,13 @@ class ActivityRunner:
         if outcome is not None:
             await respond(attempt, outcome)
 
-    async def _call_async(self, attempt: Attempt, fn: Callable[..., Any], args: list[Any]) -> Any:
+    async def _run_in_chain(self, chain: ActivityChain, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
+        args = decode_arguments(self._host.converter.payload_converter, definition, attempt.task)
+        result = await self._call_async(attempt, chain.around(attempt, definition, args), ())
+        attempt.finish()
+        return completed(attempt, result)
+
+    async def _call_async(self, attempt: Attempt, fn: Callable[..., Any], args: Sequence[Any]) -> Any:
         this = asyncio.current_task()
         assert this is not None
         interrupted = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from ._activity_attempt import WORKER_SHUTDOWN, ActivityHost
 from ._activity_executor import ThreadActivities
 from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
+from ._interceptor import Interceptor
 from ._pollers import Slots, TaskSource
 
 REMOTE_POLLS: Final = 5
@@ -34,6 +35,7 @@ class ActivityWorker:
         slots: Activities that run at a time.
         tasks_per_second: Rate for the whole task queue; None for no bound.
         on_fatal: Told of an error after which polling makes no sense.
+        interceptors: Around every attempt, the first outermost.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ActivityWorker:
         slots: int,
         tasks_per_second: float | None,
         on_fatal: Callable[[BaseException], None],
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._host = host
         self._slot_count = slots
@@ -54,7 +57,7 @@ class ActivityWorker:
         if has_sync and executor is None:
             executor = self._own_executor = ThreadPoolExecutor(slots, thread_name_prefix="tsuzuki-activity")
         self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
-        self._runner = ActivityRunner(host, definitions, self._sync, on_fatal)
+        self._runner = ActivityRunner(host, definitions, self._sync, on_fatal, interceptors)
         metadata = None
         if tasks_per_second is not None:
             metadata = TaskQueueMetadata()

@@ -10,18 +10,26 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
 from tsuzuki.common import TypedSearchAttributes
 from tsuzuki.converter import FailureConverter, PayloadConverter
-from tsuzuki.workflow import HandlerDefinition, Info, QueryDefinition, SignalChannel, SignalDefinition
+from tsuzuki.workflow import (
+    ActivityHandle,
+    ChildWorkflowHandle,
+    ContinueAsNewError,
+    HandlerDefinition,
+    Info,
+    QueryDefinition,
+    SignalChannel,
+    SignalDefinition,
+)
 
 from ._machines import _activity as _activities
 from ._machines import _patch, _properties, _side_effect, _signal, _update, _version
-from ._machines._activity_handle import RunningActivity
-from ._machines._child import RunningChild, start_child
+from ._machines._child import start_child
 from ._machines._external_cancel import cancel_other
 from ._machines._external_signal import signal_other
 
@@ -99,6 +107,10 @@ class CodeRuntime:
         return self._run.facts.info
 
     @property
+    def logger_details(self) -> Mapping[str, Any]:
+        return self._run.facts.info.logger_details()
+
+    @property
     def memo(self) -> Mapping[str, Any]:
         return self._run.facts.memo
 
@@ -136,13 +148,13 @@ class CodeRuntime:
 
     def start_activity(
         self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
-    ) -> RunningActivity:
+    ) -> ActivityHandle[Any]:
         self._run.check_may_act("start an activity")
         return _activities.start_activity(self._run, activity, args, result_type, options)
 
     async def start_child_workflow(
         self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
-    ) -> RunningChild:
+    ) -> ChildWorkflowHandle[Any]:
         self._run.check_may_act("start a child workflow")
         return await start_child(self._run, workflow, args, result_type, options)
 
@@ -155,6 +167,10 @@ class CodeRuntime:
     async def cancel_workflow_of_others(self, workflow_id: str, run_id: str | None, reason: str) -> None:
         self._run.check_may_act("cancel a workflow")
         await cancel_other(self._run, workflow_id, run_id, reason)
+
+    def continue_as_new(self, asked: ContinueAsNewError) -> NoReturn:
+        self._run.check_may_act("continue as new")
+        raise asked
 
     def get_version(self, change_id: str, min_supported: int, max_supported: int) -> int:
         self._run.check_may_act("ask for a version")

@@ -29,6 +29,11 @@ def handler_arguments(
     return converter.from_payloads(payloads, handler.arg_types)
 
 
+def intercepted_arguments(handler: HandlerDefinition, arguments: list[Any]) -> list[Any]:
+    """Return the arguments as interceptors see them: the dynamic handler's without the name."""
+    return arguments[1] if handler.name is None else arguments
+
+
 def call_handler(handler: HandlerDefinition, workflow: Any, arguments: Sequence[Any]) -> Any:
     """Call a handler; what it returns may be awaitable."""
     return handler.fn(workflow, *arguments) if handler.bound else handler.fn(*arguments)

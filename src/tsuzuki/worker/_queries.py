@@ -8,6 +8,7 @@ same spoils the run, which its owner then evicts.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import difflib
 import inspect
 import linecache
@@ -32,10 +33,14 @@ from temporalio.api.sdk.v1 import (
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.workflow import HandlerDefinition, ReadOnlyContextError
 
-from ._handler_arguments import call_handler, handler_arguments
+from ._handler_arguments import call_handler, handler_arguments, intercepted_arguments
+from ._workflow_interceptor import HandleQueryInput
 
 if TYPE_CHECKING:
     from ._workflow_run import WorkflowRun
+
+ALONE: Final = "legacy_query"
+"""What a query is called to interceptors that is a task of its own, as with the official SDK."""
 
 
 class UnknownQueryError(TsuzukiError):
@@ -46,7 +51,7 @@ class SpoiledByQueryError(ReadOnlyContextError):
     """A query changed what the workflow waits for: the run is of no use any more."""
 
 
-def answer(run: WorkflowRun, query: WorkflowQuery) -> WorkflowQueryResult:
+def answer(run: WorkflowRun, query: WorkflowQuery, query_id: str = ALONE) -> WorkflowQueryResult:
     """Answer one query. An exception that leaves its handler is the answer too.
 
     Raises:
@@ -54,7 +59,7 @@ def answer(run: WorkflowRun, query: WorkflowQuery) -> WorkflowQueryResult:
     """
     result = WorkflowQueryResult()
     try:
-        value = _ask(run, query)
+        value = _ask(run, query, query_id)
         payload = run.payload_converter.to_payloads((value,))
     except SpoiledByQueryError:
         raise
@@ -73,7 +78,7 @@ def refusal(run: WorkflowRun, error: BaseException) -> WorkflowQueryResult:
     return result
 
 
-def _ask(run: WorkflowRun, query: WorkflowQuery) -> Any:
+def _ask(run: WorkflowRun, query: WorkflowQuery, query_id: str) -> Any:
     name = query.query_type
     built_in = BUILT_IN.get(name)
     if built_in is not None:
@@ -83,9 +88,14 @@ def _ask(run: WorkflowRun, query: WorkflowQuery) -> Any:
         raise UnknownQueryError(_unknown(run, name))
     arguments = handler_arguments(handler, name, query.query_args.payloads, run.payload_converter)
     with run.looking_only(f"query {name!r}"):
-        value = call_handler(handler, run.workflow, arguments)
-        if inspect.iscoroutine(value):
-            value = _without_waiting(value, name)
+        if run.inbound is None:
+            value = call_handler(handler, run.workflow, arguments)
+            if inspect.iscoroutine(value):
+                value = _without_waiting(value, name)
+        else:
+            args = intercepted_arguments(handler, arguments)
+            asked = HandleQueryInput(query_id, name, args, dict(query.header.fields))
+            value = contextvars.Context().run(_without_waiting, run.inbound.handle_query(asked), name)
     if run.loop.is_disturbed():
         raise SpoiledByQueryError(
             f"query {name!r} of workflow {run.workflow_type!r} woke code that was waiting; a query must only look"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tsuzuki.converter import DataConverter
 
 from ._watchdog import Watch
+
+if TYPE_CHECKING:
+    from ._workflow_run import WorkflowRun
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,7 @@ class RunSettings:
         failure_exception_types: Exceptions that fail a workflow instead of its workflow task.
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
+        intercept: Puts the chain of interceptors around a run; None without interceptors.
     """
 
     namespace: str
@@ -28,3 +34,4 @@ class RunSettings:
     failure_exception_types: tuple[type[BaseException], ...] = ()
     determinism_guard: bool = True
     watch: Watch | None = None
+    intercept: Callable[[WorkflowRun], None] | None = None

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Final, NamedTuple
 
 _OWN_FOLDERS: Final = (
@@ -17,6 +17,8 @@ _OWN_FOLDERS: Final = (
 _is_own: dict[str, bool] = {}
 
 _boundary: CodeType | None = None
+_skipped: set[CodeType] = set()
+"""The methods of interceptors: they pass on what somebody else asks for."""
 
 
 class Source(NamedTuple):
@@ -51,6 +53,15 @@ def is_user_code(filename: str) -> bool:
     return not own
 
 
+def skip_code_of(interceptor: type) -> None:
+    """Look through the methods of a class, and of its bases, to the line that made them be called.
+
+    Classes may be made anew for every run, their code is the same.
+    """
+    for cls in interceptor.__mro__:
+        _skipped.update(member.__code__ for member in vars(cls).values() if isinstance(member, FunctionType))
+
+
 def find_source() -> Source | None:
     """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking."""
     frame = sys._getframe(1)
@@ -58,7 +69,7 @@ def find_source() -> Source | None:
         code = frame.f_code
         if code is _boundary:
             return None
-        if is_user_code(code.co_filename):
+        if is_user_code(code.co_filename) and not (_skipped and code in _skipped):
             return Source(code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None

@@ -23,6 +23,7 @@ from tsuzuki.service import WorkflowService, behind_codec
 from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
+from ._interceptor import Interceptor, workflow_interceptors
 from ._pace import Pace
 from ._watchdog import Watch, watchdog
 from ._workflow_poller import WorkflowTaskHandler
@@ -43,6 +44,8 @@ class WorkerClient(Protocol):
     def data_converter(self) -> DataConverter: ...
     @property
     def identity(self) -> str: ...
+    @property
+    def interceptors(self) -> Sequence[Any]: ...
 
 
 class Worker:
@@ -77,6 +80,8 @@ class Worker:
             `workflow.DeadlockError`; None for no bound. A debugger may hold code for as long as it likes.
         debug_mode: True for no bound either.
         on_fatal_error: Awaited with the error that ends the worker, before it shuts down.
+        interceptors: Stand around activities and workflows, the first outermost; before them stand those of the
+            client's that are interceptors of workers too. Without any there is no chain and no cost.
 
     Raises:
         TypeError: Something given is not an activity or workflow, or cannot run in the executor.
@@ -106,6 +111,7 @@ class Worker:
         deadlock_timeout: timedelta | None = timedelta(seconds=2),
         debug_mode: bool = False,
         on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         if not activities and not workflows:
             raise ValueError("a worker needs at least one activity or workflow to run")
@@ -145,6 +151,8 @@ class Worker:
         if workflows and deadlock_timeout is not None and not debug_mode:
             self._watch = Watch(deadlock_timeout.total_seconds())
         self._on_fatal_error = on_fatal_error
+        self._interceptors = (*(it for it in client.interceptors if isinstance(it, Interceptor)), *interceptors)
+        self._workflow_interceptors = workflow_interceptors(self._interceptors)
         self._pace = Pace()
         self._stop = asyncio.Event()
         self._finished = asyncio.Event()
@@ -253,6 +261,7 @@ class Worker:
             slots=self._max_concurrent_activities,
             tasks_per_second=self._max_task_queue_activities_per_second,
             on_fatal=self._on_fatal,
+            interceptors=self._interceptors,
         )
 
     def _workflow_worker(self) -> WorkflowWorker:
@@ -271,6 +280,7 @@ class Worker:
             failure_exception_types=self._workflow_failure_exception_types,
             determinism_guard=self._determinism_guard,
             watch=self._watch,
+            interceptors=self._workflow_interceptors,
         )
         return WorkflowWorker(
             self._service,

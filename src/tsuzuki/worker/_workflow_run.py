@@ -48,6 +48,7 @@ from ._run_facts import RunFacts
 from ._run_settings import RunSettings
 from ._seed import seed_of
 from ._source import Source, set_boundary
+from ._workflow_interceptor import WorkflowInboundInterceptor
 
 
 class WorkflowRun:
@@ -84,6 +85,7 @@ class WorkflowRun:
         "follow_up_jobs",
         "history_length",
         "history_size",
+        "inbound",
         "jobs",
         "lang_flags",
         "last_task_token",
@@ -143,6 +145,7 @@ class WorkflowRun:
             guarded=settings.determinism_guard and definition.sandboxed,
         )
         self.own_context: contextvars.Context = contextvars.Context()
+        self.inbound: WorkflowInboundInterceptor | None = None  # made with the code, if there are interceptors
         # What workflow code has done so far.
         self.workflow: Any = None
         self.arguments: list[Any] | None = None
@@ -215,7 +218,7 @@ class WorkflowRun:
             finally:
                 self.loop.leave(entered)
         self.loop.abandon()
-        self.primary = None
+        self.primary = self.inbound = None
         for machine in self.by_event.values():
             machine.forget()
         for command in self.commands:

@@ -35,6 +35,8 @@ from ._chunks import COMPLETED, SCHEDULED, STARTED
 from ._run_cache import RunCache
 from ._run_settings import RunSettings
 from ._watchdog import Watch
+from ._workflow_chain import chain_of
+from ._workflow_interceptor import WorkflowInboundInterceptor
 from ._workflow_run import WorkflowRun
 from ._workflows import Workflows
 from .past._query import STATE_QUERY, read_state_query, state_answer
@@ -75,6 +77,7 @@ class WorkflowTaskProcessor:
             workflow of this worker.
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
+        interceptors: Made around each run, the first outermost.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -96,6 +99,7 @@ class WorkflowTaskProcessor:
         failure_exception_types: Sequence[type[BaseException]] = (),
         determinism_guard: bool = True,
         watch: Watch | None = None,
+        interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
     ) -> None:
         self._service = service
         self._namespace = namespace
@@ -108,6 +112,7 @@ class WorkflowTaskProcessor:
             failure_exception_types=tuple(failure_exception_types),
             determinism_guard=determinism_guard,
             watch=watch,
+            intercept=chain_of(interceptors) if interceptors else None,
         )
         if determinism_guard:
             _guard.install(self._workflows.guarded_modules())
@@ -212,7 +217,7 @@ class WorkflowTaskProcessor:
                 if query.query_type == STATE_QUERY:
                     result = await self._state_of(task, query)
                 else:
-                    result = _queries.answer(run, query) if spoiled is None else _queries.refusal(run, spoiled)
+                    result = _queries.answer(run, query, number) if spoiled is None else _queries.refusal(run, spoiled)
             except _queries.SpoiledByQueryError as error:
                 spoiled, result = error, _queries.refusal(run, error)
             completed.query_results[number].CopyFrom(result)

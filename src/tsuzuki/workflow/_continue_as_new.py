@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NoReturn
 
+from temporalio.api.common.v1 import Payload
+
 from tsuzuki.common import RetryPolicy, SearchAttributes, TypedSearchAttributes
 
 from ._definition import name_and_result_type
@@ -21,13 +23,21 @@ class ContinueAsNewError(BaseException):
         workflow: Workflow type of the next run; None for this one's.
         args: Its arguments.
         options: Other options, by name.
+        headers: What interceptors send along, if anything.
     """
 
-    def __init__(self, workflow: str | None, args: Sequence[Any], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        workflow: str | None,
+        args: Sequence[Any],
+        options: Mapping[str, Any],
+        headers: Mapping[str, Payload] | None = None,
+    ) -> None:
         super().__init__("Continue as new")
         self.workflow: Final = workflow
         self.arguments: Final = args
         self.options: Final = options
+        self.headers: Final = headers
 
 
 def continue_as_new(
@@ -69,7 +79,6 @@ def continue_as_new(
         if args:
             raise TypeError("give a workflow either one argument or `args=[...]`, not both")
         args = (arg,)
-    current_runtime().check_may_act("continue as new")
     given = {
         "task_queue": task_queue,
         "run_timeout": run_timeout,
@@ -79,8 +88,10 @@ def continue_as_new(
         "memo": memo,
         "search_attributes": search_attributes,
     }
-    raise ContinueAsNewError(
-        None if workflow is None else name_and_result_type(workflow)[0],
-        args,
-        {name: value for name, value in given.items() if value is not None},
+    current_runtime().continue_as_new(
+        ContinueAsNewError(
+            None if workflow is None else name_and_result_type(workflow)[0],
+            args,
+            {name: value for name, value in given.items() if value is not None},
+        )
     )

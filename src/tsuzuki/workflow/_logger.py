@@ -35,7 +35,7 @@ class LoggerAdapter(logging.LoggerAdapter[logging.Logger]):
         """Add the run's identity, inside workflow code."""
         runtime = find_runtime()
         if runtime is not None:
-            details = runtime.info.logger_details()
+            details = runtime.logger_details
             if self.workflow_info_on_message:
                 msg = f"{msg} ({dict(details)})"
             if self.workflow_info_on_extra:

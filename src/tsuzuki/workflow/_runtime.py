@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from ._exceptions import NotInWorkflowError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._activities import ActivityHandle
     from ._channels import SignalChannel
     from ._children import ChildWorkflowHandle
+    from ._continue_as_new import ContinueAsNewError
     from ._info import Info
     from ._queries import QueryDefinition
     from ._signals import SignalDefinition
@@ -43,6 +44,8 @@ class Runtime(Protocol):
 
     @property
     def info(self) -> Info: ...
+    @property
+    def logger_details(self) -> Mapping[str, Any]: ...
     @property
     def random(self) -> random.Random: ...
     @property
@@ -74,6 +77,7 @@ class Runtime(Protocol):
         self, workflow_id: str, run_id: str | None, signal: str, args: Sequence[Any], *, child: bool
     ) -> None: ...
     async def cancel_workflow_of_others(self, workflow_id: str, run_id: str | None, reason: str) -> None: ...
+    def continue_as_new(self, asked: ContinueAsNewError) -> NoReturn: ...
     def check_may_act(self, action: str) -> None: ...
     def get_version(self, change_id: str, min_supported: int, max_supported: int) -> int: ...
     def patched(self, patch_id: str, *, deprecated: bool) -> bool: ...

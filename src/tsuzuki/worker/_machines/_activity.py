@@ -27,7 +27,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.activity import definition_of, name_and_result_type
-from tsuzuki.converter import PayloadDecodeError, PayloadEncodeError
+from tsuzuki.converter import PayloadDecodeError, PayloadEncodeError, write_headers
 from tsuzuki.workflow import ActivityCancellationType
 
 from .._commands import PendingCommand
@@ -240,7 +240,12 @@ def _after_position(error: Exception) -> str:
 
 
 def start_activity(
-    run: WorkflowRun, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    run: WorkflowRun,
+    activity: Any,
+    args: Sequence[Any],
+    result_type: Any,
+    options: Mapping[str, Any],
+    headers: Mapping[str, Payload] | None = None,
 ) -> RunningActivity:
     """Produce ScheduleActivityTask and return its handle."""
     name, result_hint = name_and_result_type(activity)
@@ -259,6 +264,8 @@ def start_activity(
         message.CopyFrom(template)
         attributes = message.schedule_activity_task_command_attributes
         attributes.activity_id = machine.activity_id
+        if headers:
+            write_headers(headers, attributes.header)
         if args:
             try:
                 run.payload_converter.write_payloads(args, attributes.input)

@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import (
     EventType,
     RetryState,
@@ -34,7 +34,7 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
-from tsuzuki.converter import PayloadDecodeError, PayloadEncodeError
+from tsuzuki.converter import PayloadDecodeError, PayloadEncodeError, write_headers
 from tsuzuki.exceptions import WorkflowAlreadyStartedError
 from tsuzuki.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, name_and_result_type
 
@@ -284,11 +284,16 @@ class ChildMachine:
 
 
 async def start_child(
-    run: WorkflowRun, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    run: WorkflowRun,
+    workflow: Any,
+    args: Sequence[Any],
+    result_type: Any,
+    options: Mapping[str, Any],
+    headers: Mapping[str, Payload] | None = None,
 ) -> RunningChild:
     """Produce StartChildWorkflowExecution and wait until the child has been started."""
     name, result_hint = name_and_result_type(workflow)
-    workflow_id = options.get("id") or str(_new_id(run))
+    workflow_id = options.get("id") or str(new_id(run))
     message: Command | None = start_command(name, workflow_id, run.task_queue, options, run.payload_converter)
     machine = ChildMachine(
         run,
@@ -304,6 +309,8 @@ async def start_child(
         assert message is not None
         attributes = message.start_child_workflow_execution_command_attributes
         attributes.namespace = run.namespace
+        if headers:
+            write_headers(headers, attributes.header)
         if args:
             try:
                 attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
@@ -323,7 +330,8 @@ async def start_child(
     return handle
 
 
-def _new_id(run: WorkflowRun) -> uuid.UUID:
+def new_id(run: WorkflowRun) -> uuid.UUID:
+    """Make up a workflow id, the same on every replay."""
     return uuid.UUID(bytes=run.random.getrandbits(128).to_bytes(16, "big"), version=4)
 
 

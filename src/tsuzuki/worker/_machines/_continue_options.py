@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 
-from tsuzuki.converter import PayloadEncodeError, encode_search_attributes
+from tsuzuki.converter import PayloadEncodeError, encode_search_attributes, write_headers
 from tsuzuki.workflow import ContinueAsNewError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def continue_command(run: WorkflowRun, asked: ContinueAsNewError) -> Command:
     attributes.task_queue.name = options.get("task_queue") or run.task_queue
     attributes.inherit_build_id = attributes.task_queue.name == run.task_queue
     attributes.header.SetInParent()
+    if asked.headers:
+        write_headers(asked.headers, attributes.header)
     if asked.arguments:
         try:
             attributes.input.payloads.extend(run.payload_converter.to_payloads(asked.arguments))

@@ -20,6 +20,7 @@ from tsuzuki.workflow import ContinueAsNewError, HandlerDefinition
 
 from .._handling import Handling
 from .._workflow_arguments import decode_arguments
+from .._workflow_interceptor import ExecuteWorkflowInput
 from . import _close
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 
 def prepare(run: WorkflowRun) -> list[Any]:
-    """Decode the arguments and make the workflow's object, once."""
+    """Decode the arguments and make the workflow's object, once, with the interceptors around it."""
     if run.arguments is None:
+        if run.settings.intercept is not None:
+            run.settings.intercept(run)
         definition = run.definition
         payloads = run.facts.started.input.payloads
         arguments = decode_arguments(definition, payloads, run.payload_converter)
@@ -42,9 +45,14 @@ def start_workflow(run: WorkflowRun) -> None:
     """Job: start the workflow's first task."""
     definition = run.definition
     arguments = prepare(run)
-    if definition.cls is not None:
+    function: Callable[..., Any] = definition.run
+    if run.inbound is not None:
+        headers = dict(run.facts.started.header.fields)
+        arguments = [ExecuteWorkflowInput(definition.cls, function, arguments, headers)]
+        function = run.inbound.execute_workflow
+    elif definition.cls is not None:
         arguments = [run.workflow, *arguments]
-    coroutine = _run_workflow(run, definition.run, arguments)
+    coroutine = _run_workflow(run, function, arguments)
     run.primary = run.loop.create_task(coroutine, name="run", context=contextvars.Context())
 
 

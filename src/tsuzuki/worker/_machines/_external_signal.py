@@ -15,10 +15,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.command.v1 import Command
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType, EventType
 from temporalio.api.enums.v1 import SignalExternalWorkflowExecutionFailedCause as FailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+
+from tsuzuki.converter import write_headers
 
 from .._commands import PendingCommand
 from .._source import find_source
@@ -117,7 +120,14 @@ class ExternalSignalMachine:
 
 
 async def signal_other(
-    run: WorkflowRun, workflow_id: str, run_id: str | None, signal: str, args: Sequence[Any], *, child: bool
+    run: WorkflowRun,
+    workflow_id: str,
+    run_id: str | None,
+    signal: str,
+    args: Sequence[Any],
+    *,
+    child: bool,
+    headers: Mapping[str, Payload] | None = None,
 ) -> None:
     """Produce SignalExternalWorkflowExecution and wait for the answer."""
     answered: asyncio.Future[None] = run.loop.create_future()
@@ -131,6 +141,8 @@ async def signal_other(
         attributes.execution.run_id = run_id or ""
         attributes.signal_name = signal
         attributes.child_workflow_only = child
+        if headers:
+            write_headers(headers, attributes.header)
         if args:
             attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
     machine.command = PendingCommand(INITIATED, machine, message, find_source())

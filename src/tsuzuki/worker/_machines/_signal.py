@@ -16,8 +16,9 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEve
 from tsuzuki.converter import PayloadDecodeError
 from tsuzuki.workflow import SignalChannel, SignalDefinition
 
-from .._handler_arguments import call_handler, handler_arguments
+from .._handler_arguments import call_handler, handler_arguments, intercepted_arguments
 from .._handling import Handling
+from .._workflow_interceptor import HandleSignalInput
 from ._execution import handler_ended, start_handler
 
 if TYPE_CHECKING:
@@ -49,12 +50,18 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
                 error,
             )
         return
-    if handler.at_once:
+    inbound = run.inbound
+    if handler.at_once and inbound is None:
         handler.fn(*arguments)
         return
     handling = Handling("signal", name, handler, "")
     run.running_handlers.append(handling)
-    task = start_handler(run, _handle(run, handler, arguments), f"signal {name}")
+    if inbound is None:
+        coroutine = _handle(run, handler, arguments)
+    else:
+        args = intercepted_arguments(handler, arguments)
+        coroutine = inbound.handle_signal(HandleSignalInput(name, args, dict(signal.header.fields)))
+    task = start_handler(run, coroutine, f"signal {name}")
     task.add_done_callback(lambda _: handler_ended(run, handling))
 
 

@@ -24,7 +24,8 @@ from tsuzuki.exceptions import CancelledError, TsuzukiError
 from tsuzuki.workflow import CURRENT_UPDATE, HandlerDefinition, ReadOnlyContextError, UpdateInfo
 
 from .._commands import PendingCommand
-from .._handler_arguments import call_handler, handler_arguments
+from .._handler_arguments import call_handler, handler_arguments, intercepted_arguments
+from .._workflow_interceptor import HandleUpdateInput
 from ._execution import handling, start_handler
 
 if TYPE_CHECKING:
@@ -171,7 +172,10 @@ async def _run(run: WorkflowRun, arrival: Arrival) -> None:
             arguments = _validated(run, handler, arrival)
             accepted = True
             machine.accept(run)
-            result = call_handler(handler, run.workflow, arguments)
+            if run.inbound is None:
+                result = call_handler(handler, run.workflow, arguments)
+            else:
+                result = run.inbound.handle_update_handler(_input(arrival, handler, arguments))
             if inspect.isawaitable(result):
                 result = await result
             response = Response()
@@ -201,11 +205,19 @@ def _validated(run: WorkflowRun, handler: HandlerDefinition, arrival: Arrival) -
     if arrival.validate and handler.validator is not None:
         arguments = handler_arguments(handler, name, payloads, run.payload_converter)
         with run.looking_only(f"the validator of update {name!r}"):
-            if handler.bound:
+            if run.inbound is not None:
+                run.inbound.handle_update_validator(_input(arrival, handler, arguments))
+            elif handler.bound:
                 handler.validator(run.workflow, *arguments)
             else:
                 handler.validator(*arguments)
     return handler_arguments(handler, name, payloads, run.payload_converter)  # fresh: the validator had the others
+
+
+def _input(arrival: Arrival, handler: HandlerDefinition, arguments: list[Any]) -> HandleUpdateInput:
+    request = arrival.request
+    args = intercepted_arguments(handler, arguments)
+    return HandleUpdateInput(request.meta.update_id, request.input.name, args, dict(request.input.header.fields))
 
 
 def _unknown(run: WorkflowRun, name: str) -> str:

@@ -11,7 +11,9 @@ from tsuzuki.converter import DataConverter
 
 from .. import _guard
 from .._activation import activate
+from .._interceptor import Interceptor, workflow_interceptors
 from .._run_settings import RunSettings
+from .._workflow_chain import chain_of
 from .._workflow_run import WorkflowRun
 from .._workflows import Workflows
 
@@ -27,6 +29,7 @@ class Rebuilder:
         data_converter: How the histories were encoded.
         failure_exception_types: As of the worker: exceptions that fail the workflow.
         determinism_guard: As of the worker: refuse calls that a replay could not repeat.
+        interceptors: Of the worker and its client.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -41,7 +44,9 @@ class Rebuilder:
         data_converter: DataConverter = DataConverter.default,
         failure_exception_types: Sequence[type[BaseException]] = (),
         determinism_guard: bool = True,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
+        classes = workflow_interceptors(interceptors)
         self._workflows = Workflows(workflows)
         self._settings = RunSettings(
             namespace=namespace,
@@ -49,6 +54,7 @@ class Rebuilder:
             data_converter=data_converter,
             failure_exception_types=tuple(failure_exception_types),
             determinism_guard=determinism_guard,
+            intercept=chain_of(classes) if classes else None,
         )
         if determinism_guard:
             _guard.install(self._workflows.guarded_modules())
