@@ -136,6 +136,28 @@ async def test_a_second_server_on_the_port_is_refused(server: Server) -> None:
         await Server.start(ServerOptions(port=server.port))
 
 
+async def test_a_question_of_its_own_says_how_far_to_replay(stub: WorkflowServiceStub) -> None:
+    """As the real server does it; the Go SDK refuses a question whose history does not reach that event."""
+    await stub.StartWorkflowExecution(start_request("w"))
+    poll = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="q"))
+    task = await stub.PollWorkflowTaskQueue(poll, timeout=20)
+    done = rpc.RespondWorkflowTaskCompletedRequest(namespace="default", task_token=task.task_token)
+    command = done.commands.add(command_type="COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION")
+    command.complete_workflow_execution_command_attributes.SetInParent()
+    await stub.RespondWorkflowTaskCompleted(done)
+    request = rpc.QueryWorkflowRequest(namespace="default")
+    request.execution.workflow_id, request.query.query_type = "w", "any"
+    asked = asyncio.ensure_future(stub.QueryWorkflow(request, timeout=20))
+    question = await stub.PollWorkflowTaskQueue(poll, timeout=20)
+    await stub.RespondQueryTaskCompleted(
+        rpc.RespondQueryTaskCompletedRequest(
+            namespace="default", task_token=question.task_token, completed_type="QUERY_RESULT_TYPE_ANSWERED"
+        )
+    )
+    await asked
+    assert (question.previous_started_event_id, question.started_event_id) == (3, 0)
+
+
 class Gone:
     """The context of a call whose client goes away while its answer is written."""
 

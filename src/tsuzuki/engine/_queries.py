@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import (
+    EventType,
+    QueryRejectCondition,
+    QueryResultType,
+    TaskQueueKind,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import History
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
@@ -156,8 +163,6 @@ class Queries:
             return False
         response = PollWorkflowTaskQueueResponse(
             task_token=query_token(number),
-            previous_started_event_id=run.previous_started_event_id,
-            started_event_id=run.next_event_id - 1,
             attempt=1,
             query=question.query,
         )
@@ -165,7 +170,9 @@ class Queries:
         response.workflow_execution.run_id = run.run_id
         response.workflow_type.name = run.workflow_type
         response.workflow_execution_task_queue.name = run.task_queue
+        response.workflow_execution_task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
         response.history.MergeFromString(self._engine.frames(run, 1))
+        response.previous_started_event_id = _last_workflow_task(response.history)
         if poll.local:
             poll.future.set_result(response)
             return True
@@ -232,6 +239,17 @@ def _is_rejected(run: Execution, condition: QueryRejectCondition.ValueType) -> b
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
         return not run.is_open and run.status != _COMPLETED
     return False
+
+
+def _last_workflow_task(history: History) -> int:
+    """Where the last workflow task that was completed started, up to which a worker replays for a question.
+
+    Read from history: of a closed run, in memory, not more is known than how it started.
+    """
+    for event in reversed(history.events):
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            return event.workflow_task_completed_event_attributes.started_event_id
+    return 0
 
 
 def _failed(message: str, failure: Failure) -> ServiceError:
