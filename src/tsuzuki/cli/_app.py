@@ -22,6 +22,7 @@ from ._replay import replay, state
 from ._server import server
 from ._store import store
 from ._trace import trace
+from ._worker_run import worker
 from ._workflow_look import count, describe, list_workflows, show
 from ._workflow_start import execute, result, signal_with_start, start
 from ._workflow_talk import cancel, query, signal, stack, terminate, update
@@ -48,6 +49,7 @@ _app.add_typer(_workflow, name="workflow")
 _app.add_typer(activity, name="activity")
 _app.add_typer(server, name="server")
 _app.add_typer(store, name="store")
+_app.add_typer(worker, name="worker")
 
 
 def _show_version(wanted: bool) -> None:

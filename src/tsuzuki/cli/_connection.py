@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
@@ -21,7 +22,7 @@ from tsuzuki.client import Client, InvalidArgumentError, RPCError
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.replay import ModuleLoadError, load_module
-from tsuzuki.service import TLSConfig
+from tsuzuki.service import ServiceError, TLSConfig
 from tsuzuki.store import StoreError
 
 FAILED: Final = 1
@@ -67,8 +68,11 @@ class Connection:
         """Whether the engine runs in this process, so that no worker can be elsewhere."""
         return self.target.startswith("sqlite:")
 
-    async def open(self) -> Client:
+    async def open(self, *, wait: timedelta | None = None) -> Client:
         """Connect.
+
+        Args:
+            wait: For a server: how long to wait for it to come up; the default is not to.
 
         Raises:
             StoreError: The database cannot be used.
@@ -82,6 +86,7 @@ class Connection:
             rpc_metadata=self.headers,
             identity=self.identity,
             data_converter=self.data_converter,
+            wait=wait,
         )
 
     def run(
@@ -218,7 +223,7 @@ def run_or_refuse(work: Callable[[], Awaitable[Answer]], doing: str = "") -> Ans
         return asyncio.run(run())
     except (InvalidArgumentError, ModuleLoadError, StoreError, OSError) as error:
         refuse(str(error))
-    except (RPCError, TsuzukiError) as error:
+    except (RPCError, ServiceError, TsuzukiError) as error:
         refuse(str(error), FAILED)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,153 @@
+"""`tsuzuki worker run`: a worker process for the workflows and activities of modules.
+
+It stops on SIGTERM and SIGINT: polling ends at once, what is running may end within the grace period. Stopping is
+never needed for safety; a killed worker's work is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from tsuzuki.client import Client
+from tsuzuki.replay import Definitions, load_definitions
+from tsuzuki.worker import Worker
+
+from ._connection import FAILED, INTERRUPTED, Connection, connected, refuse, run_or_refuse
+from ._inputs import duration
+
+worker = typer.Typer(help="Run workflows and activities.", no_args_is_help=True)
+
+RELOAD: Final = "--reload"
+GRACE: Final = timedelta(seconds=10)
+WAIT: Final = timedelta(seconds=60)
+
+Duration = timedelta | None
+
+
+@worker.callback()
+def _group() -> None:
+    """Run workflows and activities."""
+
+
+@worker.command()
+@connected
+def run(
+    connection: Connection,
+    modules: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODULE[:NAME]...",
+            help="A module or file: all workflows and activities in it; or one name of it: a workflow, an activity, a "
+            "list of them, or a function that makes a Worker for a client.",
+        ),
+    ],
+    task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Where to take tasks from.")] = "",
+    max_concurrent_activities: Annotated[int, typer.Option(min=1, help="Activities at a time.")] = 100,
+    max_concurrent_workflow_tasks: Annotated[int, typer.Option(min=2, help="Workflow tasks at a time.")] = 100,
+    max_cached_workflows: Annotated[int, typer.Option(min=0, help="Runs kept in memory between their tasks.")] = 1000,
+    grace: Annotated[
+        Duration,
+        typer.Option(parser=duration, metavar="DURATION", help="For running activities when it stops; 10s."),
+    ] = None,
+    wait: Annotated[
+        Duration, typer.Option(parser=duration, metavar="DURATION", help="For the server to come up; 60s.")
+    ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option(RELOAD, help="Start anew when a Python file changes; for development. Needs tsuzuki[reload]."),
+    ] = False,
+) -> None:
+    """Run workflows and activities until SIGTERM or SIGINT; a second one stops at once."""
+    if reload:
+        _run_again_on_changes(modules)
+        return
+
+    async def work() -> None:
+        found = load_definitions(modules)
+        if (found.workflows or found.activities) and not task_queue:
+            refuse("give --task-queue, the one that workflows are started with")
+        async with await connection.open(wait=WAIT if wait is None else wait) as client:
+            workers = [await _made(factory, client) for factory in found.factories]
+            if found.workflows or found.activities:
+                workers.append(
+                    Worker(
+                        client,
+                        task_queue=task_queue,
+                        workflows=found.workflows,
+                        activities=found.activities,
+                        max_concurrent_activities=max_concurrent_activities,
+                        max_concurrent_workflow_tasks=max_concurrent_workflow_tasks,
+                        max_cached_workflows=max_cached_workflows,
+                        graceful_shutdown_timeout=GRACE if grace is None else grace,
+                    )
+                )
+            _greet(connection, workers, found)
+            await _until_stopped(workers)
+
+    run_or_refuse(work)
+
+
+async def _made(factory: Any, client: Client) -> Worker:
+    made = factory(client)
+    if inspect.isawaitable(made):
+        made = await made
+    if not isinstance(made, Worker):
+        name = getattr(factory, "__qualname__", factory)
+        refuse(f"{name}(client) gave a {type(made).__name__}; expected a function that makes a Worker for a client")
+    return made
+
+
+def _greet(connection: Connection, workers: Sequence[Worker], found: Definitions) -> None:
+    for one in workers:
+        typer.echo(f"task queue      {one.task_queue}")
+    typer.echo(f"target          {connection.target}, namespace {connection.namespace}")
+    for kind, defined in (("workflows", found.workflows), ("activities", found.activities)):
+        if defined:
+            typer.echo(f"{kind:<15} {', '.join(sorted(getattr(it, '__name__', str(it)) for it in defined))}")
+
+
+async def _until_stopped(workers: Sequence[Worker]) -> None:
+    loop = asyncio.get_running_loop()
+    running = asyncio.gather(*(one.run() for one in workers))
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if stopping:
+            running.cancel()
+            typer.echo("stopped at once", err=True)
+            raise SystemExit(INTERRUPTED)
+        typer.echo("stopping: what is running may end; once more to stop at once", err=True)
+        stopping.extend(loop.create_task(one.shutdown()) for one in workers)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows: a KeyboardInterrupt then
+            loop.add_signal_handler(number, stop)
+    await running
+
+
+def _run_again_on_changes(modules: Sequence[str]) -> None:
+    try:
+        import watchfiles
+    except ModuleNotFoundError:
+        refuse(f"{RELOAD} needs watchfiles: pip install 'tsuzuki[reload]'", FAILED)
+    command = [sys.executable, *(argument for argument in sys.argv if argument != RELOAD)]
+    folders = {Path.cwd(), *(Path(name.partition(":")[0]).resolve().parent for name in modules if ".py" in name)}
+    watchfiles.run_process(
+        *folders,
+        target=shlex.join(command),
+        target_type="command",
+        watch_filter=watchfiles.PythonFilter(),
+        callback=lambda changes: typer.echo(f"changed: {', '.join(sorted(path for _, path in changes))}", err=True),
+        sigint_timeout=15,
+    )

@@ -1,0 +1,138 @@
+"""`tsuzuki worker run` as a process: it runs what it is given, drains on a signal, starts anew on a change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cli._site import run
+from server._running import in_process
+from tsuzuki.client import Client
+from tsuzuki.replay import ModuleLoadError, load_definitions
+
+TSUZUKI = Path(sys.executable).with_name("tsuzuki")
+
+SLOW = """
+import asyncio
+from tsuzuki import activity, workflow
+from datetime import timedelta
+from tsuzuki.worker import Worker
+
+@activity.defn
+async def slow(path: str) -> str:
+    open(path, "w").close()
+    await asyncio.sleep(0.3)
+    return "v1"
+
+@workflow.defn
+class Slow:
+    @workflow.run
+    async def run(self, path: str) -> str:
+        return await workflow.execute_activity(slow, path, start_to_close_timeout=timedelta(seconds=30))
+
+def make(client):
+    return Worker(client, task_queue="made", workflows=[Slow], activities=[slow])
+
+everything = [Slow, slow]
+nothing = 3
+"""
+
+
+@pytest.fixture
+def slow(here: Path) -> Path:
+    (here / "slow_code.py").write_text(SLOW)
+    return here
+
+
+@pytest_asyncio.fixture
+async def target() -> AsyncIterator[str]:
+    async with in_process() as running:
+        yield running.target
+
+
+@contextmanager
+def working(*arguments: str, target: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [str(TSUZUKI), "worker", "run", *arguments, "--target", target],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()  # not a kill: the one that reloads has a child
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+async def test_it_drains_on_sigterm(slow: Path, target: str) -> None:
+    os.mkfifo(slow / "started")
+    with working("slow_code", "-t", "q", target=target) as process:
+        async with await Client.connect(target) as client:
+            handle = await client.start_workflow("Slow", str(slow / "started"), id="one", task_queue="q")
+            await asyncio.to_thread((slow / "started").read_bytes)  # until the activity opens it
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout is not None
+            output = await asyncio.to_thread(process.stdout.read)
+            await asyncio.to_thread(process.wait)
+            assert process.returncode == 0, output
+            assert "workflows       Slow" in output
+            assert "stopping" in output
+            names = [event.event_type async for event in handle.fetch_history_events()]
+            assert 12 in names, "the activity that was running has completed"  # ACTIVITY_TASK_COMPLETED
+
+
+async def test_a_factory_makes_its_own_worker(slow: Path, target: str) -> None:
+    with working("slow_code:make", target=target):
+        async with await Client.connect(target) as client:
+            given = {"id": "one", "task_queue": "made", "result_type": str}
+            assert await client.execute_workflow("Slow", str(slow / "started"), **given) == "v1"
+
+
+async def test_reload_runs_the_changed_code(slow: Path, target: str) -> None:
+    with working("slow_code", "-t", "q", "--reload", target=target) as process:
+        async with await Client.connect(target) as client:
+            first = {"id": "one", "task_queue": "q", "result_type": str}
+            assert await client.execute_workflow("Slow", str(slow / "first"), **first) == "v1"
+            (slow / "slow_code.py").write_text(SLOW.replace("v1", "v2"))
+            assert process.stdout is not None
+            while "changed: " not in (line := await asyncio.to_thread(process.stdout.readline)):
+                assert line, "the process ended"
+            await _until_greeted(process)
+            second = {**first, "id": "two"}
+            assert await client.execute_workflow("Slow", str(slow / "second"), **second) == "v2"
+
+
+async def _until_greeted(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    while not (line := await asyncio.to_thread(process.stdout.readline)).startswith("activities"):
+        assert line, "the process ended"
+
+
+def test_definitions_by_module_name_list_and_function(slow: Path) -> None:
+    sys.modules.pop("slow_code", None)
+    whole = load_definitions(["slow_code"])
+    assert [it.__name__ for it in (*whole.workflows, *whole.activities)] == ["Slow", "slow"]
+    assert load_definitions(["slow_code:everything", "slow_code:Slow"]) == whole
+    assert load_definitions(["slow_code:make"]).factories[0].__name__ == "make"
+    for name, said in (("nothing", "is nothing that a worker runs"), ("missing", "has no 'missing'")):
+        with pytest.raises(ModuleLoadError, match=said):
+            load_definitions([f"slow_code:{name}"])
+
+
+def test_what_is_missing_is_one_line(slow: Path) -> None:
+    sys.modules.pop("slow_code", None)
+    assert "give --task-queue" in run("worker", "run", "slow_code", code=2).stderr
+    assert "no module 'nomodule'" in run("worker", "run", "nomodule", "-t", "q", code=2).stderr
