@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -12,16 +13,20 @@ from typing import Any
 
 import temporalio.client
 import temporalio.worker
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 
 from differential._driver import Driver
 from differential._program import load
+from differential._real_server import SEARCH_ATTRIBUTES
 from tsuzuki.client import Client
-from tsuzuki.engine import open_embedded
+from tsuzuki.engine import EmbeddedService, open_embedded
 from tsuzuki.testing import VirtualClock
 from tsuzuki.worker import Worker
 
 POLL_S = 0.02
+_SNAKE = re.compile(r"(?<!^)(?=[A-Z])")
 THREADS = 8
 
 
@@ -40,12 +45,21 @@ async def ours_on_ours(name: str, keep: list[list[HistoryEvent]] | None = None) 
     """Our worker on our engine, whose time passes about ten times as fast as ours."""
     clock = VirtualClock()
     service = await open_embedded(None, clock=clock)
+    await register_search_attributes(service)
     passing = asyncio.create_task(_let_time_pass(clock))
     try:
         return await run(name, "tsuzuki", Client(service), keep)
     finally:
         passing.cancel()
         await service.close()
+
+
+async def register_search_attributes(service: EmbeddedService) -> None:
+    """Those that the real server was started with."""
+    request = AddSearchAttributesRequest(namespace="default")
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        request.search_attributes[name] = IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{_SNAKE.sub('_', kind).upper()}")
+    await service.add_search_attributes(request)
 
 
 async def _let_time_pass(clock: VirtualClock) -> None:

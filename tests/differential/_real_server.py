@@ -12,8 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_S_MAX = 20.0
-SEARCH_ATTRIBUTES = ("Color=Keyword", "Size=Int", "Price=Double", "Sold=Bool", "SoldAt=Datetime", "Tags=KeywordList")
-"""What scenarios and tests may set; a real server takes only registered ones."""
+SEARCH_ATTRIBUTES = {
+    "Color": "Keyword",
+    "Size": "Int",
+    "Price": "Double",
+    "Sold": "Bool",
+    "SoldAt": "Datetime",
+    "Tags": "KeywordList",
+    "Note": "Text",
+}
+"""What scenarios and tests may set; a server takes only registered ones."""
 
 SETTINGS = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
 """A task queue of several partitions keeps no order between them."""
@@ -38,7 +46,11 @@ def serving(command: str, log: Path, *arguments: str) -> Iterator[str]:
                 *("--log-level", "error"),
                 *(argument for setting in SETTINGS for argument in ("--dynamic-config-value", setting)),
                 *arguments,
-                *(argument for name in SEARCH_ATTRIBUTES for argument in ("--search-attribute", name)),
+                *(
+                    argument
+                    for name, kind in SEARCH_ATTRIBUTES.items()
+                    for argument in ("--search-attribute", f"{name}={kind}")
+                ),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -506,8 +506,8 @@ def test_index_that_disagrees_with_its_table(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
-            "UPDATE sqlite_schema SET sql = 'CREATE INDEX runs_by_start ON runs (namespace, run_id)'"
-            " WHERE name = 'runs_by_start'"
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX runs_by_order ON runs (namespace, run_id, started_ns)'"
+            " WHERE name = 'runs_by_order'"
         )
     problems = check_store(database)
     assert problems

@@ -26,20 +26,19 @@ from store._rows import (
 )
 from tsuzuki.store import (
     DUE_NOW,
+    EVERYTHING,
     ActivityRow,
     Batch,
     CurrentRun,
     HistoryBatch,
     NewRun,
     RequestId,
-    RunFilter,
     RunUpdate,
     SqliteStore,
     Store,
     StoredRun,
     StoreFailedError,
     StoreNotADatabaseError,
-    _statements,
     chain,
 )
 
@@ -217,81 +216,6 @@ def test_due_time_after_a_lost_transaction_is_written_again(store: Store) -> Non
     assert store.due(100, None, 10) == [(20, 1)]
 
 
-# -- lists
-
-
-def test_list_is_newest_first_and_pages_without_gap_or_repeat(store: Store) -> None:
-    put_runs(store, 5, started_ns=lambda key: T0 + (key // 2) * SECOND)  # 1 | 2, 3 | 4, 5
-    assert keys(store.list_runs(NAMESPACE, [], None, 10)) == [5, 4, 3, 2, 1]
-    page = store.list_runs(NAMESPACE, [], None, 2)
-    seen = keys(page)
-    for _ in range(3):
-        page = store.list_runs(NAMESPACE, [], (page[-1].new.started_ns, page[-1].new.run_key), 2)
-        seen += keys(page)
-        if not page:
-            break
-    assert seen == [5, 4, 3, 2, 1]
-
-
-FILTERS: list[tuple[list[RunFilter], list[int]]] = [
-    ([RunFilter("status", "=", 1)], [3, 1]),
-    ([RunFilter("status", "!=", 1)], [4, 2]),
-    ([RunFilter("closed_ns", "=", None)], [3, 1]),
-    ([RunFilter("closed_ns", "!=", None)], [4, 2]),
-    ([RunFilter("started_ns", "<", T0 + 2 * SECOND)], [1]),
-    ([RunFilter("started_ns", "<=", T0 + 2 * SECOND)], [2, 1]),
-    ([RunFilter("run_key", ">", 3)], [4]),
-    ([RunFilter("run_key", ">=", 3)], [4, 3]),
-    ([RunFilter("workflow_id", "=", "workflow-2")], [2]),
-    ([RunFilter("workflow_id", "=", "workflow-2"), RunFilter("status", "=", 1)], []),
-    ([RunFilter("workflow_type", "=", "x' OR '1'='1")], []),
-]
-
-
-@pytest.mark.parametrize(("filters", "expected"), FILTERS)
-def test_list_and_count_agree_on_filters(store: Store, filters: list[RunFilter], expected: list[int]) -> None:
-    closed = {"status": lambda key: 2 - key % 2, "closed_ns": lambda key: None if key % 2 else T0}
-    put_runs(store, 4, **closed)
-    assert keys(store.list_runs(NAMESPACE, filters, None, 10)) == expected
-    assert keys(store.list_runs(NAMESPACE, filters, (T0 + 9 * SECOND, 9), 10)) == expected
-    assert store.count_runs(NAMESPACE, filters) == len(expected)
-    assert store.count_runs("other", filters) == 0
-    assert store.list_runs("other", filters, None, 10) == []
-
-
-@pytest.mark.parametrize("paged", [False, True])
-@pytest.mark.parametrize(
-    ("filters", "index"),
-    [
-        ([], "runs_by_start"),
-        ([RunFilter("status", "=", 1)], "runs_by_start"),
-        ([RunFilter("workflow_id", "=", "w")], "runs_by_id"),
-    ],
-)
-def test_lists_use_an_index(filters: list[RunFilter], index: str, paged: bool) -> None:
-    with closing(SqliteStore.open(None)) as store:
-        text = _statements.list_runs(filters, paged=paged)
-        plan = store._rows(f"EXPLAIN QUERY PLAN {text}", [1] * text.count("?"))
-        assert f"USING INDEX {index}" in plan[0][3]
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        (RunFilter("statsu", "=", 1), "did you mean 'status'"),
-        (RunFilter("memo", "=", "x"), "cannot be filtered by 'memo'"),
-        (RunFilter("1=1 --", "=", 1), "cannot be filtered by"),
-        (RunFilter("status", "LIKE", 1), "expected one of = != < <= > >="),
-        (RunFilter("closed_ns", "<", None), "expected one of = !="),
-    ],
-)
-def test_unknown_filters_are_refused(store: Store, bad: RunFilter, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        store.list_runs(NAMESPACE, [bad], None, 1)
-    with pytest.raises(ValueError, match=message):
-        store.count_runs(NAMESPACE, [bad])
-
-
 # -- transactions
 
 
@@ -330,7 +254,7 @@ def test_file_store_reads_see_only_what_was_committed(database: Path) -> None:
     store = SqliteStore.open(database)
     store.write(whole_run([started()]))
     assert store.run(1) is None
-    assert store.list_runs(NAMESPACE, [], None, 10) == []
+    assert store.list_runs(NAMESPACE, EVERYTHING, None, 10) == []
     store.commit()
     assert store.run(1) is not None
     store.close()

@@ -14,6 +14,7 @@ import pytest
 
 from store._rows import started, whole_run
 from tsuzuki.store import (
+    EVERYTHING,
     SqliteStore,
     StoreError,
     StoreInUseError,
@@ -86,7 +87,7 @@ def test_damage_met_while_reading(database: Path) -> None:
 def read_everything(database: Path) -> None:
     store = SqliteStore.open(database)
     try:
-        store.list_runs("default", [], None, 1000)
+        store.list_runs("default", EVERYTHING, None, 1000)
     finally:
         store.close()
 

@@ -1,13 +1,12 @@
-"""Looking at runs: describe, list, count, and histories in pages or as they grow."""
+"""Looking at a run: describe, and histories in pages or as they grow."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from engine_requests import HOUR, MINUTE, SECOND, Refused, duration, failure_of
+from engine_requests import HOUR, MINUTE, SECOND, Refused, failure_of
 from engine_site import Site
-from temporalio.api.common.v1 import Memo
 from temporalio.api.enums.v1 import (
     HistoryEventFilterType,
     PendingActivityState,
@@ -15,10 +14,8 @@ from temporalio.api.enums.v1 import (
     WorkflowExecutionStatus,
 )
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
-    ListWorkflowExecutionsRequest,
 )
 
 from tsuzuki.service import StatusCode
@@ -26,114 +23,9 @@ from tsuzuki.testing import LocalServer
 from tsuzuki.testing._local_server import (
     NAMESPACE,
     complete_workflow,
-    fail_workflow,
     schedule_activity,
     start_timer,
 )
-
-# ---- list and count ----------------------------------------------------------------------------------
-
-
-def _list(server: LocalServer, query: str = "", page_size: int = 0) -> list[str]:
-    ids, token = [], b""
-    while True:
-        request = ListWorkflowExecutionsRequest(
-            namespace=NAMESPACE, query=query, page_size=page_size, next_page_token=token
-        )
-        page = server.call(server.service.list_workflow_executions(request))
-        assert page_size < 1 or len(page.executions) <= page_size
-        ids += [info.execution.workflow_id for info in page.executions]
-        token = page.next_page_token
-        if not token:
-            return ids
-
-
-def _count(server: LocalServer, query: str = "") -> int:
-    request = CountWorkflowExecutionsRequest(namespace=NAMESPACE, query=query)
-    return server.call(server.service.count_workflow_executions(request)).count
-
-
-def test_a_run_is_listed_as_soon_as_its_start_is_answered(server: LocalServer) -> None:
-    """Invariant 11."""
-    assert (_list(server), _count(server)) == ([], 0)
-    server.start_workflow("a")
-    assert (_list(server), _count(server)) == (["a"], 1)
-    server.start_workflow("b")
-    assert (_list(server), _count(server)) == (["b", "a"], 2)
-
-
-def test_list_and_count_follow_the_status_in_the_same_commit(server: LocalServer) -> None:
-    """Invariant 11."""
-    server.start_workflow("a")
-    assert _list(server, "ExecutionStatus = 'Running'") == ["a"]
-    server.complete_workflow_task(complete_workflow())
-    assert _list(server, "ExecutionStatus = 'Running'") == []
-    assert _list(server, "ExecutionStatus = 'Completed'") == ["a"]
-    assert _count(server, "ExecutionStatus != 'Running'") == 1
-
-
-@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 5, 6, 100, 0, -1])
-def test_pages_of_a_list_join_to_the_whole(server: LocalServer, page_size: int) -> None:
-    ids = [f"w{number}" for number in range(5)]
-    for workflow_id in ids:
-        server.start_workflow(workflow_id)  # all at the same moment
-    assert sorted(_list(server, page_size=page_size)) == ids
-
-
-@pytest.mark.parametrize("page_size", [0, -1])
-def test_a_page_without_a_size_is_bounded(server: LocalServer, page_size: int) -> None:
-    """Invariant 41."""
-    for number in range(101):
-        server.start_workflow(f"w{number}")
-    request = ListWorkflowExecutionsRequest(namespace=NAMESPACE, page_size=page_size)
-    assert len(server.call(server.service.list_workflow_executions(request)).executions) == 100
-
-
-def test_conditions_are_joined(server: LocalServer) -> None:
-    server.start_workflow("a")
-    server.complete_workflow_task(fail_workflow())
-    server.start_workflow("a")
-    server.start_workflow("b")
-    assert _count(server, "WorkflowId = 'a'") == 2
-    assert _count(server, "WorkflowId = 'a' AND ExecutionStatus = \"Failed\"") == 1
-    assert _count(server, "WorkflowType = 'Workflow' and WorkflowId != 'a'") == 1
-    assert _count(server, "TaskQueue = 'other'") == 0
-
-
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("WorkflowId = ", "not understood from"),
-        ("WorkflowId = 'a' OR WorkflowId = 'b'", "not understood from .*OR"),
-        ("Nonsense = 'a'", "not understood from .*Nonsense.* over WorkflowId, RunId"),
-        ("ExecutionStatus = 'Sleeping'", "'Sleeping' in the query is not one of"),
-        ("'; DROP TABLE runs; --", "not understood from"),
-    ],
-)
-def test_a_query_that_is_not_understood_is_refused(server: LocalServer, query: str, words: str) -> None:
-    with Refused(StatusCode.INVALID_ARGUMENT, words):
-        _list(server, query)
-    with Refused(StatusCode.INVALID_ARGUMENT, words):
-        _count(server, query)
-
-
-def test_a_closed_run_is_listed_with_its_times(server: LocalServer) -> None:
-    memo = Memo()
-    memo.fields["k"].data = b"v"
-    run_id = server.start_workflow("a", workflow_start_delay=duration(MINUTE), memo=memo)
-    server.advance(HOUR)
-    server.complete_workflow_task(complete_workflow())
-    request = ListWorkflowExecutionsRequest(namespace=NAMESPACE)
-    [info] = server.call(server.service.list_workflow_executions(request)).executions
-    assert (info.execution.run_id, info.type.name, info.task_queue) == (run_id, "Workflow", "queue")
-    assert (info.history_length, info.memo.fields["k"].data) == (5, b"v")
-    assert info.execution_time.seconds - info.start_time.seconds == 60
-    assert info.close_time.seconds - info.start_time.seconds == 3600
-    assert info.execution_duration.seconds == 3540
-    described = server.describe("a").workflow_execution_info
-    described.ClearField("root_execution")
-    assert info == described
-
 
 # ---- describe ----------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from .apply import applies
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
 from .outgoing import CloseChild, StartChild
+from .properties import check_in_command
 from .refusal import BadCommand, InvalidInput
 from .times import duration_ns, set_duration
 from .workflow_task import NORMAL, schedule_if_needed
@@ -144,6 +145,7 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
     for name in ("workflow_execution_timeout", "workflow_run_timeout", "workflow_task_timeout"):
         if duration_ns(getattr(asked, name)) < 0:
             raise BadCommand(_BAD, f"child '{asked.workflow_id}': {name} is negative; expected 0 or more.")
+    check_in_command(asked.search_attributes, run.namespace, moment)
     plan.children += 1
     pending = len(run.children) + plan.children
     if pending > limits.pending_children_max:

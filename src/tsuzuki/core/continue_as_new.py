@@ -21,6 +21,7 @@ from temporalio.api.history.v1 import (
 from . import cron, retry
 from .commands import Plan, Successor, carries_out
 from .limits import check_id, too_large
+from .properties import check_in_command
 from .refusal import BadCommand, InvalidInput
 from .times import duration_ns, set_duration
 from .workflow_task import NORMAL
@@ -52,6 +53,7 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
     for name in ("workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"):
         if duration_ns(getattr(asked, name)) < 0:
             raise BadCommand(_BAD, f"ContinueAsNew: {name} is negative; expected 0 or more.")
+    check_in_command(asked.search_attributes, run.namespace, moment)
 
 
 @carries_out(CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION, _check, closes=True)

@@ -62,6 +62,7 @@ class Execution:
         "fresh_first_event_id",
         "has_news",
         "history_bytes",
+        "indexed_attributes",
         "is_new",
         "is_open",
         "key",
@@ -174,6 +175,8 @@ class Execution:
 
         # What the shell takes.
         self.is_new = False
+        self.indexed_attributes = _NO_SEARCH_ATTRIBUTES
+        """`search_attributes` as they were when their values were last indexed: the same object if nothing is to do."""
         self.dirty = False
         self.fresh: list[bytes] = []
         """Frames of the events recorded since the last flush."""

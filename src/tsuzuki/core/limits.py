@@ -19,6 +19,9 @@ class Limits:
     payload_bytes_max: int = 2 * MIB
     memo_bytes_max: int = 2 * MIB
     id_characters_max: int = 1000
+    search_attributes_max: int = 100
+    search_attribute_bytes_max: int = 2 * KIB
+    search_attributes_bytes_max: int = 40 * KIB
     history_events_max: int = 51_200
     history_bytes_max: int = 50 * MIB
     history_events_suggest: int = 4_096

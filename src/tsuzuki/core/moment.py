@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .limits import Limits
+from .search_attributes import Kinds
 
 
 @dataclass(slots=True)
@@ -16,8 +17,10 @@ class Moment:
         now_ns: The time, Unix nanoseconds.
         limits: The bounds in force.
         new_run_id: Makes the id of a run that follows this one.
+        kinds_of: The search attributes that may be set in a namespace.
     """
 
     now_ns: int
     limits: Limits
     new_run_id: Callable[[], str]
+    kinds_of: Callable[[str], Kinds]

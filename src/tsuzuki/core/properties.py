@@ -13,7 +13,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from .apply import applies
 from .commands import Plan, carries_out
 from .limits import too_large
-from .refusal import BadCommand
+from .refusal import BadCommand, InvalidInput
+from .search_attributes import check_search_attributes
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -56,6 +57,22 @@ def _check_upsert(run: Execution, command: Command, plan: Plan, moment: Moment) 
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,
             "UpsertWorkflowSearchAttributes without an attribute; name at least one.",
         )
+    check_in_command(asked, run.namespace, moment)
+
+
+def check_in_command(asked: SearchAttributes, namespace: str, moment: Moment) -> None:
+    """Refuse search attributes that a command sets and cannot.
+
+    Raises:
+        BadCommand: It names the attribute.
+    """
+    if not asked.indexed_fields:
+        return
+    try:
+        check_search_attributes(asked, moment.kinds_of(namespace), moment.limits)
+    except InvalidInput as error:
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
+        raise BadCommand(cause, str(error)) from None
 
 
 @carries_out(CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, _check_upsert)

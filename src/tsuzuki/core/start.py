@@ -14,6 +14,7 @@ from .apply import applies
 from .limits import check_id, too_large
 from .priority import inherited, is_given
 from .refusal import InvalidInput
+from .search_attributes import Kinds, check_search_attributes
 from .signal import signal
 from .times import NEVER, duration_ns, in_words, set_duration, set_time, time_ns
 from .wake import WakeKind
@@ -58,7 +59,7 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
         run.wake_at(WakeKind.TIMEOUT, timeout_ns)
 
 
-def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns: int) -> None:
+def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns: int, kinds: Kinds) -> None:
     """Refuse a start that no state would accept.
 
     Raises:
@@ -76,6 +77,7 @@ def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns
     size = request.memo.ByteSize()
     if size > limits.memo_bytes_max:
         raise InvalidInput(too_large(f"the memo of workflow '{request.workflow_id}'", size, limits.memo_bytes_max))
+    check_search_attributes(request.search_attributes, kinds, limits)
     for name in _DURATIONS:
         if request.HasField(name):
             value = duration_ns(getattr(request, name))

@@ -40,6 +40,7 @@ from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
 from ._matching import Matching, Poll, ReadyTask
+from ._search_attributes import SearchAttributeRegister
 from ._timers import WakeHeap
 
 logger = logging.getLogger("tsuzuki.engine")
@@ -98,8 +99,9 @@ class Engine:
         self.new_id = new_id
         self.limits = limits
         self.incarnation = store.incarnation
+        self.search_attributes = SearchAttributeRegister(store)
         self.matching = Matching(self._hand, self._priority_of)
-        self.journal = Journal(store, clock, self._on_durable, self._on_failed, self._told)
+        self.journal = Journal(store, clock, self.search_attributes, self._on_durable, self._on_failed, self._told)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
         self.hand_query: Callable[[Execution, int, Poll], bool]
@@ -129,7 +131,7 @@ class Engine:
     # ---- runs --------------------------------------------------------------------------------------
 
     def moment(self) -> Moment:
-        return Moment(self.clock.now_ns(), self.limits, self.new_id)
+        return Moment(self.clock.now_ns(), self.limits, self.new_id, self.search_attributes.kinds)
 
     def run(self, run_key: int) -> Execution | None:
         """A run by its key, loaded if need be."""
@@ -394,7 +396,7 @@ class Engine:
             return
         with suppress(ServiceError), self.changing(run):
             now_ns = max(self.clock.now_ns(), *(due_ns for _, due_ns in due))  # the clock may just have been set back
-            wakeup.wake(run, due, Moment(now_ns, self.limits, self.new_id))
+            wakeup.wake(run, due, Moment(now_ns, self.limits, self.new_id, self.search_attributes.kinds))
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)

@@ -27,6 +27,7 @@ from tsuzuki.store import Batch, Store
 
 from ._clock import Clock
 from ._rows import take_changes
+from ._search_attributes import SearchAttributeRegister
 
 logger = logging.getLogger("tsuzuki.engine")
 
@@ -45,10 +46,16 @@ class _Flight:
     """The runs and waiters of one transaction."""
 
     runs: dict[int, Execution] = field(default_factory=dict)
+    rows: list[Callable[[Batch], None]] = field(default_factory=list)
+    """What is written besides runs: each puts its rows into the batch."""
     waiters: list[Callback | asyncio.Future[None]] = field(default_factory=list)
     """Told in this order. Futures stand here themselves: a callback for each would double the cost of a wait."""
     written: list[tuple[Execution, int]] = field(default_factory=list)
     """Each run with the last event id that this transaction makes durable."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.runs and not self.rows
 
 
 class Journal:
@@ -62,12 +69,14 @@ class Journal:
         self,
         store: Store,
         clock: Clock,
+        register: SearchAttributeRegister,
         on_durable: Callable[[Execution, int], None],
         on_failed: Callable[[Exception], None],
         told: Callable[[Exception], Exception],
     ) -> None:
         self._store = store
         self._clock = clock
+        self._register = register
         self._on_durable = on_durable
         self._on_failed = on_failed
         self._told = told
@@ -90,9 +99,14 @@ class Journal:
         self._open.runs[run.key] = run
         self._schedule()
 
+    def put(self, rows: Callable[[Batch], None]) -> None:
+        """Rows that belong to no run are part of the next transaction, after those that were put before."""
+        self._open.rows.append(rows)
+        self._schedule()
+
     def when_durable(self, callback: Callback) -> None:
         """Call back when all changes so far are durable (with None), or may be lost (with the error)."""
-        if self._open.runs:
+        if not self._open.is_empty:
             self._open.waiters.append(callback)
         elif self._flying is not None:
             self._flying.waiters.append(callback)
@@ -101,7 +115,7 @@ class Journal:
 
     def durable(self) -> asyncio.Future[None]:
         """To be awaited: done when all changes so far are durable, with an error if they may be lost."""
-        flight = self._open if self._open.runs else self._flying
+        flight = self._flying if self._open.is_empty else self._open
         if flight is None:
             return self._nothing_open
         future: asyncio.Future[None] = self._loop.create_future()
@@ -110,7 +124,7 @@ class Journal:
 
     @property
     def is_idle(self) -> bool:
-        return not self._open.runs and self._flying is None
+        return self._open.is_empty and self._flying is None
 
     def holds(self, run: Execution) -> bool:
         """Whether changes of the run are not yet durable."""
@@ -146,13 +160,15 @@ class Journal:
             return
         self._flush_scheduled = False
         flight = self._open
-        if self._flying is not None or not flight.runs:
+        if self._flying is not None or flight.is_empty:
             return
         self._open = _Flight()
         self._flying = flight
         batch = Batch()
         now_ns = self._clock.now_ns()
-        flight.written = [(run, take_changes(run, batch, now_ns)) for run in flight.runs.values()]
+        flight.written = [(run, take_changes(run, batch, now_ns, self._register)) for run in flight.runs.values()]
+        for put in flight.rows:
+            put(batch)
         inline = self._committer is None or (
             len(flight.runs) <= _INLINE_RUNS_MAX and self._commit_ns < _INLINE_COMMIT_NS_MAX
         )
@@ -186,7 +202,7 @@ class Journal:
         for run, last_event_id in flight.written:
             self._on_durable(run, last_event_id)
         self._tell(flight.waiters, None)
-        if self._open.runs:
+        if not self._open.is_empty:
             self._schedule()
 
     def _fail(self, flight: _Flight, error: Exception) -> None:

@@ -43,7 +43,9 @@ class Lifecycle:
         engine.check_writable()
         engine.check_namespace(request.namespace)
         try:
-            start.check_request(request, engine.limits, engine.clock.now_ns())
+            start.check_request(
+                request, engine.limits, engine.clock.now_ns(), engine.search_attributes.kinds(request.namespace)
+            )
             _check_policies(request)
             existing = engine.find(request.namespace, request.workflow_id, "")
             answer = None if existing is None else self._meet_existing(existing, request)
@@ -63,7 +65,9 @@ class Lifecycle:
         Raises:
             Refusal: The request is malformed, or the id policies forbid a new run.
         """
-        start.check_request(request, self._engine.limits, self._engine.clock.now_ns())
+        engine = self._engine
+        kinds = engine.search_attributes.kinds(request.namespace)
+        start.check_request(request, engine.limits, engine.clock.now_ns(), kinds)
         _check_policies(request)
         existing = self._engine.find(request.namespace, request.workflow_id, "")
         if existing is None or self._meet_existing(existing, request) is None:

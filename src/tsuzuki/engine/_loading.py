@@ -40,7 +40,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
     run.fresh_first_event_id = run.tail_first_event_id = update.next_event_id
     run.durable_event_id = update.next_event_id - 1
     run.memo = Memo.FromString(update.memo)
-    run.search_attributes = SearchAttributes.FromString(update.search_attributes)
+    run.search_attributes = run.indexed_attributes = SearchAttributes.FromString(update.search_attributes)
     run.sticky_queue = update.sticky_queue
     run.sticky_timeout_ns = update.sticky_timeout_ns
     run.workflow_task_failure = update.failure

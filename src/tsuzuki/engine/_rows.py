@@ -21,8 +21,10 @@ from tsuzuki.store import (
     chain,
 )
 
+from ._search_attributes import SearchAttributeRegister
 
-def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
+
+def take_changes(run: Execution, batch: Batch, now_ns: int, register: SearchAttributeRegister) -> int:
     """Move what changed in `run` since the last call into the batch. Returns the last event id it holds."""
     key = run.key
     if run.is_new:
@@ -40,6 +42,8 @@ def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
                 run.started_ns,
                 run.parent_workflow_id,
                 run.parent_run_id,
+                run.started.root_workflow_execution.workflow_id,
+                run.started.root_workflow_execution.run_id,
             )
         )
         batch.currents.append(CurrentRun(run.namespace, run.workflow_id, key))
@@ -51,6 +55,8 @@ def take_changes(run: Execution, batch: Batch, now_ns: int) -> int:
         run.fresh = []
         run.fresh_first_event_id = run.next_event_id
     batch.run_updates.append(_run_update(run, now_ns))
+    if run.search_attributes is not run.indexed_attributes:
+        register.index(run, batch)
     if run.touched_activities:
         for scheduled_event_id in run.touched_activities:
             batch.activities.append(_activity_row(run, scheduled_event_id))

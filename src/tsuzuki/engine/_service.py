@@ -25,7 +25,9 @@ from ._clock import Clock, SystemClock
 from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
+from ._listing import Listing
 from ._queries import Queries
+from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
 from ._update_with_start import UpdateWithStart
@@ -72,8 +74,20 @@ class EmbeddedService:
 
         self.get_workflow_execution_history = reading.get
         self.describe_workflow_execution = visibility.describe
-        self.list_workflow_executions = visibility.list_runs
-        self.count_workflow_executions = visibility.count_runs
+
+        listing = Listing(engine)
+        self.list_workflow_executions = listing.list_runs
+        self.scan_workflow_executions = listing.scan
+        self.list_open_workflow_executions = listing.list_open
+        self.list_closed_workflow_executions = listing.list_closed
+        self.list_archived_workflow_executions = listing.list_archived
+        self.count_workflow_executions = listing.count
+
+        registering = SearchAttributeRegistration(engine)
+        self.add_search_attributes = registering.add
+        self.remove_search_attributes = registering.remove
+        self.list_search_attributes = registering.list
+        self.get_search_attributes = registering.get
 
         self.query_workflow = queries.query
         self.respond_query_task_completed = queries.respond

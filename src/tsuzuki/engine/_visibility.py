@@ -1,53 +1,35 @@
-"""The RPCs that look at runs without changing them: describe, list, count."""
+"""The RPC that looks at one run without changing it: describe."""
 
 from __future__ import annotations
 
-import re
-import struct
-from typing import Final
-
-from temporalio.api.common.v1 import Memo, SearchAttributes
 from temporalio.api.enums.v1 import (
     PendingActivityState,
     PendingWorkflowTaskState,
     TaskQueueKind,
-    WorkflowExecutionStatus,
 )
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
-    CountWorkflowExecutionsResponse,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
-    ListWorkflowExecutionsRequest,
-    ListWorkflowExecutionsResponse,
 )
 
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.priority import is_given
-from tsuzuki.core.refusal import InvalidInput, NotFound
+from tsuzuki.core.refusal import NotFound
 from tsuzuki.core.times import duration_ns, set_duration, set_time
 from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
-from tsuzuki.store import RunFilter, StoredRun
 
 from ._engine import Engine
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
 
-_PAGE: Final = struct.Struct(">qq")
-"""A page token: start time and run key of the last run of the page before."""
-_PAGE_RUNS_DEFAULT: Final = 100
-_PAGE_RUNS_MAX: Final = 1000
-
 
 class Visibility:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    # ---- one run -----------------------------------------------------------------------------------
 
     async def describe(self, request: DescribeWorkflowExecutionRequest) -> DescribeWorkflowExecutionResponse:
         engine = self._engine
@@ -72,6 +54,8 @@ class Visibility:
         if run.user_metadata is not None:
             config.user_metadata.CopyFrom(run.user_metadata)
         _fill_info(response.workflow_execution_info, run)
+        shown = engine.search_attributes.typed(run.namespace, run.search_attributes)
+        response.workflow_execution_info.search_attributes.CopyFrom(shown)
         extended = response.workflow_extended_info
         extended.cancel_requested = run.cancel_requested
         set_time(extended.original_start_time, run.started_ns)
@@ -93,32 +77,6 @@ class Visibility:
                 pending.state = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
         return response
 
-    # ---- many runs ---------------------------------------------------------------------------------
-
-    async def list_runs(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
-        engine = self._engine
-        engine.check_open()
-        engine.check_namespace(request.namespace)
-        await engine.durable_if_writable()
-        with refusals_as_errors():
-            filters = parse_query(request.query)
-            before = _parse_page(request.next_page_token)
-        size = min(request.page_size, _PAGE_RUNS_MAX) if request.page_size > 0 else _PAGE_RUNS_DEFAULT
-        runs = engine.store.list_runs(request.namespace, filters, before, size)
-        response = ListWorkflowExecutionsResponse(executions=[_stored_info(run) for run in runs])
-        if len(runs) == size:
-            response.next_page_token = _PAGE.pack(runs[-1].new.started_ns, runs[-1].new.run_key)
-        return response
-
-    async def count_runs(self, request: CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse:
-        engine = self._engine
-        engine.check_open()
-        engine.check_namespace(request.namespace)
-        await engine.durable_if_writable()
-        with refusals_as_errors():
-            filters = parse_query(request.query)
-        return CountWorkflowExecutionsResponse(count=engine.store.count_runs(request.namespace, filters))
-
 
 def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
     info.execution.workflow_id = run.workflow_id
@@ -135,7 +93,6 @@ def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
     info.task_queue = run.task_queue
     info.first_run_id = run.started.first_execution_run_id
     info.memo.CopyFrom(run.memo)
-    info.search_attributes.CopyFrom(run.search_attributes)
     root = run.started.root_workflow_execution
     info.root_execution.workflow_id = root.workflow_id or run.workflow_id
     info.root_execution.run_id = root.run_id or run.run_id
@@ -144,31 +101,6 @@ def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
     if run.parent_workflow_id:
         info.parent_execution.workflow_id = run.parent_workflow_id
         info.parent_execution.run_id = run.parent_run_id
-
-
-def _stored_info(stored: StoredRun) -> WorkflowExecutionInfo:
-    new, update = stored
-    info = WorkflowExecutionInfo(
-        status=update.status,  # type: ignore[arg-type]
-        history_length=update.next_event_id - 1,
-        history_size_bytes=update.history_bytes,
-        task_queue=new.task_queue,
-        first_run_id=new.first_run_id,
-        memo=Memo.FromString(update.memo),
-        search_attributes=SearchAttributes.FromString(update.search_attributes),
-    )
-    info.execution.workflow_id = new.workflow_id
-    info.execution.run_id = new.run_id
-    info.type.name = new.workflow_type
-    set_time(info.start_time, new.started_ns)
-    set_time(info.execution_time, update.execution_ns)
-    if update.closed_ns is not None:
-        set_time(info.close_time, update.closed_ns)
-        set_duration(info.execution_duration, update.closed_ns - update.execution_ns)
-    if new.parent_workflow_id:
-        info.parent_execution.workflow_id = new.parent_workflow_id
-        info.parent_execution.run_id = new.parent_run_id
-    return info
 
 
 def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
@@ -207,61 +139,3 @@ def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
         info.priority.CopyFrom(activity.asked.priority)
     assert duration_ns(policy.initial_interval) > 0, "policies are normalized when they are scheduled"
     return info
-
-
-# ---- the list filter, as far as it goes ------------------------------------------------------------
-
-_COLUMNS: Final = {
-    "WorkflowId": "workflow_id",
-    "RunId": "run_id",
-    "WorkflowType": "workflow_type",
-    "TaskQueue": "task_queue",
-    "ExecutionStatus": "status",
-}
-_STATUSES: Final = {
-    name.removeprefix("WORKFLOW_EXECUTION_STATUS_").replace("_", "").lower(): number
-    for name, number in WorkflowExecutionStatus.items()
-}
-_CONDITION: Final = re.compile(r"""\s*(\w+)\s*(!=|=)\s*(?:'([^']*)'|"([^"]*)")\s*""")
-_AND: Final = re.compile(r"and\b", re.IGNORECASE)
-
-
-def parse_query(query: str) -> list[RunFilter]:
-    """`Field = 'value'` and `Field != 'value'`, joined by AND, over the fields of `_COLUMNS`."""
-    filters: list[RunFilter] = []
-    rest = query
-    while rest.strip():
-        if filters:
-            joined = _AND.match(rest)
-            if joined is None:
-                raise _unreadable(query, rest)
-            rest = rest[joined.end() :]
-        found = _CONDITION.match(rest)
-        if found is None or found[1] not in _COLUMNS:
-            raise _unreadable(query, rest)
-        value: str | int = found[3] if found[3] is not None else found[4]
-        if found[1] == "ExecutionStatus":
-            status = _STATUSES.get(str(value).lower())
-            if status is None:
-                raise InvalidInput(f"ExecutionStatus '{value}' in the query is not one of {sorted(_STATUSES)[1:]}.")
-            value = status
-        filters.append(RunFilter(_COLUMNS[found[1]], found[2], value))
-        rest = rest[found.end() :]
-    return filters
-
-
-def _unreadable(query: str, rest: str) -> InvalidInput:
-    return InvalidInput(
-        f"the query {query!r} is not understood from {rest.strip()[:40]!r} on. Expected conditions such as "
-        f"WorkflowType = 'Research' AND ExecutionStatus = 'Running', over {', '.join(_COLUMNS)}."
-    )
-
-
-def _parse_page(token: bytes) -> tuple[int, int] | None:
-    if not token:
-        return None
-    try:
-        started_ns, run_key = _PAGE.unpack(token)
-    except struct.error:
-        raise InvalidInput("next_page_token is none of this engine's; pass the token as it was received.") from None
-    return started_ns, run_key

@@ -37,6 +37,8 @@ def run_row_findings(run: StoredRun, folded: Folded, batches: Sequence[HistoryBa
         ("first_run_id", new.first_run_id, folded.started.first_execution_run_id),
         ("parent_workflow_id", new.parent_workflow_id, folded.started.parent_workflow_execution.workflow_id),
         ("parent_run_id", new.parent_run_id, folded.started.parent_workflow_execution.run_id),
+        ("root_workflow_id", new.root_workflow_id, folded.started.root_workflow_execution.workflow_id),
+        ("root_run_id", new.root_run_id, folded.started.root_workflow_execution.run_id),
     ]
     for column, row, history in expected:
         if row != history:

@@ -10,9 +10,10 @@ Rows are named tuples so that a database driver can bind them as they are. Times
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from tsuzuki.store._conditions import Condition
 
 DUE_NOW = 0
 """`RunUpdate.due_ns` of a run that has work to hand out or work that runs in this process: a restart must
@@ -33,6 +34,9 @@ class NewRun(NamedTuple):
     started_ns: int
     parent_workflow_id: str
     parent_run_id: str
+    root_workflow_id: str = ""
+    """Of the run at the top of its children; empty for a run that is the top itself."""
+    root_run_id: str = ""
 
 
 class RunUpdate(NamedTuple):
@@ -114,6 +118,25 @@ class RequestId(NamedTuple):
     request_id: str
 
 
+class SearchAttributeRow(NamedTuple):
+    """A custom search attribute that a namespace has registered."""
+
+    attribute_key: int
+    """Chosen by the engine, above 0 and unique in the store; those below are predefined in every namespace."""
+    namespace: str
+    name: str
+    kind: int
+    """`IndexedValueType`."""
+
+
+class AttributeValue(NamedTuple):
+    """One value of a search attribute of a run, by which it is found."""
+
+    attribute_key: int
+    value: str | int | float
+    run_key: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one commit writes."""
@@ -127,6 +150,12 @@ class Batch:
     """(run_key, scheduled_event_id); deleting a row that is not there is fine."""
     currents: list[CurrentRun] = field(default_factory=list)
     request_ids: list[RequestId] = field(default_factory=list)
+    search_attributes: list[SearchAttributeRow] = field(default_factory=list)
+    search_attributes_gone: list[tuple[int]] = field(default_factory=list)
+    """(attribute_key,), with all their values."""
+    attribute_values_gone: list[tuple[int]] = field(default_factory=list)
+    """(run_key,): all values of a run, before those below are inserted."""
+    attribute_values: list[AttributeValue] = field(default_factory=list)
 
 
 class StoredRun(NamedTuple):
@@ -136,13 +165,17 @@ class StoredRun(NamedTuple):
     update: RunUpdate
 
 
-class RunFilter(NamedTuple):
-    """One condition of a list: `column` is a name of `NewRun` or `RunUpdate`; conditions are and-ed."""
+class Position(NamedTuple):
+    """Where a list of runs goes on: after this run."""
 
-    column: str
-    operator: str
-    """One of = != < <= > >=."""
-    value: str | int | None
+    order_ns: int
+    """When it closed; `OPEN` for an open one."""
+    started_ns: int
+    run_key: int
+
+
+OPEN: Final = (1 << 63) - 1
+"""`Position.order_ns` of open runs: they come first."""
 
 
 class Store(Protocol):
@@ -209,13 +242,22 @@ class Store(Protocol):
         """(due_ns, run_key) of runs due up to a time, in order, from after a position on."""
         ...
 
-    def list_runs(
-        self, namespace: str, filters: Sequence[RunFilter], before: tuple[int, int] | None, limit: int
-    ) -> list[StoredRun]:
-        """Newest start first; `before` is the (started_ns, run_key) of the last one of the page before."""
+    def search_attributes(self) -> list[SearchAttributeRow]: ...
+
+    def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
+        """Open runs first, the last started first; then closed ones, the last closed first.
+
+        Raises:
+            ValueError: The condition names an unknown column or operator.
+            StoreQueryTooLongError: It was given up.
+        """
         ...
 
-    def count_runs(self, namespace: str, filters: Sequence[RunFilter]) -> int: ...
+    def count_runs(self, namespace: str, condition: Condition) -> int: ...
+
+    def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
+        """(status, how many), the most first."""
+        ...
 
 
 def chain(previous: int, events: bytes) -> int:
@@ -257,3 +299,7 @@ class StoreFullError(StoreError):
 
 class StoreFailedError(StoreError):
     """A write or sync failed and its outcome is unknown."""
+
+
+class StoreQueryTooLongError(StoreError):
+    """A list or count of runs looked at too much and was given up; nothing else is wrong."""

@@ -12,17 +12,23 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tsuzuki.store import _statements as sql
+from tsuzuki.store._conditions import Condition
 from tsuzuki.store._contract import (
     ActivityRow,
     HistoryBatch,
     NewRun,
-    RunFilter,
+    Position,
     RunUpdate,
+    SearchAttributeRow,
     StoredRun,
+    StoreQueryTooLongError,
     chain,
 )
 from tsuzuki.store._failures import damaged, read_failure
 
+LISTING_STEPS_MAX: Final = 50_000_000
+"""Of SQLite's own machine; it makes some 30 million in a second."""
+_STEPS_BETWEEN: Final = 100_000
 _NEW_COLUMNS: Final = len(NewRun._fields)
 _LAST_EVENT: Final = 1 << 62
 _BEFORE_ALL: Final = (-1, -1)
@@ -86,22 +92,43 @@ class SqliteReads:
     def due(self, until_ns: int, after: tuple[int, int] | None, limit: int) -> list[tuple[int, int]]:
         return self._rows(sql.DUE, (until_ns, *(after or _BEFORE_ALL), limit))
 
-    def list_runs(
-        self, namespace: str, filters: Sequence[RunFilter], before: tuple[int, int] | None, limit: int
-    ) -> list[StoredRun]:
-        """Newest start first; `before` is the (started_ns, run_key) of the last one of the page before.
+    def search_attributes(self) -> list[SearchAttributeRow]:
+        return [SearchAttributeRow._make(row) for row in self._rows(sql.SEARCH_ATTRIBUTES, ())]
+
+    def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
+        """Open runs first, then closed ones; among them the newest first.
 
         Raises:
-            ValueError: A filter names an unknown column or operator.
+            ValueError: The condition names an unknown column or operator.
+            StoreQueryTooLongError: It was given up.
         """
-        values = [condition.value for condition in filters]
-        text = sql.list_runs(filters, paged=before is not None)
-        return [_stored(row) for row in self._rows(text, (namespace, *values, *(before or ()), limit))]
+        text, values = sql.list_runs(condition, paged=before is not None)
+        return [_stored(row) for row in self._bounded(text, (namespace, *values, *(before or ()), limit))]
 
-    def count_runs(self, namespace: str, filters: Sequence[RunFilter]) -> int:
-        values = [condition.value for condition in filters]
-        count: int = self._rows(sql.count_runs(filters), (namespace, *values))[0][0]
+    def count_runs(self, namespace: str, condition: Condition) -> int:
+        text, values = sql.count_runs(condition)
+        count: int = self._bounded(text, (namespace, *values))[0][0]
         return count
+
+    def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
+        text, values = sql.count_runs_by_status(condition)
+        return self._bounded(text, (namespace, *values))
+
+    def _bounded(self, text: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of a query that somebody else has thought of: it is given up after so many steps."""
+        left = iter(range(LISTING_STEPS_MAX // _STEPS_BETWEEN))
+        self._reader.set_progress_handler(lambda: next(left, None) is None, _STEPS_BETWEEN)
+        try:
+            return self._reader.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            if next(left, None) is None:
+                raise StoreQueryTooLongError(
+                    f"store {self.name}: the query was given up after {LISTING_STEPS_MAX:,} steps; narrow it with what "
+                    "an index finds: a workflow id, a type, a status or the value of a search attribute."
+                ) from error
+            raise read_failure(self.name, error) from error
+        finally:
+            self._reader.set_progress_handler(None, 0)
 
     def _rows(self, text: str, values: Sequence[Any]) -> list[Any]:
         try:

@@ -119,6 +119,41 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             """,
         ),
     ),
+    Migration(
+        2,
+        (
+            "ALTER TABLE runs ADD COLUMN root_workflow_id TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE runs ADD COLUMN root_run_id TEXT NOT NULL DEFAULT ''",
+            # Lists show open runs first, then closed ones, the newest first among each.
+            """
+            ALTER TABLE runs ADD COLUMN order_ns INTEGER
+            GENERATED ALWAYS AS (coalesce(closed_ns, 9223372036854775807)) VIRTUAL
+            """,
+            "DROP INDEX runs_by_start",
+            "CREATE INDEX runs_by_order ON runs (namespace, order_ns, started_ns)",
+            "CREATE INDEX runs_by_type ON runs (namespace, workflow_type, order_ns, started_ns)",
+            "CREATE INDEX runs_by_status ON runs (namespace, status, order_ns, started_ns)",
+            """
+            CREATE TABLE search_attributes (
+                attribute_key INTEGER PRIMARY KEY,
+                namespace TEXT NOT NULL,
+                name TEXT NOT NULL,
+                kind INTEGER NOT NULL,
+                UNIQUE (namespace, name)
+            )
+            """,
+            # A value is text, a whole number or a number, as its attribute's kind says.
+            """
+            CREATE TABLE attribute_values (
+                attribute_key INTEGER NOT NULL,
+                value NOT NULL,
+                run_key INTEGER NOT NULL,
+                PRIMARY KEY (attribute_key, value, run_key)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX attribute_values_by_run ON attribute_values (run_key)",
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -27,9 +27,10 @@ from tsuzuki.store._reads import SqliteReads
 from tsuzuki.store._schema import migrate, stored_version
 
 _MEMORY: Final = ":memory:"
-_DUE: Final = RunUpdate._fields.index("due_ns")
-_UNKNOWN: Final = -1
-_DUE_KNOWN_MAX: Final = 100_000
+_DUE, _STATUS, _CLOSED = (RunUpdate._fields.index(name) for name in ("due_ns", "status", "closed_ns"))
+assert (_STATUS, _CLOSED) == (0, 2), "`_put_updates` cuts them out of the row"
+_UNKNOWN: Final = (-1, -1, -1)
+_INDEXED_KNOWN_MAX: Final = 100_000
 
 # The driver asks every None and bytes, at length, whether it has another form to be stored in, and reads
 # named tuples slowly. Answering at once and binding plain tuples halves the cost of a row. The answer is
@@ -53,7 +54,8 @@ class SqliteStore(SqliteReads):
         self._failed = False
         self._pages = 0
         self._closed = False
-        self._due: dict[int, int | None] = {}  # what this object last wrote; a cache, never asked for answers
+        self._indexed: dict[int, tuple[int | None, int, int | None]] = {}
+        """Due time, status and close time that this object last wrote; a cache, never asked for answers."""
         self._connect()
 
     @classmethod
@@ -166,6 +168,16 @@ class SqliteStore(SqliteReads):
             many(sql.PUT_CURRENT, map(tuple, batch.currents))
         if batch.request_ids:
             many(sql.PUT_REQUEST, map(tuple, batch.request_ids))
+        if batch.search_attributes:
+            many(sql.PUT_SEARCH_ATTRIBUTE, map(tuple, batch.search_attributes))
+        if batch.search_attributes_gone:
+            many(sql.DELETE_SEARCH_ATTRIBUTE, batch.search_attributes_gone)
+            many(sql.DELETE_VALUES_OF_ATTRIBUTE, batch.search_attributes_gone)
+        if batch.attribute_values_gone:
+            many(sql.DELETE_VALUES_OF_RUN, batch.attribute_values_gone)
+        if batch.attribute_values:
+            many(sql.PUT_ATTRIBUTE_VALUE, map(tuple, batch.attribute_values))
+            self._pages += len(batch.attribute_values)
         self._pages += 2 * len(batch.run_updates) + 2 * len(histories) + len(batch.activities)
 
     def _new_row(self, new: NewRun, latest: dict[int, RunUpdate]) -> tuple[object, ...]:
@@ -173,24 +185,26 @@ class SqliteStore(SqliteReads):
         run_key = new.run_key
         assert run_key in latest, f"new run {run_key} has no RunUpdate in its batch"
         update = latest.pop(run_key)
-        self._due[run_key] = update.due_ns
+        self._indexed[run_key] = (update.due_ns, update.status, update.closed_ns)
         return (*new, *update[:-1])
 
     def _put_updates(self, updates: Iterable[RunUpdate]) -> None:
-        due = self._due
-        same, changed = [], []
+        indexed = self._indexed
+        rows: dict[tuple[bool, bool], list[tuple[object, ...]]] = {}
         for update in updates:
-            if due.get(update.run_key, _UNKNOWN) == update.due_ns:
-                same.append(update[:_DUE] + update[_DUE + 1 :])
-            else:
-                changed.append(tuple(update))
-                due[update.run_key] = update.due_ns
-        if same:
-            self._writer.executemany(sql.UPDATE_RUN_SAME_DUE, same)
-        if changed:
-            self._writer.executemany(sql.UPDATE_RUN, changed)
-        if len(due) > _DUE_KNOWN_MAX:
-            due.clear()
+            due_ns, status, closed_ns = indexed.get(update.run_key, _UNKNOWN)
+            same_due = due_ns == update.due_ns
+            same_status = status == update.status and closed_ns == update.closed_ns
+            row: tuple[object, ...] = update[:_DUE] + update[_DUE + 1 :] if same_due else tuple(update)
+            if same_status:
+                row = row[1:2] + row[3:]
+            rows.setdefault((same_due, same_status), []).append(row)
+            if not (same_due and same_status):
+                indexed[update.run_key] = (update.due_ns, update.status, update.closed_ns)
+        for same, changed in rows.items():
+            self._writer.executemany(sql.UPDATE_RUN[same], changed)
+        if len(indexed) > _INDEXED_KNOWN_MAX:
+            indexed.clear()
 
     def commit(self) -> None:
         if not self._writing:
@@ -213,7 +227,7 @@ class SqliteStore(SqliteReads):
     def _undo(self) -> None:
         self._writing = False
         self._pages = 0
-        self._due.clear()
+        self._indexed.clear()
         try:
             if self._writer.in_transaction:  # SQLite itself undoes it after most errors
                 self._writer.execute(sql.ROLLBACK)

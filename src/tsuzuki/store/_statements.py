@@ -1,24 +1,26 @@
 """Every SQL text that the store runs, built once from the rows of the contract.
 
-Column names come from the row types and from nowhere else, so a value can never become SQL; a filter's
-column and operator are looked up in tables here, everything else is bound.
+Column names come from the row types and from nowhere else, so a value can never become SQL; what lists filter by is in
+`_where`.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from tsuzuki.store._conditions import Condition, Value
 from tsuzuki.store._contract import (
     ActivityRow,
+    AttributeValue,
     CurrentRun,
     HistoryBatch,
     NewRun,
     RequestId,
-    RunFilter,
     RunUpdate,
+    SearchAttributeRow,
 )
+from tsuzuki.store._where import Where, drives, where
 
 
 def _insert(table: str, columns: Sequence[str], verb: str = "INSERT") -> str:
@@ -33,14 +35,31 @@ CHANGING: Final = RunUpdate._fields[:-1]
 RUN_COLUMNS: Final = NewRun._fields + CHANGING
 
 INSERT_RUN: Final = _insert("runs", RUN_COLUMNS)
-UPDATE_RUN: Final = _update(CHANGING)
-UPDATE_RUN_SAME_DUE: Final = _update([column for column in CHANGING if column != "due_ns"])
-"""Leaves the index by due time alone: a page less to log. Binds a `RunUpdate` without `due_ns`."""
+_SHOWN: Final = ("status", "closed_ns")
+UPDATE_RUN: Final = {
+    (same_due, same_status): _update(
+        [
+            column
+            for column in CHANGING
+            if not (same_due and column == "due_ns") and not (same_status and column in _SHOWN)
+        ]
+    )
+    for same_due in (False, True)
+    for same_status in (False, True)
+}
+"""By (same due time, same status): without these columns their indexes are left alone: pages less to log. Binds a
+`RunUpdate` without them."""
 INSERT_HISTORY: Final = _insert("history", HistoryBatch._fields)
 PUT_ACTIVITY: Final = _insert("activities", ActivityRow._fields, "REPLACE")
 DELETE_ACTIVITY: Final = "DELETE FROM activities WHERE run_key = ? AND scheduled_event_id = ?"
 PUT_CURRENT: Final = _insert("currents", CurrentRun._fields, "REPLACE")
 PUT_REQUEST: Final = _insert("requests", RequestId._fields, "INSERT OR IGNORE")
+
+PUT_SEARCH_ATTRIBUTE: Final = _insert("search_attributes", SearchAttributeRow._fields)
+DELETE_SEARCH_ATTRIBUTE: Final = "DELETE FROM search_attributes WHERE attribute_key = ?"
+DELETE_VALUES_OF_ATTRIBUTE: Final = "DELETE FROM attribute_values WHERE attribute_key = ?"
+DELETE_VALUES_OF_RUN: Final = "DELETE FROM attribute_values WHERE run_key = ?"
+PUT_ATTRIBUTE_VALUE: Final = _insert("attribute_values", AttributeValue._fields)
 
 BEGIN: Final = "BEGIN IMMEDIATE"
 COMMIT: Final = "COMMIT"
@@ -66,6 +85,7 @@ HISTORY: Final = f"""
 ACTIVITIES: Final = (
     f"SELECT {', '.join(ActivityRow._fields)} FROM activities WHERE run_key = ? ORDER BY scheduled_event_id"
 )
+SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
 HAS_REQUEST: Final = "SELECT 1 FROM requests WHERE run_key = ? AND request_id = ?"
 DUE: Final = """
     SELECT due_ns, run_key FROM runs
@@ -73,37 +93,32 @@ DUE: Final = """
     ORDER BY due_ns, run_key LIMIT ?
 """
 
-_OPERATORS: Final = {operator: operator for operator in ("=", "!=", "<", "<=", ">", ">=")}
-_NULL_OPERATORS: Final = {"=": "IS", "!=": "IS NOT"}
-_FILTERED: Final = frozenset(RUN_COLUMNS) - {"buffered", "failure", "memo", "search_attributes"}
+
+class Listing(NamedTuple):
+    """A query over runs: its text, and what it binds after the namespace and before the position and limit."""
+
+    text: str
+    values: tuple[Value, ...]
 
 
-def list_runs(filters: Sequence[RunFilter], *, paged: bool) -> str:
-    """Text that binds namespace, the filters' values, the position when paged, and the limit."""
-    page = " AND (started_ns, run_key) < (?, ?)" if paged else ""
-    # SQLite would rather walk the starts in order; the runs of one workflow id are few.
-    index = " INDEXED BY runs_by_id" if any(f[:2] == ("workflow_id", "=") for f in filters) else ""
-    return f"{_SELECT_RUN}{index} {_where(filters)}{page} ORDER BY started_ns DESC, run_key DESC LIMIT ?"
+def list_runs(condition: Condition, *, paged: bool) -> Listing:
+    """Text that binds namespace, the values, the position (three numbers) when paged, and the limit."""
+    page = " AND (order_ns, started_ns, run_key) < (?, ?, ?)" if paged else ""
+    found = where(condition)
+    text = f"{_SELECT_RUN} {_from_runs(condition, found)}{page}"
+    return Listing(f"{text} ORDER BY order_ns DESC, started_ns DESC, run_key DESC LIMIT ?", found.values)
 
 
-def count_runs(filters: Sequence[RunFilter]) -> str:
-    """Text that binds namespace and the filters' values."""
-    return f"SELECT count(*) FROM runs {_where(filters)}"
+def count_runs(condition: Condition) -> Listing:
+    found = where(condition)
+    return Listing(f"SELECT count(*) FROM runs {_from_runs(condition, found)}", found.values)
 
 
-def _where(filters: Sequence[RunFilter]) -> str:
-    return "WHERE namespace = ?" + "".join(f" AND {_condition(condition)}" for condition in filters)
+def count_runs_by_status(condition: Condition) -> Listing:
+    found = where(condition)
+    text = f"SELECT status, count(*) FROM runs {_from_runs(condition, found)} GROUP BY status ORDER BY 2 DESC, 1"
+    return Listing(text, found.values)
 
 
-def _condition(condition: RunFilter) -> str:
-    if condition.column not in _FILTERED:
-        near = difflib.get_close_matches(condition.column, _FILTERED, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"runs cannot be filtered by {condition.column!r}{hint}")
-    operators = _NULL_OPERATORS if condition.value is None else _OPERATORS
-    if condition.operator not in operators:
-        raise ValueError(
-            f"runs cannot be filtered by {condition.column} {condition.operator!r} {condition.value!r}; "
-            f"expected one of {' '.join(operators)}"
-        )
-    return f"{condition.column} {operators[condition.operator]} ?"
+def _from_runs(condition: Condition, found: Where) -> str:
+    return f"{drives(condition)} WHERE namespace = ?{f' AND {found.text}' if found.text else ''}"

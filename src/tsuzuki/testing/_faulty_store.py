@@ -10,14 +10,16 @@ from __future__ import annotations
 import enum
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, NoReturn
 
 from tsuzuki.store import (
     ActivityRow,
     Batch,
+    Condition,
     HistoryBatch,
-    RunFilter,
+    Position,
+    SearchAttributeRow,
     Store,
     StoredRun,
     StoreFailedError,
@@ -159,10 +161,14 @@ class FaultyStore:
     def due(self, until_ns: int, after: tuple[int, int] | None, limit: int) -> list[tuple[int, int]]:
         return self.inner.due(until_ns, after, limit)
 
-    def list_runs(
-        self, namespace: str, filters: Sequence[RunFilter], before: tuple[int, int] | None, limit: int
-    ) -> list[StoredRun]:
-        return self.inner.list_runs(namespace, filters, before, limit)
+    def search_attributes(self) -> list[SearchAttributeRow]:
+        return self.inner.search_attributes()
 
-    def count_runs(self, namespace: str, filters: Sequence[RunFilter]) -> int:
-        return self.inner.count_runs(namespace, filters)
+    def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
+        return self.inner.list_runs(namespace, condition, before, limit)
+
+    def count_runs(self, namespace: str, condition: Condition) -> int:
+        return self.inner.count_runs(namespace, condition)
+
+    def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
+        return self.inner.count_runs_by_status(namespace, condition)
