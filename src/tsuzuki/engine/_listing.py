@@ -210,7 +210,12 @@ def _time_range(asked: StartTimeFilter, column: str) -> Condition:
     latest_ns = time_ns(asked.latest_time) if asked.HasField("latest_time") else _LATEST
     if earliest_ns > latest_ns:
         raise InvalidInput("EarliestTime in StartTimeFilter should not be larger than LatestTime.")
-    return Between(Column(column), max(earliest_ns, -_LATEST), min(latest_ns, _LATEST))
+    return Between(Column(column), _within(earliest_ns), _within(latest_ns))
+
+
+def _within(ns: int) -> int:
+    """As near as a store can hold it."""
+    return max(-_LATEST, min(_LATEST, ns))
 
 
 _LATEST: Final = (1 << 63) - 1
