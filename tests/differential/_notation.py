@@ -43,6 +43,8 @@ _RESTS = frozenset({"first_workflow_task_backoff", "backoff_start_interval"})
 """Continued runs start a second apart: how much of it was left depends on the machine."""
 _BACKOFF = "first_workflow_task_backoff"
 """On a cron schedule it depends on the time of day; `test_cron_schedules` compares these alone."""
+_TIMES = frozenset({"complete_time", "original_schedule_time"})
+"""Times in the JSON of a local activity's marker."""
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -134,5 +136,8 @@ def _payload(payload: Payload) -> str:
     extra = {key: value.decode() for key, value in payload.metadata.items() if key != "encoding"}
     content = payload.data.decode() if payload.data else ""
     if encoding.startswith("json"):
-        content = json.dumps(json.loads(payload.data), sort_keys=True)
+        value = json.loads(payload.data)
+        if isinstance(value, dict):
+            value = {key: "<time>" if key in _TIMES and value[key] else value[key] for key in value}
+        content = json.dumps(value, sort_keys=True)
     return f"{encoding}:{content}" + (f"{extra}" if extra else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -46,7 +47,7 @@ async def ours_on_ours(name: str, keep: list[list[HistoryEvent]] | None = None) 
     clock = VirtualClock()
     service = await open_embedded(None, clock=clock)
     await register_search_attributes(service)
-    passing = asyncio.create_task(_let_time_pass(clock))
+    passing = asyncio.create_task(_let_time_pass(clock, real=getattr(load(name, "tsuzuki").module, "REAL_TIME", False)))
     try:
         return await run(name, "tsuzuki", Client(service), keep)
     finally:
@@ -62,9 +63,12 @@ async def register_search_attributes(service: EmbeddedService) -> None:
     await service.add_search_attributes(request)
 
 
-async def _let_time_pass(clock: VirtualClock) -> None:
+async def _let_time_pass(clock: VirtualClock, *, real: bool) -> None:
+    before = time.monotonic()
     while True:
-        await clock.advance(timedelta(milliseconds=10))
+        now = time.monotonic()
+        await clock.advance(timedelta(seconds=now - before) if real else timedelta(milliseconds=10))
+        before = now
         await asyncio.sleep(0.001)
 
 

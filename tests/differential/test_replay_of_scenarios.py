@@ -18,7 +18,7 @@ from tsuzuki.converter import DataConverter
 from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
 from tsuzuki.workflow import definition_of
 
-FILES = ("children", "continuing", "external", "properties")
+FILES = ("children", "continuing", "external", "local_activities", "properties")
 SECONDS_MAX = 60.0
 NAMES = sorted(name for name in names() if name.startswith(FILES))
 

@@ -287,6 +287,7 @@ async def activities_running(
         activity_definitions(fns),
         executor=executor,
         slots=slots,
+        local_slots=1,
         tasks_per_second=None,
         on_fatal=fatal.append,
         interceptors=interceptors,

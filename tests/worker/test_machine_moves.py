@@ -12,11 +12,13 @@ from tsuzuki.worker._machines._activity import ACTIVITY_MOVES, ActivityState
 from tsuzuki.worker._machines._child import CHILD_MOVES, ChildState
 from tsuzuki.worker._machines._external_cancel import EXTERNAL_CANCEL_MOVES, ExternalCancelState
 from tsuzuki.worker._machines._external_signal import EXTERNAL_SIGNAL_MOVES, ExternalSignalState
+from tsuzuki.worker._machines._local_activity import LOCAL_ACTIVITY_MOVES, LocalActivityState
 from tsuzuki.worker._machines._moves import IllegalTransition, next_state
 from tsuzuki.worker._machines._timer import TIMER_MOVES, TimerState
 
 TABLES: list[tuple[type[StrEnum], Mapping[tuple[StrEnum, int], StrEnum]]] = [
     (ActivityState, ACTIVITY_MOVES),  # type: ignore[list-item]
+    (LocalActivityState, LOCAL_ACTIVITY_MOVES),  # type: ignore[list-item]
     (TimerState, TIMER_MOVES),  # type: ignore[list-item]
     (ChildState, CHILD_MOVES),  # type: ignore[list-item]
     (ExternalSignalState, EXTERNAL_SIGNAL_MOVES),  # type: ignore[list-item]

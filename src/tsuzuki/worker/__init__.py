@@ -18,6 +18,7 @@ from ._workflow_interceptor import (
     SignalExternalWorkflowInput,
     StartActivityInput,
     StartChildWorkflowInput,
+    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowOutboundInterceptor,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "SignalExternalWorkflowInput",
     "StartActivityInput",
     "StartChildWorkflowInput",
+    "StartLocalActivityInput",
     "Worker",
     "WorkflowInboundInterceptor",
     "WorkflowInterceptorClassInput",

@@ -82,7 +82,12 @@ def activate(
                     _look_ahead(run, events, types, end)
             else:
                 _take_in(run, (_update.from_message(message) for message in messages))
+            run.activations = 0
+            if run.local is not None:
+                run.local.begin_task(run)
             _run_code(run)
+            if run.local is not None:
+                run.local.replay(run, go_on)
 
 
 def _show_markers(run: WorkflowRun, events: Sequence[HistoryEvent], types: Sequence[int], start: int) -> None:
@@ -109,6 +114,12 @@ def _take_in(run: WorkflowRun, arrivals: Iterable[_update.Arrival | None]) -> No
             run.signal_jobs.append((_update.arrive, run, arrival))
 
 
+def go_on(run: WorkflowRun, *jobs: tuple[Any, ...]) -> None:
+    """Run further code in the same workflow task: what the worker ran itself has ended."""
+    run.jobs.extend(jobs)
+    _run_code(run)
+
+
 def _run_code(run: WorkflowRun) -> None:
     if run.facts.first_task_started_ns == 0:
         run.facts.first_task_started_ns = run.time_ns
@@ -126,6 +137,8 @@ def _run_code(run: WorkflowRun) -> None:
 
 
 def _run_jobs(run: WorkflowRun) -> None:
+    if run.jobs or run.signal_jobs:
+        run.activations += 1
     try:
         signals, run.signal_jobs = run.signal_jobs, []
         if signals:
@@ -137,6 +150,7 @@ def _run_jobs(run: WorkflowRun) -> None:
             _apply(run, jobs)
         while run.follow_up_jobs and not run.finished:
             jobs, run.follow_up_jobs = run.follow_up_jobs, []
+            run.activations += 1
             _apply(run, jobs)
     except Exception as error:
         if run.finished or error is run.failed_by or not run.is_failure(error):

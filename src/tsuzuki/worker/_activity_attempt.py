@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
@@ -89,6 +89,8 @@ class Attempt(ActivityContext):
         "task",
     )
 
+    is_local: ClassVar[bool] = False
+
     def __init__(
         self,
         host: ActivityHost,
@@ -130,6 +132,10 @@ class Attempt(ActivityContext):
             self._cancelled.set()
         if self._thread_cancelled is not None:
             self._thread_cancelled.set()
+
+    def watch(self) -> Callable[[], None]:
+        """Let a service in this process push a cancellation; call the result to end that."""
+        return self.host.service.watch_activity(self.task.task_token, self.on_cancel_pushed)
 
     def on_cancel_pushed(self) -> None:
         """Stop because a service in this process says so."""
@@ -181,6 +187,7 @@ class Attempt(ActivityContext):
                 namespace=self.host.namespace,
                 task_queue=self.host.task_queue,
                 converter=self.payload_converter,
+                is_local=self.is_local,
             )
         return self._info
 

@@ -21,7 +21,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def info_from(
-    task: PollActivityTaskQueueResponse, *, namespace: str, task_queue: str, converter: PayloadConverter
+    task: PollActivityTaskQueueResponse,
+    *,
+    namespace: str,
+    task_queue: str,
+    converter: PayloadConverter,
+    is_local: bool = False,
 ) -> Info:
     """Read a polled activity task; the namespace is that of the poll, if the task names none.
 
@@ -36,7 +41,7 @@ def info_from(
         current_attempt_scheduled_time=_utc(task.current_attempt_scheduled_time),
         heartbeat_details=converter.from_payloads_wrapper(task.heartbeat_details),
         heartbeat_timeout=_timeout(task.heartbeat_timeout),
-        is_local=False,
+        is_local=is_local,
         namespace=task.workflow_namespace or namespace,
         schedule_to_close_timeout=_timeout(task.schedule_to_close_timeout),
         scheduled_time=_utc(task.scheduled_time),

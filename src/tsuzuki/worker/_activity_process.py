@@ -75,6 +75,7 @@ class ProcessActivities:
                 task=task.SerializeToString(),
                 namespace=self._host.namespace,
                 task_queue=self._host.task_queue,
+                is_local=attempt.is_local,
             ),
         )
 

@@ -111,36 +111,42 @@ class ActivityRunner:
         Raises:
             asyncio.CancelledError: The asyncio task was cancelled from outside; nothing was told.
         """
-        host = self._host
-        attempt = Attempt(host, task, self._loop, self._loop_thread)
+        attempt = Attempt(self._host, task, self._loop, self._loop_thread)
+        outcome = await self.execute(attempt)
+        if outcome is not None:
+            await respond(attempt, outcome)
+
+    async def execute(self, attempt: Attempt) -> Outcome:
+        """Run an attempt to its outcome; its own asyncio task must be the caller's.
+
+        Raises:
+            asyncio.CancelledError: The asyncio task was cancelled from outside.
+        """
+        host, task = self._host, attempt.task
         self._attempts.add(attempt)
-        unwatch = host.service.watch_activity(task.task_token, attempt.on_cancel_pushed)
+        unwatch = attempt.watch()
         current_context.set(attempt)
         try:
             definition = self._definitions.get(task.activity_type.name) or self._dynamic
             if definition is None:
                 raise self._unknown(task)
-            outcome: Outcome
             if self._chain is not None:
-                outcome = await self._run_in_chain(self._chain, attempt, definition)
-            elif definition.is_async:
+                return await self._run_in_chain(self._chain, attempt, definition)
+            if definition.is_async:
                 args = decode_arguments(host.converter.payload_converter, definition, task)
                 result = await self._call_async(attempt, definition.fn, args)
                 attempt.finish()
-                outcome = completed(attempt, result)
-            else:
-                assert self._sync_executor is not None, "the worker gives one when it has such activities"
-                outcome = await self._sync_executor.run(attempt, definition)
+                return completed(attempt, result)
+            assert self._sync_executor is not None, "the worker gives one when it has such activities"
+            return await self._sync_executor.run(attempt, definition)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            outcome = self._outcome_of(attempt, error)
+            return self._outcome_of(attempt, error)
         finally:
             unwatch()
             self._attempts.discard(attempt)
             attempt.finish()
-        if outcome is not None:
-            await respond(attempt, outcome)
 
     async def _run_in_chain(self, chain: ActivityChain, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
         args = decode_arguments(self._host.converter.payload_converter, definition, attempt.task)

@@ -19,6 +19,7 @@ from ._activity_executor import ThreadActivities
 from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
 from ._interceptor import Interceptor
+from ._local_activities import LocalActivities
 from ._pollers import Slots, TaskSource
 
 REMOTE_POLLS: Final = 5
@@ -33,6 +34,7 @@ class ActivityWorker:
         definitions: Activities by name; the dynamic one under None.
         executor: For synchronous activities; None for threads of its own.
         slots: Activities that run at a time.
+        local_slots: Local activities that run at a time.
         tasks_per_second: Rate for the whole task queue; None for no bound.
         on_fatal: Told of an error after which polling makes no sense.
         interceptors: Around every attempt, the first outermost.
@@ -45,6 +47,7 @@ class ActivityWorker:
         *,
         executor: Executor | None,
         slots: int,
+        local_slots: int,
         tasks_per_second: float | None,
         on_fatal: Callable[[BaseException], None],
         interceptors: Sequence[Interceptor] = (),
@@ -55,9 +58,15 @@ class ActivityWorker:
         self._overdue: asyncio.Future[None] | None = None
         has_sync = any(not definition.is_async for definition in definitions.values())
         if has_sync and executor is None:
-            executor = self._own_executor = ThreadPoolExecutor(slots, thread_name_prefix="tsuzuki-activity")
+            executor = self._own_executor = ThreadPoolExecutor(
+                slots + local_slots, thread_name_prefix="tsuzuki-activity"
+            )
         self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
         self._runner = ActivityRunner(host, definitions, self._sync, on_fatal, interceptors)
+        self.local = LocalActivities(
+            host, definitions, self._sync, slots=local_slots, on_fatal=on_fatal, interceptors=interceptors
+        )
+        """Those that workflow tasks of the same worker ask for."""
         metadata = None
         if tasks_per_second is not None:
             metadata = TaskQueueMetadata()
@@ -91,11 +100,13 @@ class ActivityWorker:
         self._host.shutdown.set()
         if self._sync is not None:
             self._sync.worker_shutdown()
+        local = asyncio.ensure_future(self.local.stop(grace))
         closing = asyncio.ensure_future(self._slots.close())
         await self._wait_at_most(closing, grace.total_seconds())
         if not closing.done():
             self._runner.stop_all(WORKER_SHUTDOWN)
         await closing
+        await local
         if self._overdue is not None:
             self._overdue.cancel()
             await asyncio.wait((self._overdue,))

@@ -32,6 +32,7 @@ from ._machines import _patch, _properties, _side_effect, _signal, _update, _ver
 from ._machines._child import start_child
 from ._machines._external_cancel import cancel_other
 from ._machines._external_signal import signal_other
+from ._machines._local_activity import start_local_activity
 
 if TYPE_CHECKING:
     from ._workflow_run import WorkflowRun
@@ -151,6 +152,12 @@ class CodeRuntime:
     ) -> ActivityHandle[Any]:
         self._run.check_may_act("start an activity")
         return _activities.start_activity(self._run, activity, args, result_type, options)
+
+    def start_local_activity(
+        self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> ActivityHandle[Any]:
+        self._run.check_may_act("start a local activity")
+        return start_local_activity(self._run, activity, args, result_type, options)
 
     async def start_child_workflow(
         self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]

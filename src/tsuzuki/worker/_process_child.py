@@ -51,6 +51,7 @@ class ProcessCall:
         task: Serialized `PollActivityTaskQueueResponse`.
         namespace: Namespace polled.
         task_queue: Task queue polled.
+        is_local: True for a local activity.
     """
 
     number: int
@@ -61,6 +62,7 @@ class ProcessCall:
     task: bytes
     namespace: str
     task_queue: str
+    is_local: bool
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ class ChildContext(ActivityContext):
                 namespace=self._call.namespace,
                 task_queue=self._call.task_queue,
                 converter=self.payload_converter,
+                is_local=self._call.is_local,
             )
         return self._info
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tsuzuki.converter import DataConverter
 
+from ._local_calls import no_local_activities
 from ._watchdog import Watch
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class RunSettings:
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
         intercept: Puts the chain of interceptors around a run; None without interceptors.
+        check_local_activity: Refuses a local activity that the worker does not have.
     """
 
     namespace: str
@@ -35,3 +37,4 @@ class RunSettings:
     determinism_guard: bool = True
     watch: Watch | None = None
     intercept: Callable[[WorkflowRun], None] | None = None
+    check_local_activity: Callable[[str], None] = no_local_activities

@@ -57,8 +57,9 @@ class Worker:
         activities: Functions, bound methods or objects marked with `@activity.defn`.
         workflows: Classes or functions marked with `@workflow.defn`.
         activity_executor: Runs synchronous activities. The default is a thread pool of this worker with
-            `max_concurrent_activities` threads; a process pool needs activities that can be pickled.
+            a thread for each of them, local ones included; a process pool needs activities that can be pickled.
         max_concurrent_activities: Activities that run at a time; 1 or more.
+        max_concurrent_local_activities: Local activities that run at a time, besides; 1 or more.
         max_concurrent_workflow_tasks: Workflow tasks in work at a time; 2 or more.
         max_cached_workflows: Runs kept in memory between their tasks; 0 replays each task from history.
         max_task_queue_activities_per_second: Rate for the whole task queue, kept by the service; the
@@ -97,6 +98,7 @@ class Worker:
         workflows: Sequence[Any] = (),
         activity_executor: Executor | None = None,
         max_concurrent_activities: int = 100,
+        max_concurrent_local_activities: int = 100,
         max_concurrent_workflow_tasks: int = 100,
         max_cached_workflows: int = 1000,
         max_task_queue_activities_per_second: float | None = None,
@@ -118,6 +120,7 @@ class Worker:
         if not task_queue:
             raise ValueError("task_queue is empty; give the name that workflows are started with")
         _require_at_least(1, "max_concurrent_activities", max_concurrent_activities)
+        _require_at_least(1, "max_concurrent_local_activities", max_concurrent_local_activities)
         _require_at_least(2, "max_concurrent_workflow_tasks", max_concurrent_workflow_tasks)
         _require_at_least(0, "max_cached_workflows", max_cached_workflows)
         if not 0 < nonsticky_to_sticky_poll_ratio < 1:
@@ -137,6 +140,7 @@ class Worker:
         if activity_executor is not None and self._sync_definitions:
             check_executor(self._sync_definitions, activity_executor, max_concurrent_activities, client.data_converter)
         self._max_concurrent_activities = max_concurrent_activities
+        self._max_concurrent_local_activities = max_concurrent_local_activities
         self._max_concurrent_workflow_tasks = max_concurrent_workflow_tasks
         self._max_cached_workflows = max_cached_workflows
         self._max_task_queue_activities_per_second = max_task_queue_activities_per_second
@@ -199,7 +203,8 @@ class Worker:
     async def shutdown(self) -> None:
         """Ask the worker to stop, and wait until it has; harmless when it has already.
 
-        Polling ends at once. Activities have `graceful_shutdown_timeout` before they are cancelled.
+        Polling ends at once. Activities have `graceful_shutdown_timeout` before they are cancelled; a workflow that
+        then still waits for a local activity is handed to another worker, which runs that again.
         """
         self._stop.set()
         if self._started:
@@ -207,7 +212,7 @@ class Worker:
 
     async def _run(self) -> None:
         activities = self._activity_worker() if self._definitions else None
-        workflows = self._workflow_worker() if self._workflows else None
+        workflows = self._workflow_worker(activities) if self._workflows else None
         cancelled: asyncio.CancelledError | None = None
         if self._watch is not None:
             watchdog.add(self._watch)
@@ -259,12 +264,13 @@ class Worker:
             self._definitions,
             executor=self._activity_executor,
             slots=self._max_concurrent_activities,
+            local_slots=self._max_concurrent_local_activities,
             tasks_per_second=self._max_task_queue_activities_per_second,
             on_fatal=self._on_fatal,
             interceptors=self._interceptors,
         )
 
-    def _workflow_worker(self) -> WorkflowWorker:
+    def _workflow_worker(self, activities: ActivityWorker | None) -> WorkflowWorker:
         client = self._client
         sticky_queue = sticky_queue_name(self._identity) if self._max_cached_workflows else None
         processor = WorkflowTaskProcessor(
@@ -281,6 +287,7 @@ class Worker:
             determinism_guard=self._determinism_guard,
             watch=self._watch,
             interceptors=self._workflow_interceptors,
+            local_activities=None if activities is None else activities.local,
         )
         return WorkflowWorker(
             self._service,

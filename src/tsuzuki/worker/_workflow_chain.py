@@ -18,6 +18,7 @@ from tsuzuki.workflow import (
     ContinueAsNewError,
     HandlerDefinition,
     Info,
+    LocalActivityConfig,
 )
 from tsuzuki.workflow import name_and_result_type as workflow_name_and_result_type
 
@@ -28,6 +29,8 @@ from ._machines._activity_options import schedule_template
 from ._machines._child import new_id, start_child
 from ._machines._child_options import start_command
 from ._machines._external_signal import signal_other
+from ._machines._local_activity import start_local_activity
+from ._machines._local_activity_options import local_activity_options
 from ._source import skip_code_of
 from ._workflow_interceptor import (
     ContinueAsNewInput,
@@ -39,6 +42,7 @@ from ._workflow_interceptor import (
     SignalExternalWorkflowInput,
     StartActivityInput,
     StartChildWorkflowInput,
+    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowOutboundInterceptor,
 )
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from ._workflow_run import WorkflowRun
 
 _ACTIVITY_OPTIONS: Final = tuple(ActivityConfig.__annotations__)
+_LOCAL_OPTIONS: Final = tuple(LocalActivityConfig.__annotations__)
 _CHILD_OPTIONS: Final = tuple(name for name in ChildWorkflowConfig.__annotations__ if name != "id")
 _CONTINUE_OPTIONS: Final = (
     "task_queue",
@@ -102,6 +107,16 @@ class InterceptedRuntime(CodeRuntime):
             schedule_template(name, self._run.task_queue, options)  # says what is wrong
         ret_type = hint if result_type is None else result_type
         return self.outbound.start_activity(StartActivityInput(name, args, ret_type=ret_type, **options))
+
+    def start_local_activity(
+        self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> ActivityHandle[Any]:
+        self._run.check_may_act("start a local activity")
+        name, hint = activity_name_and_result_type(activity)
+        if not options.keys() <= LocalActivityConfig.__annotations__.keys():
+            local_activity_options(name, options)  # says what is wrong
+        ret_type = hint if result_type is None else result_type
+        return self.outbound.start_local_activity(StartLocalActivityInput(name, args, ret_type=ret_type, **options))
 
     async def start_child_workflow(
         self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
@@ -199,6 +214,11 @@ class _Outbound(WorkflowOutboundInterceptor):
         self._run.check_may_act("start an activity")
         options = _given(input, _ACTIVITY_OPTIONS)
         return start_activity(self._run, input.activity, input.args, input.ret_type, options, input.headers)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> ActivityHandle[Any]:
+        self._run.check_may_act("start a local activity")
+        options = _given(input, _LOCAL_OPTIONS)
+        return start_local_activity(self._run, input.activity, input.args, input.ret_type, options, input.headers)
 
     async def start_child_workflow(self, input: StartChildWorkflowInput) -> ChildWorkflowHandle[Any]:
         self._run.check_may_act("start a child workflow")

@@ -137,6 +137,31 @@ class StartActivityInput:
 
 
 @dataclass
+class StartLocalActivityInput:
+    """A local activity to start; the options are those of `LocalActivityConfig`.
+
+    Attributes:
+        activity: Its type.
+        args: Its arguments.
+        headers: Headers for it.
+        ret_type: Type to decode the result as.
+    """
+
+    activity: str
+    args: Sequence[Any]
+    activity_id: str | None = None
+    schedule_to_close_timeout: timedelta | None = None
+    schedule_to_start_timeout: timedelta | None = None
+    start_to_close_timeout: timedelta | None = None
+    retry_policy: RetryPolicy | None = None
+    local_retry_threshold: timedelta | None = None
+    cancellation_type: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
+    headers: Mapping[str, Payload] = field(default_factory=dict)
+    summary: str | None = None
+    ret_type: Any = None
+
+
+@dataclass
 class StartChildWorkflowInput:
     """A child workflow to start; the options are those of `ChildWorkflowConfig`.
 
@@ -232,6 +257,10 @@ class WorkflowOutboundInterceptor:
     def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:
         """Stands for `workflow.start_activity` and `execute_activity`, in all their forms."""
         return self.next.start_activity(input)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> ActivityHandle[Any]:
+        """Stands for `workflow.start_local_activity` and its variants."""
+        return self.next.start_local_activity(input)
 
     async def start_child_workflow(self, input: StartChildWorkflowInput) -> ChildWorkflowHandle[Any]:
         """Stands for `workflow.start_child_workflow` and `execute_child_workflow`; returns once it has started."""

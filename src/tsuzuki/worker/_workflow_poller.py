@@ -36,7 +36,7 @@ _logger = logging.getLogger("tsuzuki.worker")
 class Processor(Protocol):
     """Answers workflow tasks by running workflow code."""
 
-    async def process(self, task: PollWorkflowTaskQueueResponse) -> Response: ...
+    async def process(self, task: PollWorkflowTaskQueueResponse) -> Response | None: ...
 
     def evict(self, run_id: str) -> None: ...
 
@@ -76,6 +76,7 @@ class WorkflowTaskHandler:
         self._processor.close()
 
     async def _answer(self, task: PollWorkflowTaskQueueResponse) -> PollWorkflowTaskQueueResponse | None:
+        response: Response | None
         try:
             response = await self._processor.process(task)
         except ServiceError as error:
@@ -85,6 +86,8 @@ class WorkflowTaskHandler:
         except Exception as error:
             _logger.exception("%s: the worker itself failed", _name(task))
             response = self._failed(task, error)
+        if response is None:
+            return None
         try:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
                 await self._service.respond_workflow_task_failed(response)

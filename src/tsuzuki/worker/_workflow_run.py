@@ -40,6 +40,7 @@ from . import _asyncio_order
 from ._code_runtime import TIMER_SUMMARY, CodeRuntime
 from ._commands import Machine, PendingCommand
 from ._handling import Handling
+from ._local_calls import LocalCalls
 from ._loop import Evicted, TimerHandle, WorkflowLoop
 from ._machines import _timer, describe_event
 from ._machines._execution import start_workflow
@@ -65,6 +66,7 @@ class WorkflowRun:
     __slots__ = (
         "_random",
         "_seed_id",
+        "activations",
         "activity_count",
         "arguments",
         "between_tasks",
@@ -89,6 +91,7 @@ class WorkflowRun:
         "jobs",
         "lang_flags",
         "last_task_token",
+        "local",
         "loop",
         "markers",
         "messages",
@@ -163,6 +166,8 @@ class WorkflowRun:
         self.activity_count = 0
         self.timer_count = 0
         self.markers = MarkerMemory()
+        self.local: LocalCalls | None = None  # from the first local activity on
+        self.activations = 0  # how often the code ran in this workflow task
         self.new_lang_flags: list[int] = []
         self.failed_by: BaseException | None = None
         self.current_details = ""
@@ -223,6 +228,8 @@ class WorkflowRun:
             machine.forget()
         for command in self.commands:
             command.machine.forget()
+        if self.local is not None:
+            self.local.close()
         self.by_event.clear()
         self.commands.clear()
         self.jobs.clear()
@@ -297,6 +304,12 @@ class WorkflowRun:
         """Cancel a durable timer for the loop."""
         if not self.evicting:
             _timer.cancel_timer(self, handle)
+
+    def local_calls(self) -> LocalCalls:
+        """The run's local activities."""
+        if self.local is None:
+            self.local = LocalCalls()
+        return self.local
 
     def may_use_flag(self, flag: int) -> bool:
         """Tell whether a behaviour that history must know of counts; note it down when it is new."""

@@ -32,6 +32,9 @@ from tsuzuki.workflow import NondeterminismError, UnsupportedVersionError
 from . import _guard, _queries
 from ._activation import activate
 from ._chunks import COMPLETED, SCHEDULED, STARTED
+from ._local_activities import LocalActivities
+from ._local_calls import no_local_activities
+from ._open_task import Held, OpenTasks, TaskSupersededError
 from ._run_cache import RunCache
 from ._run_settings import RunSettings
 from ._watchdog import Watch
@@ -78,6 +81,7 @@ class WorkflowTaskProcessor:
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
         interceptors: Made around each run, the first outermost.
+        local_activities: Runs the local activities; None without any.
 
     Raises:
         TypeError: Something among `workflows` is not a workflow.
@@ -100,6 +104,7 @@ class WorkflowTaskProcessor:
         determinism_guard: bool = True,
         watch: Watch | None = None,
         interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
+        local_activities: LocalActivities | None = None,
     ) -> None:
         self._service = service
         self._namespace = namespace
@@ -113,10 +118,14 @@ class WorkflowTaskProcessor:
             determinism_guard=determinism_guard,
             watch=watch,
             intercept=chain_of(interceptors) if interceptors else None,
+            check_local_activity=no_local_activities if local_activities is None else local_activities.check,
         )
         if determinism_guard:
             _guard.install(self._workflows.guarded_modules())
         self._cache = RunCache(max_cached_workflows)
+        self._open: OpenTasks | None = None
+        if local_activities is not None:
+            self._open = OpenTasks(local_activities, namespace=namespace, put_by=self._cache.keep)
         # What all completions have in common, and what the first one of a new run adds: copied for each.
         self._completed = RespondWorkflowTaskCompletedRequest(
             namespace=namespace, identity=identity, metering_metadata=MeteringMetadata()
@@ -141,11 +150,14 @@ class WorkflowTaskProcessor:
 
     async def process(
         self, task: PollWorkflowTaskQueueResponse
-    ) -> RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest:
+    ) -> (
+        RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest | None
+    ):
         """Run a workflow as far as a workflow task leads, or answer the query that a task consists of.
 
         Returns:
-            What to answer. If the answer is not accepted, call `evict`: the run is then ahead of history.
+            What to answer. If the answer is not accepted, call `evict`: the run is then ahead of history. None when
+            the service has given the task up meanwhile.
 
         Raises:
             ServiceError: Missing history could not be fetched; the task is worth nothing now.
@@ -153,7 +165,8 @@ class WorkflowTaskProcessor:
         if task.HasField("query"):
             return await self._answer_alone(task)
         run_id = task.workflow_execution.run_id
-        run = self._cache.take(run_id)
+        taken_s = 0.0 if self._open is None else self._open.begin(run_id)
+        run = self._take(run_id)
         if not task.next_page_token and run is not None:
             events: Sequence[HistoryEvent] | None = _continuation(run, task.history.events)
         else:
@@ -172,6 +185,13 @@ class WorkflowTaskProcessor:
             activate(run, events, messages=task.messages)
             if run.failed_by is not None:
                 raise run.failed_by
+            held = Held.ENDED
+            if run.local is not None and run.local.running and self._open is not None:
+                held = await self._open.hold(task, run, taken_s)
+        except TaskSupersededError:
+            assert run is not None, "it was held"
+            run.evict()
+            return None
         except (Exception, SystemExit) as error:
             if run is not None:
                 run.evict()
@@ -179,31 +199,47 @@ class WorkflowTaskProcessor:
                     return self._fail_workflow(task, run, error)
             return self._failed(task, error)
         completed = self._complete(task, run)
+        if held is not Held.ENDED:
+            completed.force_create_new_workflow_task = True
+        if held is Held.HANDED_OVER:
+            completed.ClearField("sticky_attributes")
         spoiled = bool(task.queries) and await self._answer_queries(task, run, completed)
-        if run.finished or run.closed or spoiled:
+        if run.finished or run.closed or spoiled or held is Held.HANDED_OVER:
             run.evict()
         else:
-            self._cache.keep(run_id, run)
+            self._keep(run_id, run)
         return completed
 
     def evict(self, run_id: str) -> None:
         """Forget a run, if it is cached; its next workflow task replays it."""
-        run = self._cache.take(run_id)
+        run = self._take(run_id)
         if run is not None:
             run.evict()
 
     def rewind(self, task: PollWorkflowTaskQueueResponse) -> None:
         """The answer to this task was taken, and left no trace in history."""
         run_id = task.workflow_execution.run_id
-        run = self._cache.take(run_id)
+        run = self._take(run_id)
         if run is not None:
             if run.last_task_token == task.task_token:
                 run.rewind()
-            self._cache.keep(run_id, run)
+            self._keep(run_id, run)
 
     def close(self) -> None:
         """Evict all runs."""
         self._cache.clear()
+        if self._open is not None:
+            self._open.close()
+
+    def _take(self, run_id: str) -> WorkflowRun | None:
+        run = self._cache.take(run_id)
+        return self._open.take(run_id) if run is None and self._open is not None else run
+
+    def _keep(self, run_id: str, run: WorkflowRun) -> None:
+        if run.local is not None and run.local.running and self._open is not None:
+            self._open.keep(run_id, run)
+        else:
+            self._cache.keep(run_id, run)
 
     # ---- queries -------------------------------------------------------------------------------------------
 
@@ -228,7 +264,7 @@ class WorkflowTaskProcessor:
         if task.query.query_type == STATE_QUERY:
             return self._answered(task, await self._state_of(task, task.query))
         run_id = task.workflow_execution.run_id
-        run = self._cache.take(run_id)
+        run = self._take(run_id)
         if run is not None and run.history_length < task.previous_started_event_id:
             run.evict()
             run = None
@@ -250,7 +286,7 @@ class WorkflowTaskProcessor:
         if run.finished or run.closed or not (cached or run.between_tasks):
             run.evict()
         else:
-            self._cache.keep(run_id, run)
+            self._keep(run_id, run)
         return self._answered(task, result)
 
     async def _state_of(self, task: PollWorkflowTaskQueueResponse, query: WorkflowQuery) -> WorkflowQueryResult:

@@ -67,6 +67,15 @@ from ._handlers import (
     UnfinishedUpdateHandlersWarning,
 )
 from ._info import Info, ParentInfo, RootInfo
+from ._local_activities import (
+    execute_local_activity,
+    execute_local_activity_class,
+    execute_local_activity_method,
+    start_local_activity,
+    start_local_activity_class,
+    start_local_activity_method,
+)
+from ._local_activity_config import LocalActivityConfig
 from ._logger import LoggerAdapter, logger
 from ._previous_run import get_last_completion_result, get_last_failure, has_last_completion_result
 from ._properties import upsert_memo, upsert_search_attributes
@@ -109,6 +118,7 @@ __all__ = [
     "HandlerDefinition",
     "HandlerUnfinishedPolicy",
     "Info",
+    "LocalActivityConfig",
     "LoggerAdapter",
     "NondeterminismError",
     "NotAllowedInWorkflowError",
@@ -144,6 +154,9 @@ __all__ = [
     "execute_activity_class",
     "execute_activity_method",
     "execute_child_workflow",
+    "execute_local_activity",
+    "execute_local_activity_class",
+    "execute_local_activity_method",
     "fire_and_forget",
     "get_current_details",
     "get_external_workflow_handle",
@@ -185,6 +198,9 @@ __all__ = [
     "start_activity_class",
     "start_activity_method",
     "start_child_workflow",
+    "start_local_activity",
+    "start_local_activity_class",
+    "start_local_activity_method",
     "time",
     "time_ns",
     "unsafe",

@@ -31,7 +31,9 @@ class ActivityHandle(asyncio.Future[Result]):
     __slots__ = ()
 
 
-class _AsyncClass(Protocol[ResultCo]):
+class AsyncClass(Protocol[ResultCo]):
+    """A class of activities: its instances are called, and give something to await."""
+
     def __call__(self) -> Awaitable[ResultCo]: ...
 
 
@@ -98,7 +100,7 @@ def start_activity(
     Source: `ScheduleActivityTask`, `ActivityTaskScheduled`.
     """
     return current_runtime().start_activity(
-        activity, _arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
     )
 
 
@@ -145,7 +147,7 @@ async def execute_activity(
         ActivityError: The activity ended without a result; the reason is in `cause`.
     """
     return await current_runtime().start_activity(
-        activity, _arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), result_type, with_defaults(cast("dict[str, Any]", options))
     )
 
 
@@ -184,7 +186,7 @@ def start_activity_method(
 ) -> ActivityHandle[Any]:
     """`start_activity` for a method named through its class, such as `Searches.find`."""
     return current_runtime().start_activity(
-        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
     )
 
 
@@ -221,13 +223,13 @@ async def execute_activity_method(
 ) -> Any:
     """`execute_activity` for a method named through its class, such as `Searches.find`."""
     return await current_runtime().start_activity(
-        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
     )
 
 
 @overload
 def start_activity_class(
-    activity: type[_AsyncClass[Result]], arg: Any = ..., **options: Unpack[ActivityConfig]
+    activity: type[AsyncClass[Result]], arg: Any = ..., **options: Unpack[ActivityConfig]
 ) -> ActivityHandle[Result]: ...
 @overload
 def start_activity_class(
@@ -238,13 +240,13 @@ def start_activity_class(
 ) -> ActivityHandle[Any]:
     """`start_activity` for a class whose instances are called."""
     return current_runtime().start_activity(
-        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
     )
 
 
 @overload
 async def execute_activity_class(
-    activity: type[_AsyncClass[Result]], arg: Any = ..., **options: Unpack[ActivityConfig]
+    activity: type[AsyncClass[Result]], arg: Any = ..., **options: Unpack[ActivityConfig]
 ) -> Result: ...
 @overload
 async def execute_activity_class(
@@ -255,11 +257,12 @@ async def execute_activity_class(
 ) -> Any:
     """`execute_activity` for a class whose instances are called."""
     return await current_runtime().start_activity(
-        activity, _arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
+        activity, call_arguments(arg, args), None, with_defaults(cast("dict[str, Any]", options))
     )
 
 
-def _arguments(arg: Any, args: Sequence[Any]) -> Sequence[Any]:
+def call_arguments(arg: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """The arguments of an activity call, given as one or as several."""
     if arg is UNSET:
         return args
     if args:

@@ -70,6 +70,9 @@ class Runtime(Protocol):
     def start_activity(
         self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
     ) -> ActivityHandle[Any]: ...
+    def start_local_activity(
+        self, activity: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
+    ) -> ActivityHandle[Any]: ...
     async def start_child_workflow(
         self, workflow: Any, args: Sequence[Any], result_type: Any, options: Mapping[str, Any]
     ) -> ChildWorkflowHandle[Any]: ...

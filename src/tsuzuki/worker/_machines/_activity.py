@@ -184,20 +184,7 @@ class ActivityMachine:
         """Resolve with a result."""
         handle, self.handle = self.handle, None
         if handle is not None:
-            handle.resolve(self._decode(run, result), None)
-
-    def _decode(self, run: WorkflowRun, result: Payloads) -> Any:
-        if not result.payloads:
-            return None
-        try:
-            return run.payload_converter.from_payloads(result.payloads, (self.result_hint,))[0]
-        except PayloadDecodeError as error:
-            raise PayloadDecodeError(
-                f"the result of activity {self.name!r} (activity {self.activity_id}) {_after_position(error)}",
-                position=0,
-                type_hint=error.type_hint,
-                encoding=error.encoding,
-            ) from error
+            handle.resolve(decode_result(run, result, self.result_hint, self.name, self.activity_id), None)
 
     def fail(self, run: WorkflowRun, failure: Failure) -> None:
         """Resolve with an `ActivityError`."""
@@ -232,6 +219,25 @@ class ActivityMachine:
         failure.activity_failure_info.scheduled_event_id = 0
         failure.activity_failure_info.started_event_id = 0
         self.fail(run, failure)
+
+
+def decode_result(run: WorkflowRun, result: Payloads, result_hint: Any, name: str, activity_id: str) -> Any:
+    """Decode what an activity returned, as the type that its caller expects.
+
+    Raises:
+        PayloadDecodeError: It is of another type.
+    """
+    if not result.payloads:
+        return None
+    try:
+        return run.payload_converter.from_payloads(result.payloads, (result_hint,))[0]
+    except PayloadDecodeError as error:
+        raise PayloadDecodeError(
+            f"the result of activity {name!r} (activity {activity_id}) {_after_position(error)}",
+            position=0,
+            type_hint=error.type_hint,
+            encoding=error.encoding,
+        ) from error
 
 
 def _after_position(error: Exception) -> str:
@@ -270,7 +276,7 @@ def start_activity(
             try:
                 run.payload_converter.write_payloads(args, attributes.input)
             except PayloadEncodeError as error:
-                raise _argument_error(activity, name, error, source) from error
+                raise argument_error(activity, name, error, source) from error
         summary = options.get("summary")
         if summary:
             message.user_metadata.summary.CopyFrom(run.payload_converter.to_payload(summary))
@@ -280,7 +286,8 @@ def start_activity(
     return handle
 
 
-def _argument_error(activity: Any, name: str, error: PayloadEncodeError, source: object) -> PayloadEncodeError:
+def argument_error(activity: Any, name: str, error: PayloadEncodeError, source: object) -> PayloadEncodeError:
+    """Say which argument of an activity cannot be encoded."""
     position = error.position
     parameters = () if isinstance(activity, str) else definition_of(activity).signature.parameters
     argument = repr(parameters[position]) if position < len(parameters) else f"number {position + 1}"

@@ -12,7 +12,7 @@ takes the same turns, at a fraction of the cost of a task.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tsuzuki.exceptions import is_cancelled_exception
 from tsuzuki.workflow import ActivityHandle
@@ -21,7 +21,6 @@ from .._loop import ReadyHandle
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
-    from ._activity import ActivityMachine
 
 RAISE_ON_CANCELLING_COMPLETED_ACTIVITY: Final = 1
 """The flag that history carries when a cancel met a result in the same workflow task, and won."""
@@ -34,6 +33,16 @@ class Turn(IntEnum):
     WAIT = 1
     RELEASE = 2
     FINISH = 3
+    SLEEP = 4  # the last two are of local activities
+    WAKE = 5
+
+
+class CancellableMachine(Protocol):
+    """What the handle asks for a cancellation."""
+
+    def request_cancel(self, run: WorkflowRun) -> None:
+        """Cancel what the handle stands for; what that means depends on its `cancellation_type`."""
+        ...
 
 
 class RunningActivity(ActivityHandle[Any]):
@@ -41,7 +50,7 @@ class RunningActivity(ActivityHandle[Any]):
 
     __slots__ = ("_cancel_asked", "_error", "_machine", "_next", "_order", "_run", "_turn", "_value")
 
-    def __init__(self, run: WorkflowRun, machine: ActivityMachine) -> None:
+    def __init__(self, run: WorkflowRun, machine: CancellableMachine) -> None:
         loop = run.loop
         super().__init__(loop=loop)
         self._order: int = loop.next_order()

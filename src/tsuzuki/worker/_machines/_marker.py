@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from . import _patch, _side_effect, _version
+from . import _local_activity, _patch, _side_effect, _version
 
 if TYPE_CHECKING:
     from .._workflow_run import WorkflowRun
@@ -24,11 +24,13 @@ _PEEKS: Final[Mapping[str, Callable[[WorkflowRun, HistoryEvent], None]]] = {
     **_version.PEEKS,
     **_patch.PEEKS,
     **_side_effect.PEEKS,
+    **_local_activity.PEEKS,
 }
 _SKIPS: Final[Mapping[str, Callable[[WorkflowRun, HistoryEvent], bool]]] = {
     **_version.SKIPS,
     **_patch.SKIPS,
     **_side_effect.SKIPS,
+    **_local_activity.SKIPS,
 }
 
 
@@ -51,8 +53,9 @@ SKIPS: Final = {MARKER_RECORDED: needs_no_command}
 
 
 def _describe(event: HistoryEvent) -> str:
-    attributes = event.marker_recorded_event_attributes
-    return f"MarkerRecorded {attributes.marker_name!r}"
+    name = event.marker_recorded_event_attributes.marker_name
+    describe = _local_activity.DESCRIPTIONS.get(name)
+    return f"MarkerRecorded {name!r}" if describe is None else describe(event)
 
 
 DESCRIPTIONS: Final = {MARKER_RECORDED: _describe}

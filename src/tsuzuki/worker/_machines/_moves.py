@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from temporalio.api.enums.v1 import EventType
 
 State = TypeVar("State", bound=str)
 
 CANCEL = -1
-"""The one input that is no event: workflow code asks for the cancellation."""
+"""An input that is no event: workflow code asks for the cancellation."""
+ENDED = -2
+"""Another one: the worker says how what it ran itself has ended."""
+LIVE = -3
+"""Another: there is nothing to replay, and the worker is to run it."""
+REPLAY = -4
+"""Another: history is to say how it ended."""
+
+_NO_EVENTS: Final = {CANCEL: "cancel", ENDED: "ended", LIVE: "live", REPLAY: "replay"}
 
 
 class IllegalTransition(AssertionError):
@@ -31,5 +39,5 @@ def next_state(moves: Mapping[tuple[State, int], State], state: State, event_typ
 
 def refuse(state: str, event_type: int, what: str) -> NoReturn:
     """Raise `IllegalTransition` with the facts."""
-    name = "cancel" if event_type == CANCEL else EventType.Name(event_type)  # type: ignore[arg-type]
+    name = _NO_EVENTS.get(event_type) or EventType.Name(event_type)  # type: ignore[arg-type]
     raise IllegalTransition(f"{what} is {state!s} and cannot take {name}")
