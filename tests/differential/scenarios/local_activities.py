@@ -19,8 +19,8 @@ REAL_TIME = True
 
 MINUTE = timedelta(minutes=1)
 SOON = timedelta(milliseconds=20)
-SHORT_TASK = timedelta(seconds=2)
-"""Timeout of workflow tasks that are to be outlived: a heartbeat comes every 1.6 s."""
+SHORT_TASK = timedelta(seconds=3)
+"""Timeout of workflow tasks that are to be outlived: a heartbeat comes every 2.4 s."""
 ONCE = RetryPolicy(maximum_attempts=1)
 QUICKLY = RetryPolicy(initial_interval=SOON, backoff_coefficient=1.0, maximum_attempts=3)
 
@@ -485,19 +485,19 @@ class Long:
 
 
 async def scenario_longer_than_the_task(d: Driver) -> None:
-    await d.outcome(await d.start(Long.run, 2.4, False, task_timeout=SHORT_TASK))
+    await d.outcome(await d.start(Long.run, 3.6, False, task_timeout=SHORT_TASK))
 
 
 async def scenario_longer_than_two_tasks(d: Driver) -> None:
-    await d.outcome(await d.start(Long.run, 4.0, False, task_timeout=SHORT_TASK))
+    await d.outcome(await d.start(Long.run, 6.0, False, task_timeout=SHORT_TASK))
 
 
 async def scenario_long_beside_a_timer(d: Driver) -> None:
-    await d.outcome(await d.start(Long.run, 2.4, True, task_timeout=SHORT_TASK))
+    await d.outcome(await d.start(Long.run, 3.6, True, task_timeout=SHORT_TASK))
 
 
 async def scenario_signal_meanwhile(d: Driver) -> None:
-    handle = await d.start(Long.run, 2.4, False, task_timeout=SHORT_TASK)
+    handle = await d.start(Long.run, 3.6, False, task_timeout=SHORT_TASK)
     await d.until(handle, "WORKFLOW_TASK_STARTED")
     await handle.signal(Long.tell, "meanwhile")
     await d.outcome(handle)
@@ -518,7 +518,7 @@ class LongRetries:
             until_attempt,
             4,
             start_to_close_timeout=MINUTE,
-            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1.3), backoff_coefficient=1.0),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), backoff_coefficient=1.0),
         )
 
 
