@@ -35,15 +35,21 @@ def names() -> Iterator[str]:
             yield f"{path.stem}::{found}"
 
 
-def load(name: str, package: str) -> Program:
-    """Run the scenario's file with `package` in place of `temporalio` and collect what it defines."""
-    file, _, scenario = name.partition("::")
-    path = SCENARIOS / f"{file}.py"
-    module = ModuleType(f"differential_{package}_{file}_{next(_copies)}")
+def load_module(path: Path, package: str) -> ModuleType:
+    """Run a file with `package` in place of `temporalio`, as a module of its own."""
+    module = ModuleType(f"differential_{package}_{path.stem}_{next(_copies)}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # type hints are resolved through it
     source = _IMPORT.sub(rf"\1 {package}", path.read_text())
     exec(compile(source, str(path), "exec"), module.__dict__)
+    return module
+
+
+def load(name: str, package: str) -> Program:
+    """Run the scenario's file with `package` in place of `temporalio` and collect what it defines."""
+    file, _, scenario = name.partition("::")
+    path = SCENARIOS / f"{file}.py"
+    module = load_module(path, package)
     own = [thing for thing in vars(module).values() if getattr(thing, "__module__", "") == module.__name__]
     return Program(
         module,

@@ -59,6 +59,12 @@ What now? Knowing nothing.
 the old run: B(A(old))
 a new run:   B2(C(A(new)), express=True)
 """,
+    "who_asked": """\
+audit: ada called read('page 7',)
+page 7 for ada
+audit: grace called read('page 7',)
+page 7 for grace
+""",
     "three_of_five": """\
 a report on cats, wolves, zebrafish
 """,

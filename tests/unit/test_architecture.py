@@ -40,6 +40,8 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
     "replay": frozenset({"activity", "client", "converter", "service", "worker", "workflow"}),
     "agents": frozenset({"activity", "client", "workflow"}),
+    # Ready-made interceptors.
+    "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
     "demo": frozenset({"activity", "workflow"}),
