@@ -165,7 +165,7 @@ def test_an_activity_is_completed_from_outside() -> None:
         (["workflow", "start", "--type", "A", "-t", "q", "--memo", "k"], 2, "--memo k: expected KEY=JSON"),
         (["workflow", "start", "--type", "A", "-t", "q", "--id-reuse-policy", "No"], 2, "expected one of"),
         (["workflow", "signal", "--name", "go"], 2, "give --workflow-id, or --query for many"),
-        (["workflow", "list", "--target", "what"], 2, "invalid search attribute: Colour"),
+        (["workflow", "list", "--target", "what"], 2, "is not understood"),
         (["workflow", "list", "-q", "Colour = 1"], 2, "invalid search attribute: Colour"),
         (["workflow", "execute", "--type", "A", "-t", "q", "--worker", "nomodule"], 2, "no module 'nomodule'"),
         (["workflow", "list", "--data-converter", "cli_code"], 2, "Expected MODULE:OBJECT"),

@@ -11,6 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
+from temporalio.api.operatorservice.v1 import request_response_pb2 as operator_rpc
 from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,7 +24,7 @@ class GrpcClient:
     """Stands where the official gRPC client stands: keeps calls, gives one answer."""
 
     def __init__(self, answer: Message | Exception) -> None:
-        self.workflow_service = self
+        self.workflow_service = self.operator_service = self
         self.calls: list[tuple[str, Message, bool, timedelta]] = []
         self._answer = answer
 
@@ -43,7 +44,8 @@ def remote(answer: Message | Exception) -> tuple[Any, GrpcClient]:
 
 
 def request_for(name: str) -> Message:
-    message: Message = getattr(rpc, "".join(part.title() for part in name.split("_")) + "Request")()
+    request = "".join(part.title() for part in name.split("_")) + "Request"
+    message: Message = (getattr(rpc, request, None) or getattr(operator_rpc, request))()
     return message
 
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 
+from ..common import SearchAttributeKey
 from ..converter import DataConverter
 from ..service import TLSConfig, WorkflowService, behind_codec
 from ..workflow import UPDATE, name_and_result_type
@@ -32,6 +33,7 @@ from ._interceptor import (
     UpdateWithStartUpdateWorkflowInput,
 )
 from ._outbound import chain_of
+from ._search_attributes import add_search_attributes, registered_search_attributes
 from ._start import StartWorkflowOptions, check_option_names, start_workflow
 from ._target import EmbeddedTarget, parse_target
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
@@ -411,7 +413,7 @@ class Client:
     def list_workflows(
         self, query: str | None = None, *, page_size: int = 1000, limit: int | None = None
     ) -> AsyncIterator[WorkflowExecution]:
-        """Iterate over runs, newest first.
+        """Iterate over runs: open ones, the newest first, then closed ones, the last closed first.
 
         Args:
             query: List filter, such as `WorkflowType = 'Research' AND ExecutionStatus = 'Running'`; the
@@ -444,6 +446,28 @@ class Client:
         if context.outbound is None:
             return await count_executions(context, query)
         return await context.outbound.count_workflows(CountWorkflowsInput(query))
+
+    async def add_search_attributes(self, *keys: SearchAttributeKey[Any]) -> None:
+        """Register search attributes in the namespace, so that workflows may set them and be found by them.
+
+        One that is registered already stays as it is, whatever its type.
+
+        Args:
+            keys: Their names and types.
+
+        Raises:
+            InvalidArgumentError: A name is reserved, or there are too many.
+
+        Source: `AddSearchAttributes`, temporal.api.operatorservice.v1.
+        """
+        await add_search_attributes(self._context, keys)
+
+    async def search_attributes(self) -> list[SearchAttributeKey[Any]]:
+        """List the search attributes that the namespace has registered, in the order of their names.
+
+        Source: `ListSearchAttributes`, temporal.api.operatorservice.v1.
+        """
+        return await registered_search_attributes(self._context)
 
     async def execute_update_with_start_workflow(
         self,

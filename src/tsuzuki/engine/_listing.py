@@ -30,7 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core.execution import RUNNING
-from tsuzuki.core.refusal import InvalidInput, TooMuch
+from tsuzuki.core.refusal import Exhausted, InvalidInput
 from tsuzuki.core.search_attributes import Kinds
 from tsuzuki.core.times import set_duration, set_time, time_ns
 from tsuzuki.store import (
@@ -134,7 +134,7 @@ class Listing:
                     return CountWorkflowExecutionsResponse(count=store.count_runs(request.namespace, asked.condition))
                 groups = store.count_runs_by_status(request.namespace, asked.condition)
             except StoreQueryTooLongError as error:
-                raise TooMuch(str(error)) from None
+                raise Exhausted(str(error)) from None
         response = CountWorkflowExecutionsResponse(count=sum(count for _, count in groups))
         for status, count in groups:
             name = json.dumps(_STATUS_NAMES[status]).encode()
@@ -154,7 +154,7 @@ class Listing:
             try:
                 runs = self._engine.store.list_runs(namespace, condition, before, size + 1)
             except StoreQueryTooLongError as error:
-                raise TooMuch(str(error)) from None
+                raise Exhausted(str(error)) from None
         shown = runs[:size]
         response.executions.extend(self._info(run) for run in shown)
         if len(runs) > size:

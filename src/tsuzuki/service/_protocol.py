@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from temporalio.api.operatorservice.v1 import request_response_pb2 as operator_rpc
 from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
 
@@ -75,6 +76,20 @@ class WorkflowService(Protocol):
     async def count_workflow_executions(
         self, request: rpc.CountWorkflowExecutionsRequest
     ) -> rpc.CountWorkflowExecutionsResponse: ...
+
+    async def add_search_attributes(
+        self, request: operator_rpc.AddSearchAttributesRequest
+    ) -> operator_rpc.AddSearchAttributesResponse:
+        """Of the operator service, like the next two."""
+        ...
+
+    async def remove_search_attributes(
+        self, request: operator_rpc.RemoveSearchAttributesRequest
+    ) -> operator_rpc.RemoveSearchAttributesResponse: ...
+
+    async def list_search_attributes(
+        self, request: operator_rpc.ListSearchAttributesRequest
+    ) -> operator_rpc.ListSearchAttributesResponse: ...
 
     async def query_workflow(self, request: rpc.QueryWorkflowRequest) -> rpc.QueryWorkflowResponse: ...
 

@@ -56,16 +56,22 @@ class _Rpc:
     long_poll: bool = False
     slow: bool = False
     """It waits too, but an empty answer would say nothing."""
+    service: str = "workflow_service"
+    """Which of the gRPC client's services has it."""
 
 
 _POLL: Final = _Rpc(retry=False, long_poll=True)
 _CALL: Final = _Rpc()
+_OPERATOR: Final = _Rpc(service="operator_service")
 _RPCS: Final[Mapping[str, _Rpc]] = {
     "poll_workflow_task_queue": _POLL,
     "poll_activity_task_queue": _POLL,
     "poll_workflow_execution_update": _POLL,
     "update_workflow_execution": _POLL,
     "execute_multi_operation": _Rpc(retry=False, slow=True),
+    "add_search_attributes": _OPERATOR,
+    "remove_search_attributes": _OPERATOR,
+    "list_search_attributes": _OPERATOR,
 }
 
 
@@ -78,7 +84,7 @@ def _remote_method(name: str, rpc: _Rpc) -> Callable[[Any, Message], Awaitable[M
 
     async def call(self: RemoteWorkflowService, request: Message) -> Message:
         long_poll = _is_long_poll(rpc, request)
-        method = getattr(self._client.workflow_service, name)
+        method = getattr(getattr(self._client, rpc.service), name)
         try:
             answer = await method(
                 request,
