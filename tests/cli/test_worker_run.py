@@ -94,6 +94,20 @@ async def test_it_drains_on_sigterm(slow: Path, target: str) -> None:
             assert 12 in names, "the activity that was running has completed"  # ACTIVITY_TASK_COMPLETED
 
 
+async def test_priority_queues_are_served_and_drained(slow: Path, target: str) -> None:
+    with working("slow_code", "-t", "q", "--priority-queues", target=target) as process:
+        async with await Client.connect(target) as client:
+            for queue in ("q-critical", "q-high", "q", "q-low"):
+                given = {"id": queue, "task_queue": queue, "result_type": str}
+                assert await client.execute_workflow("Slow", str(slow / queue), **given) == "v1"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        output = await asyncio.to_thread(process.stdout.read)
+        await asyncio.to_thread(process.wait)
+        assert process.returncode == 0, output
+        assert "q-critical" in output
+
+
 async def test_a_factory_makes_its_own_worker(slow: Path, target: str) -> None:
     with working("slow_code:make", target=target):
         async with await Client.connect(target) as client:

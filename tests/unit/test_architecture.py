@@ -39,14 +39,14 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     # Tools around them.
     "testing": frozenset({"client", "converter", "core", "engine", "service", "store", "worker", "workflow"}),
     "replay": frozenset({"activity", "client", "converter", "service", "worker", "workflow"}),
-    "agents": frozenset({"activity", "client", "workflow"}),
+    "agents": frozenset({"activity", "client", "worker", "workflow"}),
     # Ready-made interceptors.
     "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
     "demo": frozenset({"activity", "workflow"}),
     "cli": frozenset(
-        {"client", "converter", "demo", "engine", "replay", "server", "service", "store", "worker"},
+        {"agents", "client", "converter", "demo", "engine", "replay", "server", "service", "store", "worker"},
     ),
 }
 

@@ -8,13 +8,16 @@ from ._budget import Budget, BudgetActivities, BudgetIncrease, BudgetView
 from ._control import Control
 from ._control_state import ControlAction, ControlRequest, ControlState, ControlStatus
 from ._deadline import Deadline, WhilePaused
+from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, KeyedRate, WhenFull
 from ._ledger import Ledger
 from ._ledger_records import CallRecord, Grant, RateLimit
 from ._metering import metered, spend
+from ._priority_queues import PRIORITY_SLOTS, Level, PriorityQueues, Slots, queue_of
 from ._remote_control import RemoteControl
 from ._usage import BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLimitedError, Usage
 
 __all__ = [
+    "PRIORITY_SLOTS",
     "Budget",
     "BudgetActivities",
     "BudgetExhaustedError",
@@ -22,21 +25,30 @@ __all__ = [
     "BudgetState",
     "BudgetView",
     "CallRecord",
+    "ConcurrencyLimitError",
     "Control",
     "ControlAction",
     "ControlRequest",
     "ControlState",
     "ControlStatus",
     "Deadline",
+    "DisplacedError",
     "Exhausted",
     "Grant",
+    "KeyedLimit",
+    "KeyedRate",
     "Ledger",
+    "Level",
     "Limit",
+    "PriorityQueues",
     "RateLimit",
     "RateLimitedError",
     "RemoteControl",
+    "Slots",
     "Usage",
+    "WhenFull",
     "WhilePaused",
     "metered",
+    "queue_of",
     "spend",
 ]

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tsuzuki.agents import PriorityQueues
 from tsuzuki.client import Client
 from tsuzuki.replay import Definitions, load_definitions
 from tsuzuki.worker import Worker
@@ -56,6 +57,14 @@ def run(
     max_concurrent_activities: Annotated[int, typer.Option(min=1, help="Activities at a time.")] = 100,
     max_concurrent_workflow_tasks: Annotated[int, typer.Option(min=2, help="Workflow tasks at a time.")] = 100,
     max_cached_workflows: Annotated[int, typer.Option(min=0, help="Runs kept in memory between their tasks.")] = 1000,
+    priority_queues: Annotated[
+        bool,
+        typer.Option(
+            "--priority-queues",
+            help="Take from QUEUE-critical, QUEUE-high, QUEUE and QUEUE-low, with 12, 10, 8 and 4 activities and "
+            "workflow tasks at a time, in place of the two numbers above.",
+        ),
+    ] = False,
     grace: Annotated[
         Duration,
         typer.Option(parser=duration, metavar="DURATION", help="For running activities when it stops; 10s."),
@@ -80,18 +89,19 @@ def run(
         async with await connection.open(wait=WAIT if wait is None else wait) as client:
             workers = [await _made(factory, client) for factory in found.factories]
             if found.workflows or found.activities:
-                workers.append(
-                    Worker(
-                        client,
-                        task_queue=task_queue,
-                        workflows=found.workflows,
-                        activities=found.activities,
-                        max_concurrent_activities=max_concurrent_activities,
-                        max_concurrent_workflow_tasks=max_concurrent_workflow_tasks,
-                        max_cached_workflows=max_cached_workflows,
-                        graceful_shutdown_timeout=GRACE if grace is None else grace,
-                    )
-                )
+                options: dict[str, Any] = {
+                    "task_queue": task_queue,
+                    "workflows": found.workflows,
+                    "activities": found.activities,
+                    "max_cached_workflows": max_cached_workflows,
+                    "graceful_shutdown_timeout": GRACE if grace is None else grace,
+                }
+                if priority_queues:
+                    workers += PriorityQueues(client, **options).workers
+                else:
+                    options["max_concurrent_activities"] = max_concurrent_activities
+                    options["max_concurrent_workflow_tasks"] = max_concurrent_workflow_tasks
+                    workers.append(Worker(client, **options))
             _greet(connection, workers, found)
             await _until_stopped(workers)
 
