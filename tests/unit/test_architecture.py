@@ -41,6 +41,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "replay": frozenset({"activity", "client", "converter", "service", "worker", "workflow"}),
     "agents": frozenset({"activity", "client", "worker", "workflow"}),
     # Ready-made interceptors.
+    "opentelemetry": frozenset({"client", "converter", "worker", "workflow"}),
     "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
@@ -59,7 +60,7 @@ IMPURE: Final = frozenset(
 
 # Loaded only by those who ask for them. grpc is not in the list: where it is installed, temporalio's own packages of
 # messages load it, and it loads the names of its companions.
-HEAVY: Final = frozenset({"typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai"})
+HEAVY: Final = frozenset({"typer", "click", "rich", "starlette", "uvicorn", "aiohttp", "pydantic_ai", "opentelemetry"})
 
 
 def modules() -> Iterator[tuple[str, Path]]:

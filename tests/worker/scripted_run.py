@@ -29,6 +29,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedRequest,
 )
 
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
 from tsuzuki.worker import WorkflowInboundInterceptor
 from tsuzuki.worker._workflow_tasks import WorkflowTaskProcessor
@@ -108,6 +109,7 @@ class ScriptedRun:
         workflow_type: str | None = None,
         page_size: int = 0,
         interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
+        metric_meter: MetricMeter | None = None,
     ) -> None:
         self.events: list[HistoryEvent] = []
         self.now_ns = EPOCH_S * 1_000_000_000
@@ -118,6 +120,7 @@ class ScriptedRun:
         self.responses: list[RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest] = []
         self._failure_exception_types = failure_exception_types
         self._interceptors = interceptors
+        self._metric_meter = metric_meter
         self.processor = self.new_processor(registered if registered is not None else [workflow])
         self._seen = 0  # last event handed out and answered
         self._timers: dict[str, tuple[int, int]] = {}  # id -> started event, due time
@@ -147,6 +150,7 @@ class ScriptedRun:
             max_cached_workflows=(100 if self.cached else 0) if size is None else size,
             failure_exception_types=self._failure_exception_types,
             interceptors=self._interceptors,
+            metric_meter=self._metric_meter,
         )
 
     # ---- writing history -------------------------------------------------------------------------------

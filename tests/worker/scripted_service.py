@@ -205,6 +205,7 @@ class ScriptedClient:
     data_converter: DataConverter = DataConverter.default
     identity: str = "1@test"
     interceptors: Sequence[Any] = ()
+    metric_meter: Any = None
 
 
 _tokens = itertools.count(1)

@@ -591,7 +591,7 @@ def test_is_replaying_and_a_logger_that_says_each_thing_once(cached: bool, caplo
     assert run.result == [not cached, False]
     assert [record.message.partition(" (")[0] for record in caplog.records] == ["first", "second"]
     assert "'workflow_id': 'workflow-id'" in caplog.records[0].message
-    assert caplog.records[0].tsuzuki_workflow["run_id"] == RUN_ID  # type: ignore[attr-defined]
+    assert caplog.records[0].temporal_workflow["run_id"] == RUN_ID  # type: ignore[attr-defined]
 
 
 # ---- caching and eviction ----------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from tsuzuki.common import MetricMeter
+
 from ._info import ActivityCancellationDetails, Info
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ class ActivityContext(ABC):
     @property
     @abstractmethod
     def is_worker_shutdown(self) -> bool: ...
+
+    @property
+    def metric_meter(self) -> MetricMeter:
+        return MetricMeter.noop
 
     @abstractmethod
     def heartbeat(self, details: tuple[object, ...]) -> None: ...
@@ -107,6 +113,17 @@ def heartbeat(*details: object) -> None:
     Source: `RecordActivityTaskHeartbeat`, temporal.api.workflowservice.v1.
     """
     _context().heartbeat(details)
+
+
+def metric_meter() -> MetricMeter:
+    """Return the meter of the client, with namespace, task queue and activity type on every measurement.
+
+    Without a meter at the client, and in a process pool, it takes everything and sends nothing.
+
+    Raises:
+        RuntimeError: Not in an activity.
+    """
+    return _context().metric_meter
 
 
 def is_cancelled() -> bool:

@@ -15,9 +15,9 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 
-from ..common import SearchAttributeKey
+from ..common import MetricMeter, SearchAttributeKey
 from ..converter import DataConverter
-from ..service import TLSConfig, WorkflowService, behind_codec
+from ..service import TLSConfig, WorkflowService, behind_codec, metered
 from ..workflow import UPDATE, name_and_result_type
 from ._async_activity import AsyncActivityHandle
 from ._calls import Calls
@@ -62,16 +62,18 @@ class Client:
         identity: str | None = None,
         calls: Calls | None = None,
         interceptors: Sequence[Interceptor] = (),
+        metric_meter: MetricMeter | None = None,
     ) -> None:
         check_name("namespace", namespace)
-        self._service = service
+        self._service = service if metric_meter is None else metered(service, metric_meter)
         self._context = ClientContext(
-            service=behind_codec(service, data_converter.payload_codec),
+            service=behind_codec(self._service, data_converter.payload_codec),
             calls=calls or Calls(),
             namespace=namespace,
             identity=identity or default_identity(),
             data_converter=data_converter,
         )
+        self._metric_meter = metric_meter
         self._interceptors = tuple(interceptors)
         self._context.outbound = chain_of(self._context, self._interceptors)
         self._close: Callable[[], Awaitable[None]] | None = None
@@ -89,6 +91,7 @@ class Client:
         rpc_metadata: Mapping[str, str] | None = None,
         wait: timedelta | float | None = None,
         interceptors: Sequence[Interceptor] = (),
+        metric_meter: MetricMeter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> Client:
@@ -107,6 +110,8 @@ class Client:
             wait: For a server: seconds (or a timedelta) to wait for it to come up; the default is not to.
             interceptors: Stand before each call, the first outermost; those that are `worker.Interceptor`s too apply to
                 the workers of this client. Without any there is no chain and no cost.
+            metric_meter: Takes the metrics of requests, of this client's workers, and of `workflow.metric_meter()` and
+                `activity.metric_meter()`, under the names of Temporal's SDKs. The default measures nothing, at no cost.
             clock: Monotonic time in seconds.
             sleep: Waits for a number of seconds.
 
@@ -141,6 +146,7 @@ class Client:
             identity=identity,
             calls=Calls(clock=clock, sleep=sleep),
             interceptors=interceptors,
+            metric_meter=metric_meter,
         )
         client._close = service.close
         return client
@@ -169,6 +175,11 @@ class Client:
     def interceptors(self) -> Sequence[Interceptor]:
         """What was given to it."""
         return self._interceptors
+
+    @property
+    def metric_meter(self) -> MetricMeter | None:
+        """Where measurements go; None for nowhere."""
+        return self._metric_meter
 
     async def close(self) -> None:
         """Close what `connect` opened: the connection, or the engine with its store. Safe to call twice."""

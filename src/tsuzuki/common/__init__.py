@@ -1,5 +1,14 @@
 """Options and values that clients, workflows and activities share, in the shapes of the `temporalio` package."""
 
+from ._metrics import (
+    MetricAttributes,
+    MetricBackend,
+    MetricCounter,
+    MetricGauge,
+    MetricHistogram,
+    MetricHistogramTimedelta,
+    MetricMeter,
+)
 from ._options import (
     Priority,
     QueryRejectCondition,
@@ -20,6 +29,13 @@ from ._search_attributes import (
 )
 
 __all__ = [
+    "MetricAttributes",
+    "MetricBackend",
+    "MetricCounter",
+    "MetricGauge",
+    "MetricHistogram",
+    "MetricHistogramTimedelta",
+    "MetricMeter",
     "Priority",
     "QueryRejectCondition",
     "RawValue",

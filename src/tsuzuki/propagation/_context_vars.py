@@ -175,6 +175,10 @@ class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
         self._propagation.add_to(input)
         return super().start_activity(input)
 
+    def start_local_activity(self, input: worker.StartLocalActivityInput) -> Any:
+        self._propagation.add_to(input)
+        return super().start_local_activity(input)
+
     async def start_child_workflow(self, input: worker.StartChildWorkflowInput) -> Any:
         self._propagation.add_to(input)
         return await super().start_child_workflow(input)

@@ -2,6 +2,7 @@
 
 from ._codec import behind_codec, decoded
 from ._errors import ServiceError, StatusCode
+from ._metered import metered
 from ._protocol import WorkflowService
 from ._remote import RemoteWorkflowService, TLSConfig
 
@@ -13,4 +14,5 @@ __all__ = [
     "WorkflowService",
     "behind_codec",
     "decoded",
+    "metered",
 ]

@@ -18,6 +18,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, Info
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter, PayloadConverter
 from tsuzuki.service import ServiceError, WorkflowService
 
@@ -56,6 +57,7 @@ class ActivityHost:
         shutdown: The worker's shutdown.
         default_heartbeat_throttle: Least time between heartbeats without a heartbeat timeout.
         max_heartbeat_throttle: Upper bound of that time in every case.
+        metric_meter: For activity code; None without one.
     """
 
     service: WorkflowService
@@ -67,6 +69,7 @@ class ActivityHost:
     shutdown: WorkerShutdown
     default_heartbeat_throttle: timedelta = timedelta(seconds=30)
     max_heartbeat_throttle: timedelta = timedelta(seconds=60)
+    metric_meter: MetricMeter | None = None
 
 
 class Attempt(ActivityContext):
@@ -190,6 +193,16 @@ class Attempt(ActivityContext):
                 is_local=self.is_local,
             )
         return self._info
+
+    @property
+    def metric_meter(self) -> MetricMeter:
+        host = self.host
+        if host.metric_meter is None:
+            return MetricMeter.noop
+        activity_type = self.task.activity_type.name
+        return host.metric_meter.with_additional_attributes(
+            {"namespace": host.namespace, "task_queue": host.task_queue, "activity_type": activity_type}
+        )
 
     @property
     def cancellation_details(self) -> ActivityCancellationDetails | None:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, ActivityDefinition, Info, current_context
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import PayloadConverter
 
 from ._activity_attempt import Attempt
@@ -120,6 +121,10 @@ class InterceptedContext(ActivityContext):
     @property
     def payload_converter(self) -> PayloadConverter:
         return self._attempt.payload_converter
+
+    @property
+    def metric_meter(self) -> MetricMeter:
+        return self._attempt.metric_meter
 
     @property
     def is_worker_shutdown(self) -> bool:

@@ -20,6 +20,7 @@ from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
 from ._interceptor import Interceptor
 from ._local_activities import LocalActivities
+from ._metrics import WorkerMetrics
 from ._pollers import Slots, TaskSource
 
 REMOTE_POLLS: Final = 5
@@ -38,6 +39,7 @@ class ActivityWorker:
         tasks_per_second: Rate for the whole task queue; None for no bound.
         on_fatal: Told of an error after which polling makes no sense.
         interceptors: Around every attempt, the first outermost.
+        metrics: Measures; None not to.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ActivityWorker:
         tasks_per_second: float | None,
         on_fatal: Callable[[BaseException], None],
         interceptors: Sequence[Interceptor] = (),
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._host = host
         self._slot_count = slots
@@ -84,7 +87,8 @@ class ActivityWorker:
             pace=host.pace,
             what=f"Polling task queue {host.task_queue!r} for activities",
         )
-        self._slots = Slots(source, self._runner.run, renew=True, on_fatal=on_fatal)
+        run = self._runner.run if metrics is None else metrics.activities(self._runner.run)
+        self._slots = Slots(source, run, renew=True, on_fatal=on_fatal)
 
     def start(self) -> None:
         """Begin to poll."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
-from tsuzuki.common import TypedSearchAttributes
+from tsuzuki.common import MetricMeter, TypedSearchAttributes
 from tsuzuki.converter import FailureConverter, PayloadConverter
 from tsuzuki.workflow import (
     ActivityHandle,
@@ -110,6 +110,16 @@ class CodeRuntime:
     @property
     def logger_details(self) -> Mapping[str, Any]:
         return self._run.facts.info.logger_details()
+
+    @property
+    def metric_meter(self) -> MetricMeter:
+        run = self._run
+        meter = run.settings.metric_meter
+        if meter is None:
+            return MetricMeter.noop
+        return meter.with_additional_attributes(
+            {"namespace": run.namespace, "task_queue": run.task_queue, "workflow_type": run.workflow_type}
+        )
 
     @property
     def memo(self) -> Mapping[str, Any]:

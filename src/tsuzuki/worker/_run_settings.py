@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
 
 from ._local_calls import no_local_activities
@@ -27,6 +28,7 @@ class RunSettings:
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
         intercept: Puts the chain of interceptors around a run; None without interceptors.
+        metric_meter: For workflow code; None without one.
         check_local_activity: Refuses a local activity that the worker does not have.
     """
 
@@ -37,4 +39,5 @@ class RunSettings:
     determinism_guard: bool = True
     watch: Watch | None = None
     intercept: Callable[[WorkflowRun], None] | None = None
+    metric_meter: MetricMeter | None = None
     check_local_activity: Callable[[str], None] = no_local_activities

@@ -17,6 +17,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
 from tsuzuki.service import WorkflowService, behind_codec
 
@@ -24,6 +25,7 @@ from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._interceptor import Interceptor, workflow_interceptors
+from ._metrics import WorkerMetrics
 from ._pace import Pace
 from ._watchdog import Watch, watchdog
 from ._workflow_poller import WorkflowTaskHandler
@@ -46,6 +48,8 @@ class WorkerClient(Protocol):
     def identity(self) -> str: ...
     @property
     def interceptors(self) -> Sequence[Any]: ...
+    @property
+    def metric_meter(self) -> MetricMeter | None: ...
 
 
 class Worker:
@@ -130,7 +134,7 @@ class Worker:
         if deadlock_timeout is not None and deadlock_timeout <= timedelta(0):
             raise ValueError(f"deadlock_timeout is {deadlock_timeout}; it must be more than 0, or None for no bound")
         self._client: Final = client
-        self._service: Final = behind_codec(client.service, client.data_converter.payload_codec, worker=True)
+        self._service = behind_codec(client.service, client.data_converter.payload_codec, worker=True)
         self._task_queue: Final = task_queue
         self._identity: Final = identity or client.identity
         self._definitions = activity_definitions(activities)
@@ -158,6 +162,17 @@ class Worker:
         self._interceptors = (*(it for it in client.interceptors if isinstance(it, Interceptor)), *interceptors)
         self._workflow_interceptors = workflow_interceptors(self._interceptors)
         self._pace = Pace()
+        self._metrics = None
+        if client.metric_meter is not None:
+            self._metrics = WorkerMetrics(
+                client.metric_meter,
+                namespace=client.namespace,
+                task_queue=task_queue,
+                workflow_slots=max_concurrent_workflow_tasks,
+                activity_slots=max_concurrent_activities,
+                pace=self._pace,
+            )
+            self._service = self._metrics.service(self._service)
         self._stop = asyncio.Event()
         self._finished = asyncio.Event()
         self._started = False
@@ -216,6 +231,8 @@ class Worker:
         cancelled: asyncio.CancelledError | None = None
         if self._watch is not None:
             watchdog.add(self._watch)
+        if self._metrics is not None:
+            self._metrics.start()
         try:
             if workflows is not None:
                 workflows.start()
@@ -260,6 +277,7 @@ class Worker:
                 shutdown=WorkerShutdown(),
                 default_heartbeat_throttle=self._default_heartbeat_throttle,
                 max_heartbeat_throttle=self._max_heartbeat_throttle,
+                metric_meter=self._client.metric_meter,
             ),
             self._definitions,
             executor=self._activity_executor,
@@ -268,6 +286,7 @@ class Worker:
             tasks_per_second=self._max_task_queue_activities_per_second,
             on_fatal=self._on_fatal,
             interceptors=self._interceptors,
+            metrics=self._metrics,
         )
 
     def _workflow_worker(self, activities: ActivityWorker | None) -> WorkflowWorker:
@@ -288,7 +307,10 @@ class Worker:
             watch=self._watch,
             interceptors=self._workflow_interceptors,
             local_activities=None if activities is None else activities.local,
+            metric_meter=client.metric_meter,
         )
+        if self._metrics is not None:
+            self._metrics.cached = lambda: processor.cached
         return WorkflowWorker(
             self._service,
             WorkflowTaskHandler(
@@ -307,6 +329,7 @@ class Worker:
             shared_share=self._nonsticky_ratio,
             pace=self._pace,
             on_fatal=self._on_fatal,
+            metrics=self._metrics,
         )
 
     async def __aenter__(self) -> Self:

@@ -24,6 +24,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedRequest,
 )
 
+from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import ServiceError, WorkflowService
@@ -81,6 +82,7 @@ class WorkflowTaskProcessor:
         determinism_guard: Refuse calls that a replay could not repeat while workflow code runs.
         watch: Breaks workflow code off that does not yield; None to let it.
         interceptors: Made around each run, the first outermost.
+        metric_meter: For workflow code; None without one.
         local_activities: Runs the local activities; None without any.
 
     Raises:
@@ -104,6 +106,7 @@ class WorkflowTaskProcessor:
         determinism_guard: bool = True,
         watch: Watch | None = None,
         interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
+        metric_meter: MetricMeter | None = None,
         local_activities: LocalActivities | None = None,
     ) -> None:
         self._service = service
@@ -118,6 +121,7 @@ class WorkflowTaskProcessor:
             determinism_guard=determinism_guard,
             watch=watch,
             intercept=chain_of(interceptors) if interceptors else None,
+            metric_meter=metric_meter,
             check_local_activity=no_local_activities if local_activities is None else local_activities.check,
         )
         if determinism_guard:

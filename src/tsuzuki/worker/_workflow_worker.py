@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, Poll
 
 from tsuzuki.service import WorkflowService
 
+from ._metrics import WorkerMetrics
 from ._pace import Pace
 from ._pollers import Slots, TaskSource
 from ._workflow_poller import WorkflowTaskHandler
@@ -44,6 +45,7 @@ class WorkflowWorker:
         shared_share: Part of the slots that poll the shared queue.
         pace: Time and chance.
         on_fatal: Told of an error after which polling makes no sense.
+        metrics: Measures; None not to.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class WorkflowWorker:
         shared_share: float,
         pace: Pace,
         on_fatal: Callable[[BaseException], None],
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._handler = handler
         shared = TaskQueue(name=task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
@@ -72,6 +75,7 @@ class WorkflowWorker:
                 (sticky, slots - shared_slots, REMOTE_POLLS - shared_polls),
             ]
         self._sets: list[tuple[Slots[PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse], int]] = []
+        execute = handler.execute if metrics is None else metrics.workflow_tasks(handler.execute)
         for queue, slot_count, polls in queues:
             source: TaskSource[PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse] = TaskSource(
                 service.poll_workflow_task_queue,
@@ -81,7 +85,7 @@ class WorkflowWorker:
                 pace=pace,
                 what=f"Polling task queue {queue.name!r} for workflow tasks",
             )
-            self._sets.append((Slots(source, handler.execute, renew=False, on_fatal=on_fatal), slot_count))
+            self._sets.append((Slots(source, execute, renew=False, on_fatal=on_fatal), slot_count))
 
     def start(self) -> None:
         """Begin to poll."""

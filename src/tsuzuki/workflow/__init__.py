@@ -77,6 +77,7 @@ from ._local_activities import (
 )
 from ._local_activity_config import LocalActivityConfig
 from ._logger import LoggerAdapter, logger
+from ._metrics import metric_meter
 from ._previous_run import get_last_completion_result, get_last_failure, has_last_completion_result
 from ._properties import upsert_memo, upsert_search_attributes
 from ._queries import QUERY, QueryDefinition, query, set_dynamic_query_handler, set_query_handler
@@ -173,6 +174,7 @@ __all__ = [
     "logger",
     "memo",
     "memo_value",
+    "metric_meter",
     "mutable_side_effect",
     "name_and_result_type",
     "now",

@@ -16,7 +16,7 @@ from ._exceptions import NotInWorkflowError
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
-    from tsuzuki.common import TypedSearchAttributes
+    from tsuzuki.common import MetricMeter, TypedSearchAttributes
     from tsuzuki.converter import FailureConverter, PayloadConverter
 
     from ._activities import ActivityHandle
@@ -46,6 +46,8 @@ class Runtime(Protocol):
     def info(self) -> Info: ...
     @property
     def logger_details(self) -> Mapping[str, Any]: ...
+    @property
+    def metric_meter(self) -> MetricMeter: ...
     @property
     def random(self) -> random.Random: ...
     @property
