@@ -101,3 +101,24 @@ async def test_the_official_command_line_registers_and_finds(server: Server) -> 
     assert "Running" in counted
     await _cli(server.target, "operator", "search-attribute", "remove", "--name", "Topic", "--yes")
     assert "Topic" not in await _cli(server.target, "operator", "search-attribute", "list")
+
+
+async def test_the_official_command_line_terminates_by_query(server: Server, client: temporalio.client.Client) -> None:
+    for number in range(5):
+        await client.start_workflow("W", id=f"w{number}", task_queue="q")
+    query = "WorkflowId STARTS_WITH 'w' AND WorkflowId != 'w3'"
+    asked = ("--query", query, "--reason", "enough", "--yes")
+    await _cli(server.target, "workflow", "terminate", *asked)
+    for _ in range(600):
+        if (await client.count_workflows("ExecutionStatus = 'Terminated'")).count == 4:
+            break
+        await asyncio.sleep(0.05)
+    [left] = [run.id async for run in client.list_workflows("ExecutionStatus = 'Running'")]
+    assert left == "w3"
+    await _cli(
+        server.target, "workflow", "signal", "--name", "s", "--query", "WorkflowId = 'w3'", "--reason", "x", "--yes"
+    )
+    listed = json.loads(await _cli(server.target, "batch", "list", "--output", "json"))
+    assert len(listed) == 2
+    described = await _cli(server.target, "batch", "describe", "--job-id", listed[-1]["jobId"])
+    assert "4/4" in described

@@ -82,6 +82,15 @@ class _Attributes:
         return self._register.attribute(self._namespace, name)
 
 
+def condition_of(engine: Engine, namespace: str, query: str) -> Condition:
+    """Which runs a filter finds.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    return read_filter(query, _Attributes(engine, namespace)).condition
+
+
 class Listing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -95,7 +104,7 @@ class Listing:
     async def _by_filter(self, request: Any, response: Response) -> Response:
         await self._look(request.namespace)
         with refusals_as_errors():
-            condition = read_filter(request.query, _Attributes(self._engine, request.namespace)).condition
+            condition = condition_of(self._engine, request.namespace, request.query)
         return self._page(request.namespace, condition, request.page_size, request.next_page_token, response)
 
     async def list_open(self, request: ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse:

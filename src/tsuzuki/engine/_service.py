@@ -21,6 +21,7 @@ from tsuzuki.core.limits import Limits
 from tsuzuki.store import SqliteStore, Store
 
 from ._activity_tasks import ActivityTasks
+from ._batch_operations import BatchOperations
 from ._clock import Clock, SystemClock
 from ._engine import Engine
 from ._history import HistoryReading
@@ -83,6 +84,12 @@ class EmbeddedService:
         self.list_archived_workflow_executions = listing.list_archived
         self.count_workflow_executions = listing.count
 
+        self._batches = BatchOperations(engine)
+        self.start_batch_operation = self._batches.start
+        self.stop_batch_operation = self._batches.stop
+        self.describe_batch_operation = self._batches.describe
+        self.list_batch_operations = self._batches.list
+
         registering = SearchAttributeRegistration(engine)
         self.add_search_attributes = registering.add
         self.remove_search_attributes = registering.remove
@@ -132,6 +139,7 @@ class EmbeddedService:
 
     async def close(self) -> None:
         """Stop the engine once everything acknowledged is on disk. Killing the process instead loses nothing."""
+        self._batches.close()
         await self._engine.drain()
         self._engine.close()
 

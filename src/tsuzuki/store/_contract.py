@@ -137,6 +137,19 @@ class AttributeValue(NamedTuple):
     run_key: int
 
 
+class Record(NamedTuple):
+    """Something that the engine keeps besides runs: a batch operation, a schedule. Small, and few of each kind."""
+
+    kind: str
+    namespace: str
+    name: str
+    """Unique within kind and namespace."""
+    asked: bytes
+    """What was asked for, as the serialized request."""
+    state: bytes
+    """How far it has come."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one commit writes."""
@@ -156,6 +169,10 @@ class Batch:
     attribute_values_gone: list[tuple[int]] = field(default_factory=list)
     """(run_key,): all values of a run, before those below are inserted."""
     attribute_values: list[AttributeValue] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    """Inserted or replaced, the last one of a name counts; after `records_gone`."""
+    records_gone: list[tuple[str, str, str]] = field(default_factory=list)
+    """(kind, namespace, name)."""
 
 
 class StoredRun(NamedTuple):
@@ -243,6 +260,12 @@ class Store(Protocol):
         ...
 
     def search_attributes(self) -> list[SearchAttributeRow]: ...
+
+    def records(self, kind: str) -> list[Record]: ...
+
+    def matching_run_keys(self, namespace: str, condition: Condition, after: int, until: int, limit: int) -> list[int]:
+        """The keys of runs above `after`, up to and with `until`, lowest first; raises as `list_runs`."""
+        ...
 
     def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
         """Open runs first, the last started first; then closed ones, the last closed first.

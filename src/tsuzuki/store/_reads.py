@@ -18,6 +18,7 @@ from tsuzuki.store._contract import (
     HistoryBatch,
     NewRun,
     Position,
+    Record,
     RunUpdate,
     SearchAttributeRow,
     StoredRun,
@@ -94,6 +95,13 @@ class SqliteReads:
 
     def search_attributes(self) -> list[SearchAttributeRow]:
         return [SearchAttributeRow._make(row) for row in self._rows(sql.SEARCH_ATTRIBUTES, ())]
+
+    def records(self, kind: str) -> list[Record]:
+        return [Record._make(row) for row in self._rows(sql.RECORDS, (kind,))]
+
+    def matching_run_keys(self, namespace: str, condition: Condition, after: int, until: int, limit: int) -> list[int]:
+        text, values = sql.matching_run_keys(condition)
+        return [key for (key,) in self._bounded(text, (namespace, *values, after, until, limit))]
 
     def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
         """Open runs first, then closed ones; among them the newest first.

@@ -154,6 +154,21 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "CREATE INDEX attribute_values_by_run ON attribute_values (run_key)",
         ),
     ),
+    Migration(
+        3,
+        (
+            """
+            CREATE TABLE records (
+                kind TEXT NOT NULL,
+                namespace TEXT NOT NULL,
+                name TEXT NOT NULL,
+                asked BLOB NOT NULL,
+                state BLOB NOT NULL,
+                PRIMARY KEY (kind, namespace, name)
+            )
+            """,
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

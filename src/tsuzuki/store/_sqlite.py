@@ -178,6 +178,10 @@ class SqliteStore(SqliteReads):
         if batch.attribute_values:
             many(sql.PUT_ATTRIBUTE_VALUE, map(tuple, batch.attribute_values))
             self._pages += len(batch.attribute_values)
+        if batch.records_gone:
+            many(sql.DELETE_RECORD, batch.records_gone)
+        if batch.records:
+            many(sql.PUT_RECORD, map(tuple, batch.records))
         self._pages += 2 * len(batch.run_updates) + 2 * len(histories) + len(batch.activities)
 
     def _new_row(self, new: NewRun, latest: dict[int, RunUpdate]) -> tuple[object, ...]:

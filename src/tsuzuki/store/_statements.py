@@ -16,6 +16,7 @@ from tsuzuki.store._contract import (
     CurrentRun,
     HistoryBatch,
     NewRun,
+    Record,
     RequestId,
     RunUpdate,
     SearchAttributeRow,
@@ -60,6 +61,8 @@ DELETE_SEARCH_ATTRIBUTE: Final = "DELETE FROM search_attributes WHERE attribute_
 DELETE_VALUES_OF_ATTRIBUTE: Final = "DELETE FROM attribute_values WHERE attribute_key = ?"
 DELETE_VALUES_OF_RUN: Final = "DELETE FROM attribute_values WHERE run_key = ?"
 PUT_ATTRIBUTE_VALUE: Final = _insert("attribute_values", AttributeValue._fields)
+PUT_RECORD: Final = _insert("records", Record._fields, "REPLACE")
+DELETE_RECORD: Final = "DELETE FROM records WHERE kind = ? AND namespace = ? AND name = ?"
 
 BEGIN: Final = "BEGIN IMMEDIATE"
 COMMIT: Final = "COMMIT"
@@ -86,6 +89,7 @@ ACTIVITIES: Final = (
     f"SELECT {', '.join(ActivityRow._fields)} FROM activities WHERE run_key = ? ORDER BY scheduled_event_id"
 )
 SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
+RECORDS: Final = f"SELECT {', '.join(Record._fields)} FROM records WHERE kind = ? ORDER BY namespace, name"
 HAS_REQUEST: Final = "SELECT 1 FROM requests WHERE run_key = ? AND request_id = ?"
 DUE: Final = """
     SELECT due_ns, run_key FROM runs
@@ -107,6 +111,13 @@ def list_runs(condition: Condition, *, paged: bool) -> Listing:
     found = where(condition)
     text = f"{_SELECT_RUN} {_from_runs(condition, found)}{page}"
     return Listing(f"{text} ORDER BY order_ns DESC, started_ns DESC, run_key DESC LIMIT ?", found.values)
+
+
+def matching_run_keys(condition: Condition) -> Listing:
+    """Text that binds namespace, the values, the bounds and the limit."""
+    found = where(condition)
+    text = f"SELECT run_key FROM runs NOT INDEXED WHERE namespace = ?{f' AND {found.text}' if found.text else ''}"
+    return Listing(f"{text} AND run_key > ? AND run_key <= ? ORDER BY run_key LIMIT ?", found.values)
 
 
 def count_runs(condition: Condition) -> Listing:

@@ -19,6 +19,7 @@ from tsuzuki.store import (
     Condition,
     HistoryBatch,
     Position,
+    Record,
     SearchAttributeRow,
     Store,
     StoredRun,
@@ -163,6 +164,12 @@ class FaultyStore:
 
     def search_attributes(self) -> list[SearchAttributeRow]:
         return self.inner.search_attributes()
+
+    def records(self, kind: str) -> list[Record]:
+        return self.inner.records(kind)
+
+    def matching_run_keys(self, namespace: str, condition: Condition, after: int, until: int, limit: int) -> list[int]:
+        return self.inner.matching_run_keys(namespace, condition, after, until, limit)
 
     def list_runs(self, namespace: str, condition: Condition, before: Position | None, limit: int) -> list[StoredRun]:
         return self.inner.list_runs(namespace, condition, before, limit)
