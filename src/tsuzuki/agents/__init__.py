@@ -8,6 +8,7 @@ from ._budget import Budget, BudgetActivities, BudgetIncrease, BudgetView
 from ._control import Control
 from ._control_state import ControlAction, ControlRequest, ControlState, ControlStatus
 from ._deadline import Deadline, WhilePaused
+from ._executions import AgentExecution, ExecutionLog, RecordedExecution, persist_agent_execution
 from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, KeyedRate, WhenFull
 from ._ledger import Ledger
 from ._ledger_records import CallRecord, Grant, RateLimit
@@ -18,6 +19,7 @@ from ._usage import BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLim
 
 __all__ = [
     "PRIORITY_SLOTS",
+    "AgentExecution",
     "Budget",
     "BudgetActivities",
     "BudgetExhaustedError",
@@ -33,6 +35,7 @@ __all__ = [
     "ControlStatus",
     "Deadline",
     "DisplacedError",
+    "ExecutionLog",
     "Exhausted",
     "Grant",
     "KeyedLimit",
@@ -43,12 +46,14 @@ __all__ = [
     "PriorityQueues",
     "RateLimit",
     "RateLimitedError",
+    "RecordedExecution",
     "RemoteControl",
     "Slots",
     "Usage",
     "WhenFull",
     "WhilePaused",
     "metered",
+    "persist_agent_execution",
     "queue_of",
     "spend",
 ]

@@ -1,0 +1,153 @@
+"""Writing down what agents did, beside the main flow: nothing waits for it, and nothing fails by it.
+
+Owns the record, the fire-and-forget call, and a SQLite table for the records. The call starts an activity with five
+seconds and one attempt; a workflow closes after the last of them, which takes no longer than their bound.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from os import PathLike
+from typing import Any, Final
+
+from tsuzuki import activity, workflow
+from tsuzuki.common import RetryPolicy
+
+PERSIST_AGENT_EXECUTION: Final = "persist_agent_execution"
+GATE: Final = "agent_persistence_v1"
+ATTEMPT: Final = timedelta(seconds=5)
+DRAIN: Final = timedelta(seconds=10)
+
+_COLUMNS: Final = (
+    "key TEXT PRIMARY KEY, workflow_id TEXT NOT NULL, run_id TEXT NOT NULL, recorded_at TEXT NOT NULL, "
+    "agent_id TEXT NOT NULL, input TEXT NOT NULL, output TEXT NOT NULL, tokens_used INTEGER NOT NULL, "
+    "micros INTEGER NOT NULL, model TEXT NOT NULL, error TEXT NOT NULL"
+)
+
+
+@dataclass(frozen=True)
+class AgentExecution:
+    """What an agent was asked, and what came of it.
+
+    Attributes:
+        agent_id: Which agent.
+        input: What it was asked.
+        output: What it answered; empty when it failed.
+        tokens_used: What it used.
+        micros: What it cost, in millionths, as in `Usage`.
+        model: The model that it used.
+        error: Why it failed; empty when it did not.
+    """
+
+    agent_id: str
+    input: str
+    output: str
+    tokens_used: int = 0
+    micros: int = 0
+    model: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class RecordedExecution:
+    """An execution as it was written down.
+
+    Attributes:
+        workflow_id: Whose agent.
+        run_id: In which run.
+        recorded_at: When it was written, in UTC.
+        execution: What was written.
+    """
+
+    workflow_id: str
+    run_id: str
+    recorded_at: datetime
+    execution: AgentExecution
+
+
+def persist_agent_execution(execution: AgentExecution, *, drain: timedelta = DRAIN) -> None:
+    """Have an execution written down; for workflow code.
+
+    Returns at once. One attempt of at most five seconds; that it failed is logged and changes nothing. The workflow,
+    however it ends, closes after it, within `drain`. A run that began before this call was put in does not make it.
+
+    Args:
+        execution: What to write.
+        drain: Bound from this call to its end, waiting for a worker included.
+    """
+    if workflow.get_version(GATE, workflow.DEFAULT_VERSION, 1) < 1:
+        return
+    writing = workflow.execute_activity(
+        PERSIST_AGENT_EXECUTION,
+        execution,
+        start_to_close_timeout=min(ATTEMPT, drain),
+        schedule_to_close_timeout=drain,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=f"write down what {execution.agent_id} did"[:200],
+    )
+    workflow.fire_and_forget(workflow.shield(writing))
+
+
+class ExecutionLog:
+    """A SQLite table of executions, safe to use from threads and processes: give `log.activities` to the worker.
+
+    Args:
+        path: The file, created if missing.
+        now: The time.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, timeout=ATTEMPT.total_seconds(), check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"CREATE TABLE IF NOT EXISTS agent_executions ({_COLUMNS}) STRICT, WITHOUT ROWID")
+        self._db.execute("CREATE INDEX IF NOT EXISTS agent_executions_of ON agent_executions (workflow_id)")
+
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker must know."""
+        return [self.persist]
+
+    @activity.defn(name=PERSIST_AGENT_EXECUTION)
+    def persist(self, execution: AgentExecution) -> None:
+        """Write one down; the same one twice is one row."""
+        info = activity.info()
+        key = f"{info.namespace}/{info.workflow_id}/{info.workflow_run_id}/{info.activity_id}"
+        row = {
+            "key": key,
+            "workflow_id": info.workflow_id,
+            "run_id": info.workflow_run_id,
+            "recorded_at": self._now().isoformat(),
+            **asdict(execution),
+        }
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        with self._lock:
+            self._db.execute(f"INSERT OR IGNORE INTO agent_executions ({names}) VALUES ({marks})", row)
+
+    def read(self, workflow_id: str | None = None) -> list[RecordedExecution]:
+        """Give the executions of a workflow, of all its runs; of None: all. In the order in which they were written."""
+        names = [field.name for field in fields(AgentExecution)]
+        where = "" if workflow_id is None else "WHERE workflow_id = ?"
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT workflow_id, run_id, recorded_at, {', '.join(names)} FROM agent_executions {where} "
+                "ORDER BY recorded_at, key",
+                () if workflow_id is None else (workflow_id,),
+            ).fetchall()
+        return [
+            RecordedExecution(
+                row[0], row[1], datetime.fromisoformat(row[2]), AgentExecution(**dict(zip(names, row[3:], strict=True)))
+            )
+            for row in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
