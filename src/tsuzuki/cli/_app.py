@@ -16,6 +16,7 @@ from ._activity import activity
 from ._check import check
 from ._connection import BAD_INPUT, INTERRUPTED
 from ._demo import demo
+from ._fork import fork
 from ._gates import gates
 from ._lint import lint
 from ._replay import replay, state
@@ -42,7 +43,7 @@ _workflow = typer.Typer(help="Workflows: start them, look at them, work on them.
 for _command in (start, execute, result, signal_with_start, count, describe, show, trace):
     _workflow.command()(_command)
 _workflow.command("list")(list_workflows)
-for _command in (signal, query, stack, cancel, terminate, replay, state):
+for _command in (signal, query, stack, cancel, terminate, replay, state, fork):
     _workflow.command()(_command)
 _workflow.add_typer(update, name="update")
 _app.add_typer(_workflow, name="workflow")

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
+from uuid import uuid4
 
 from ..common import MetricMeter, SearchAttributeKey
 from ..converter import DataConverter
@@ -24,6 +25,7 @@ from ._calls import Calls
 from ._connect import open_embedded_service, open_remote_service
 from ._context import ClientContext
 from ._execution import WorkflowExecution
+from ._fork import send_fork
 from ._handle import WorkflowHandle
 from ._interceptor import (
     CountWorkflowsInput,
@@ -554,6 +556,65 @@ class Client:
                 headers={},
                 ret_type=hint if result_type is None else result_type,
             ),
+        )
+
+    async def fork_workflow(
+        self,
+        workflow_id: str,
+        event_id: int,
+        *,
+        run_id: str | None = None,
+        id: str | None = None,
+        results: Mapping[str, Any] | None = None,
+        signals: Sequence[tuple[str, Sequence[Any]]] = (),
+        result_type: Any = None,
+        request_id: str | None = None,
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a new run that goes on from an event of an old one; the old run is not touched.
+
+        Its history is that of the old run up to the event (and what was decided together with it), a workflow task
+        that failed as reset, and what is changed. Activities that were under way are scheduled anew, timers keep the
+        time that they had left, children and signals to other workflows are not sent again: their recorded outcome is
+        taken over. It has no parent and no cron schedule; its memo says where it comes from (`tsuzuki_forked_from`).
+
+        Args:
+            workflow_id: Of the old run, open or closed.
+            event_id: From 1; the close event means the last decision before it.
+            run_id: The old run; the default is the open one, else the latest.
+            id: Workflow id of the new run; the default is a new one.
+            results: What activities are to have returned, by activity id: those under way at the event, and those
+                whose outcome the code had not seen by then.
+            signals: Names and arguments of signals to inject.
+            result_type: Expected type of the result; the default is plain values.
+            request_id: The same id gives the same new run.
+
+        Raises:
+            InvalidArgumentError: No such event or activity, the code has decided by this result, or a child has not
+                ended yet; the message says from which event it works.
+            WorkflowNotFoundError: No such old run.
+            WorkflowAlreadyStartedError: An open run has the new id.
+            RPCError: UNIMPLEMENTED; the target is a Temporal cluster, which cannot do this.
+
+        Source: `StartWorkflowExecution`, with a header that engines of this package know.
+        """
+        new_id = id or f"{workflow_id}-fork-{uuid4().hex[:8]}"
+        new_run_id = await send_fork(
+            self._context,
+            self._service,
+            workflow_id,
+            run_id or "",
+            event_id,
+            new_id=new_id,
+            results=results or {},
+            signals=signals,
+            request_id=request_id,
+        )
+        return WorkflowHandle(
+            self._context,
+            new_id,
+            result_run_id=new_run_id,
+            first_execution_run_id=new_run_id,
+            result_type=result_type,
         )
 
     # ---- activities --------------------------------------------------------------------------------

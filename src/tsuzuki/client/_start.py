@@ -33,6 +33,7 @@ from ..common import (
 )
 from ..converter import encode_search_attributes, write_headers
 from ..exceptions import WorkflowAlreadyStartedError
+from ..service import WorkflowService
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, RPCError
 from ._handle import WorkflowHandle
@@ -195,15 +196,17 @@ async def send_signal_with_start(
         return await context.calls.send(context.service.signal_with_start_workflow_execution, together)
 
 
-async def send_start(context: ClientContext, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
-    """Send a start, again if need be with the same request id.
+async def send_start(
+    context: ClientContext, request: StartWorkflowExecutionRequest, service: WorkflowService | None = None
+) -> StartWorkflowExecutionResponse:
+    """Send a start, again if need be with the same request id; by default behind the client's codec.
 
     Raises:
         WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
         RPCError: The subclass that fits.
     """
     with already_started(request):
-        return await context.calls.send(context.service.start_workflow_execution, request)
+        return await context.calls.send((service or context.service).start_workflow_execution, request)
 
 
 @contextmanager

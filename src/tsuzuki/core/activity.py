@@ -287,6 +287,12 @@ def outcome_of(event: HistoryEvent) -> int:
     return scheduled_event_id
 
 
+def started_event_of(event: HistoryEvent) -> int:
+    """The started event id of the attempt that an event of `ENDS` ends; 0 if none started."""
+    started_event_id: int = getattr(event, _ENDED_FIELDS[event.event_type]).started_event_id
+    return started_event_id
+
+
 def link_started_event(event: HistoryEvent, started_ids: dict[int, int]) -> None:
     """Point an outcome that waited at the started event that waited before it."""
     if event.event_type == STARTED:

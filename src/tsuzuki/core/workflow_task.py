@@ -368,8 +368,12 @@ def record_failed(
     cause: WorkflowTaskFailedCause.ValueType,
     failure: Failure | None,
     identity: str,
+    base_run_id: str = "",
 ) -> None:
-    """End the started attempt as failed; history shows it if it shows the attempt."""
+    """End the started attempt as failed; history shows it if it shows the attempt.
+
+    A base run id is of the run that this one was made from.
+    """
     task = run.workflow_task
     if task.speculative:
         show(run)
@@ -391,6 +395,9 @@ def record_failed(
     if failure is not None:
         attributes.failure.CopyFrom(failure)
     attributes.identity = identity
+    if base_run_id:
+        attributes.base_run_id = base_run_id
+        attributes.new_run_id = run.run_id
     run.record(event)
     if sticky:
         task.attempt = 1

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionResponse,
 )
 
-from tsuzuki.core import close, signal, start
+from tsuzuki.core import close, fork, signal, start
 from tsuzuki.core.execution import RUNNING, Execution
 from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
@@ -25,6 +25,7 @@ from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 
 from ._engine import Engine
+from ._fork import planned
 from ._refusals import refusals_as_errors, service_error
 
 _REJECT_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
@@ -47,6 +48,7 @@ class Lifecycle:
                 request, engine.limits, engine.clock.now_ns(), engine.search_attributes.kinds(request.namespace)
             )
             _check_policies(request)
+            plan = planned(engine, request)
             existing = engine.find(request.namespace, request.workflow_id, "")
             answer = None if existing is None else self._meet_existing(existing, request)
         except Refusal as refusal:
@@ -54,7 +56,10 @@ class Lifecycle:
         if answer is None:
             run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
             with engine.changing(run):
-                start.start(run, request, engine.clock.now_ns(), engine.limits)
+                if plan is None:
+                    start.start(run, request, engine.clock.now_ns(), engine.limits)
+                else:
+                    fork.carry_out(run, plan, engine.moment(), request.identity)
             answer = StartWorkflowExecutionResponse(run_id=run.run_id, started=True, status=RUNNING)
         await engine.durable()
         return answer
