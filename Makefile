@@ -16,6 +16,7 @@ demo: setup ## Kill a research run half way with SIGKILL, resume it, print its r
 
 test: check ## Everything that CI runs: make check, then every test
 	@tools/strace.sh
+	@tools/chromium.sh
 	@$(BIN)/python -m pytest
 
 check: setup ## Format, lint, strict types, import arrows, public names

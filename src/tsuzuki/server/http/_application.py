@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._rpcs import RPCS
 from ._answers import Answers
@@ -19,6 +19,7 @@ from ._api import Api
 from ._events import EventStreams
 from ._guard import Guard
 from ._openapi import describe_api
+from ._page import page_routes
 
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _EVENTS: Final = "workflows/{workflow_id}/events"
@@ -43,13 +44,24 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str]) -> 
         return Response(description(), media_type="application/json")
 
     routes = [
+        *page_routes(answers, namespace),
         Route("/api/openapi.json", openapi),
         *(Route(f"{prefix}{_EVENTS}", streams.respond) for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")),
         *(Route(f"{prefix}{{rest:path}}", api.respond, methods=_METHODS) for prefix in _api_prefixes()),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
     app.router.redirect_slashes = False
-    return Guard(app, hosts)
+    return Guard(_routed_by_raw_path(app), hosts)
+
+
+def _routed_by_raw_path(app: ASGIApp) -> ASGIApp:
+    """Paths as they were sent: what stands quoted in a segment must not become another segment."""
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["raw_path"].decode("ascii", "replace")
+        await app({**scope, "path": path}, receive, send)
+
+    return routed
 
 
 def _api_prefixes() -> list[str]:

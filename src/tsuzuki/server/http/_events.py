@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -49,9 +50,10 @@ class EventStreams:
             caller = self._answers.caller(request)
             run_id, after = _position(request)
             asked = GetWorkflowExecutionHistoryRequest(
-                namespace=request.path_params.get("namespace", self._namespace), maximum_page_size=PAGE_EVENTS
+                namespace=unquote(request.path_params.get("namespace", quote(self._namespace))),
+                maximum_page_size=PAGE_EVENTS,
             )
-            asked.execution.workflow_id = request.path_params["workflow_id"]
+            asked.execution.workflow_id = unquote(request.path_params["workflow_id"])
             asked.execution.run_id = run_id or await _current_run(caller, asked)
             events = _events(caller, asked, after)
             first = await anext(events, None)

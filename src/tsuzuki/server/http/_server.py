@@ -18,6 +18,7 @@ from .._port import PortTakenError
 from .._tls import TlsFiles
 from ._answers import Access, Answers
 from ._application import application
+from ._ending import Ending
 from ._guard import LOOPBACK_NAMES
 
 HTTP_PORT: Final = 8088
@@ -52,9 +53,19 @@ class HttpOptions:
 class HttpServer:
     """A running HTTP port. Made by `HttpServer.start`."""
 
-    def __init__(self, server: _Uvicorn, serving: asyncio.Task[None], host: str, port: int, *, secure: bool) -> None:
+    def __init__(
+        self,
+        server: _Uvicorn,
+        serving: asyncio.Task[None],
+        ending: Ending,
+        host: str,
+        port: int,
+        *,
+        secure: bool,
+    ) -> None:
         self._server = server
         self._serving = serving
+        self._ending = ending
         self.host = host
         self.port = port
         self._scheme = "https" if secure else "http"
@@ -95,8 +106,9 @@ class HttpServer:
         port: int = listening.getsockname()[1]
         answers = Answers(service, about or About(service, cluster_id="", persistence=""), access)
         hosts = {*LOOPBACK_NAMES, _bracketed(options.host), *options.allowed_hosts}
+        ending = Ending(application(answers, namespace=options.namespace, hosts=hosts))
         config = uvicorn.Config(
-            application(answers, namespace=options.namespace, hosts=hosts),
+            ending,
             http="h11",
             ws="none",
             loop="asyncio",
@@ -111,11 +123,12 @@ class HttpServer:
         )
         server = _Uvicorn(config)
         serving = asyncio.create_task(server.serve([listening]), name="tsuzuki http")
-        return cls(server, serving, options.host, port, secure=access.tls is not None)
+        return cls(server, serving, ending, options.host, port, secure=access.tls is not None)
 
     async def stop(self) -> None:
         """Close the port; streams that are still open end."""
         self._server.should_exit = True
+        self._ending.end()
         await self._serving
 
 

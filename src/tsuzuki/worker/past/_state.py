@@ -10,11 +10,12 @@ import inspect
 import json
 import linecache
 import re
+import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from temporalio.api.history.v1 import HistoryEvent
@@ -33,7 +34,8 @@ TASKS_MAX: Final = 200
 FRAMES_MAX: Final = 50
 """Frames shown of one task."""
 CHARACTERS_MAX: Final = 500_000
-"""Characters of variables shown of one run: an answer to a query is at most 2 MiB."""
+"""Characters of variables and source shown of one run: an answer to a query is at most 2 MiB."""
+FUNCTION_CHARACTERS_MAX: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class FrameState:
         source: Text of the line; empty where the source is not at hand.
         user: True for the user's code, False for asyncio's and this package's.
         variables: Its local variables.
+        function_line: Number of the first line of `function_source`.
+        function_source: Text of the whole function, of the user's code; empty where it is not at hand or is long.
     """
 
     file: str
@@ -55,6 +59,8 @@ class FrameState:
     source: str
     user: bool
     variables: tuple[Variable, ...]
+    function_line: int = 0
+    function_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,25 @@ class _Viewer:
             source=linecache.getline(code.co_filename, frame.f_lineno).strip(),
             user=user,
             variables=self.variables(_locals(frame)) if user else (),
+            function_line=code.co_firstlineno,
+            function_source=self._function_source(code) if user else "",
         )
+
+    def _function_source(self, code: CodeType) -> str:
+        source = _function_source(code)
+        if len(source) > min(FUNCTION_CHARACTERS_MAX, self._characters_left):
+            return ""
+        self._characters_left -= len(source)
+        return source
+
+
+def _function_source(code: CodeType) -> str:
+    """The lines of a function, from its decorators on; empty where they are not at hand."""
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+    try:
+        return "".join(inspect.getblock(lines))
+    except (SyntaxError, IndentationError, tokenize.TokenError):
+        return ""
 
 
 def _locals(frame: FrameType) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+// Signal, query, update, cancel, terminate, reset: a form each, and the API call that it becomes.
+import { element, posted } from "./dom.js";
+
+const ARGUMENTS = "Arguments, each a JSON value, one a line";
+const FORMS = {
+  signal: { title: "Send a signal", fields: [["name", "Signal"], ["args", ARGUMENTS, "lines"]] },
+  query: { title: "Ask a query", fields: [["name", "Query", "text", "__stack_trace"], ["args", ARGUMENTS, "lines"]] },
+  update: { title: "Send an update", fields: [["name", "Update"], ["args", ARGUMENTS, "lines"]] },
+  cancel: { title: "Ask the workflow to cancel", fields: [["reason", "Reason"]], send: "Cancel the workflow" },
+  terminate: { title: "Terminate at once, without clean-up", fields: [["reason", "Reason"]], send: "Terminate" },
+  reset: { title: "Reset: a new run from a point of this one", fields: [["event", "Id of the WorkflowTaskCompleted event to go back to", "number"], ["reason", "Reason"]], send: "Reset" },
+};
+
+const CALLS = {
+  signal: (path, run, given) => posted(`${path}/signal/${quoted(given.name)}`, { workflowExecution: run, input: lines(given.args) }),
+  query: async (path, run, given) => (await posted(`${path}/query/${quoted(given.name)}`, { execution: run, query: { queryArgs: lines(given.args) } })).queryResult,
+  update: async (path, run, given) => (await posted(`${path}/update/${quoted(given.name)}`, { workflowExecution: run, request: { input: { args: lines(given.args) } } })).outcome,
+  cancel: (path, run, given) => posted(`${path}/cancel`, { workflowExecution: run, reason: given.reason }),
+  terminate: (path, run, given) => posted(`${path}/terminate`, { workflowExecution: run, reason: given.reason }),
+  reset: (path, run, given) => posted(`${path}/reset`, { workflowExecution: run, reason: given.reason, workflowTaskFinishEventId: given.event, requestId: requestId() }),
+};
+
+const quoted = encodeURIComponent;
+
+// crypto.randomUUID exists on secure origins only.
+const requestId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function lines(text) {
+  return text.split("\n").filter((line) => line.trim()).map((line) => {
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Error(`not JSON: ${line.trim().slice(0, 80)} — a text stands in double quotes`);
+    }
+  });
+}
+
+export function offerActions(place, run, done) {
+  const dialog = document.getElementById("action");
+  const form = document.getElementById("action-form");
+  const fields = document.getElementById("action-fields");
+  const answer = document.getElementById("action-answer");
+  const send = document.getElementById("action-send");
+  const path = `/api/v1/namespaces/${quoted(place.namespace)}/workflows/${quoted(run.workflowId)}`;
+  let chosen = null;
+
+  const tell = (text, bad) => {
+    answer.hidden = false;
+    answer.textContent = text;
+    answer.classList.toggle("bad", bad);
+  };
+
+  for (const button of document.querySelectorAll("[data-action]")) {
+    button.addEventListener("click", () => {
+      chosen = button.dataset.action;
+      const described = FORMS[chosen];
+      document.getElementById("action-title").textContent = described.title;
+      fields.replaceChildren(...described.fields.map(([name, label, kind, value]) => element("label", {}, label, kind === "lines"
+        ? element("textarea", { name, spellcheck: "false" })
+        : element("input", { name, value, type: kind === "number" ? "number" : "text", required: name === "name" || kind === "number", autocomplete: "off" }))));
+      answer.hidden = true;
+      send.textContent = described.send || "Send";
+      send.classList.toggle("danger", chosen === "terminate");
+      dialog.showModal();
+    });
+  }
+  form.addEventListener("submit", async (event) => {
+    if (event.submitter?.value === "close") return;
+    event.preventDefault();
+    const given = Object.fromEntries(new FormData(form));
+    send.disabled = true;
+    try {
+      const told = await CALLS[chosen](path, run, given);
+      if (told?.runId && chosen === "reset") location.href = `/ui/${quoted(place.namespace)}/workflows/${quoted(run.workflowId)}/${quoted(told.runId)}`;
+      const shows = chosen === "query" || chosen === "update";
+      tell(shows ? JSON.stringify(told, null, 2) : "Done: it is recorded.", Boolean(told?.failure));
+      done();
+    } catch (error) {
+      tell(error.message, true);
+    }
+    send.disabled = false;
+  });
+}
