@@ -41,7 +41,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "replay": frozenset({"activity", "client", "converter", "service", "worker", "workflow"}),
     "agents": frozenset({"activity", "client", "worker", "workflow"}),
     # Ready-made interceptors.
-    "opentelemetry": frozenset({"client", "converter", "worker", "workflow"}),
+    "opentelemetry": frozenset({"activity", "client", "converter", "worker", "workflow"}),
     "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
