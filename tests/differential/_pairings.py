@@ -22,7 +22,8 @@ from differential._driver import Driver
 from differential._program import load
 from differential._real_server import SEARCH_ATTRIBUTES
 from tsuzuki.client import Client
-from tsuzuki.engine import EmbeddedService, open_embedded
+from tsuzuki.engine import open_embedded
+from tsuzuki.server import Server, ServerOptions
 from tsuzuki.testing import VirtualClock
 from tsuzuki.worker import Worker
 
@@ -55,7 +56,30 @@ async def ours_on_ours(name: str, keep: list[list[HistoryEvent]] | None = None) 
         await service.close()
 
 
-async def register_search_attributes(service: EmbeddedService) -> None:
+async def official_on_our_server(name: str) -> list[str]:
+    """Official worker and client on our server."""
+    async with our_server() as target:
+        return await run(name, "temporalio", await temporalio.client.Client.connect(target))
+
+
+async def ours_on_our_server(name: str) -> list[str]:
+    """Our worker and client on our server, over gRPC."""
+    async with our_server() as target, await Client.connect(target) as client:
+        return await run(name, "tsuzuki", client)
+
+
+@asynccontextmanager
+async def our_server() -> AsyncIterator[str]:
+    server = await Server.start(ServerOptions(port=0))
+    try:
+        official = await temporalio.client.Client.connect(server.target)
+        await register_search_attributes(official.operator_service)
+        yield server.target
+    finally:
+        await server.stop()
+
+
+async def register_search_attributes(service: Any) -> None:
     """Those that the real server was started with."""
     request = AddSearchAttributesRequest(namespace="default")
     for name, kind in SEARCH_ATTRIBUTES.items():

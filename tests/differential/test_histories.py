@@ -1,4 +1,4 @@
-"""Every scenario, in three pairings, leaves the same history and gives its callers the same answers."""
+"""Every scenario, in five pairings, leaves the same history and gives its callers the same answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from differential._pairings import official_on_real, ours_on_ours, ours_on_real
+from differential._pairings import (
+    official_on_our_server,
+    official_on_real,
+    ours_on_our_server,
+    ours_on_ours,
+    ours_on_real,
+)
 from differential._program import names
 
 AT_ONCE = 8
@@ -71,6 +77,18 @@ def ours_embedded() -> Recording:
     return Recording(ours_on_ours)
 
 
+@pytest.fixture(scope="module")
+def ours_served() -> Recording:
+    """What our worker leaves on our server, over gRPC."""
+    return Recording(ours_on_our_server)
+
+
+@pytest.fixture(scope="module")
+def official_served() -> Recording:
+    """What the official worker leaves on our server."""
+    return Recording(official_on_our_server)
+
+
 @pytest.mark.parametrize("name", sorted(names()))
 def test_our_worker_on_the_real_server(name: str, reference: Recording, ours_remote: Recording) -> None:
     _assert_equal(name, reference, ours_remote)
@@ -80,9 +98,29 @@ def test_our_worker_on_the_real_server(name: str, reference: Recording, ours_rem
 def test_our_worker_on_our_engine(
     name: str, reference: Recording, ours_embedded: Recording, request: pytest.FixtureRequest
 ) -> None:
+    _may_differ(name, request)
+    _assert_equal(name, reference, ours_embedded)
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_our_worker_on_our_server(
+    name: str, reference: Recording, ours_served: Recording, request: pytest.FixtureRequest
+) -> None:
+    _may_differ(name, request)
+    _assert_equal(name, reference, ours_served)
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_the_official_worker_on_our_server(
+    name: str, reference: Recording, official_served: Recording, request: pytest.FixtureRequest
+) -> None:
+    _may_differ(name, request)
+    _assert_equal(name, reference, official_served)
+
+
+def _may_differ(name: str, request: pytest.FixtureRequest) -> None:
     if name in DIFFERENT:
         request.applymarker(pytest.mark.xfail(reason=DIFFERENT[name], strict=True))
-    _assert_equal(name, reference, ours_embedded)
 
 
 def _assert_equal(name: str, reference: Recording, ours: Recording) -> None:
@@ -98,4 +136,4 @@ def _difference(name: str, reference: Recording, ours: Recording) -> str:
     expected, got = reference.transcripts[name], ours.transcripts[name]
     if expected[0].startswith("broken"):
         return f"the reference itself is {expected[0]}"
-    return "\n".join(difflib.unified_diff(expected, got, "official worker", "ours", lineterm="", n=1))
+    return "\n".join(difflib.unified_diff(expected, got, "the real server", "here", lineterm="", n=1))

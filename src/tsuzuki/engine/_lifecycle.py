@@ -18,12 +18,13 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core import close, fork, signal, start
-from tsuzuki.core.execution import RUNNING, Execution
+from tsuzuki.core.execution import Execution
 from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 
+from ._answers import signal_answer, start_answer
 from ._engine import Engine
 from ._fork import planned
 from ._refusals import refusals_as_errors, service_error
@@ -60,7 +61,7 @@ class Lifecycle:
                     start.start(run, request, engine.clock.now_ns(), engine.limits)
                 else:
                     fork.carry_out(run, plan, engine.moment(), request.identity)
-            answer = StartWorkflowExecutionResponse(run_id=run.run_id, started=True, status=RUNNING)
+            answer = start_answer(run, started=True)
         await engine.durable()
         return answer
 
@@ -88,7 +89,7 @@ class Lifecycle:
             AlreadyStarted: The policies forbid a new run.
         """
         if request.request_id and existing.start_request_id == request.request_id:
-            return StartWorkflowExecutionResponse(run_id=existing.run_id, started=True, status=existing.status)
+            return start_answer(existing, started=True)
         if existing.is_open:
             return self._meet_open(existing, request)
         check_reuse(existing, request.workflow_id_reuse_policy)
@@ -99,7 +100,7 @@ class Lifecycle:
     ) -> StartWorkflowExecutionResponse | None:
         conflict = request.workflow_id_conflict_policy
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
-            return StartWorkflowExecutionResponse(run_id=existing.run_id, started=False, status=existing.status)
+            return start_answer(existing, started=False)
         if conflict == _TERMINATE_EXISTING or request.workflow_id_reuse_policy == _TERMINATE_IF_RUNNING:
             with self._engine.changing(existing):
                 close.terminate(
@@ -140,7 +141,7 @@ class Lifecycle:
                 with self._engine.changing(run):
                     signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
         await self._engine.durable()
-        return SignalWorkflowExecutionResponse()
+        return signal_answer(run, request.request_id)
 
     async def request_cancel(
         self, request: RequestCancelWorkflowExecutionRequest

@@ -17,6 +17,7 @@ from tsuzuki.core import signal, start
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.refusal import InvalidInput
 
+from ._answers import signal_with_start_answer
 from ._engine import Engine
 from ._lifecycle import Lifecycle
 from ._refusals import refusals_as_errors
@@ -59,7 +60,7 @@ class SignalWithStart:
                 run = existing
                 self._signal(run, signalled)
         await engine.durable()
-        return SignalWithStartWorkflowExecutionResponse(run_id=run.run_id, started=existing is None)
+        return signal_with_start_answer(run, request.request_id, started=existing is None)
 
     def _signal(self, run: Execution, signalled: SignalWorkflowExecutionRequest) -> None:
         request_id = signalled.request_id

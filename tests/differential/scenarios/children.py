@@ -90,6 +90,7 @@ class CountsDown:
     @workflow.run
     async def run(self, runs_left: int) -> int:
         if runs_left:
+            await asyncio.sleep(1.2)  # a run shorter than a second makes the next one wait
             workflow.continue_as_new(runs_left - 1)
         return runs_left
 

@@ -1,0 +1,64 @@
+"""What callers are told of a run that they started or signalled: its ids, and links to what it recorded of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from temporalio.api.common.v1 import Link
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionResponse,
+    SignalWorkflowExecutionResponse,
+    StartWorkflowExecutionResponse,
+)
+
+from tsuzuki.core.execution import Execution
+
+STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+
+
+def start_answer(run: Execution, *, started: bool) -> StartWorkflowExecutionResponse:
+    """The answer to a start; `started` is False where the run was there already."""
+    answer = StartWorkflowExecutionResponse(
+        run_id=run.run_id,
+        started=started,
+        status=run.status,
+        first_execution_run_id=run.started.first_execution_run_id,
+    )
+    event = _event_of(answer.link, run)
+    event.event_ref.event_id = 1
+    event.event_ref.event_type = STARTED
+    return answer
+
+
+def signal_answer(run: Execution, request_id: str) -> SignalWorkflowExecutionResponse:
+    """The answer to a signal."""
+    answer = SignalWorkflowExecutionResponse()
+    _refer_to_signal(answer.link, run, request_id)
+    return answer
+
+
+def signal_with_start_answer(
+    run: Execution, request_id: str, *, started: bool
+) -> SignalWithStartWorkflowExecutionResponse:
+    """The answer to a signal that brought its start along."""
+    answer = SignalWithStartWorkflowExecutionResponse(
+        run_id=run.run_id, started=started, first_execution_run_id=run.started.first_execution_run_id
+    )
+    _refer_to_signal(answer.signal_link, run, request_id)
+    return answer
+
+
+def _refer_to_signal(link: Link, run: Execution, request_id: str) -> None:
+    event = _event_of(link, run)
+    event.request_id_ref.request_id = request_id
+    event.request_id_ref.event_type = SIGNALED
+
+
+def _event_of(link: Link, run: Execution) -> Link.WorkflowEvent:
+    event = link.workflow_event
+    event.namespace = run.namespace
+    event.workflow_id = run.workflow_id
+    event.run_id = run.run_id
+    return event
