@@ -31,6 +31,11 @@ async def beat_until_cancelled() -> None:
         await asyncio.sleep(0.05)
 
 
+@activity.defn
+async def finished_from_outside() -> int:
+    activity.raise_complete_async()
+
+
 @workflow.defn
 class Greeting:
     @workflow.run
@@ -135,5 +140,14 @@ class Failing:
         raise ApplicationError("broken", "detail", type="Broken", non_retryable=True)
 
 
-WORKFLOWS = [Greeting, Many, Retried, Counter, Parent, Countdown, Cancelled, Failing]
-ACTIVITIES = [greet, fail_twice, beat_until_cancelled]
+@workflow.defn
+class Elsewhere:
+    """Its activity is finished from outside."""
+
+    @workflow.run
+    async def run(self) -> int:
+        return await workflow.execute_activity(finished_from_outside, start_to_close_timeout=STEP)
+
+
+WORKFLOWS = [Greeting, Many, Retried, Counter, Parent, Countdown, Cancelled, Failing, Elsewhere]
+ACTIVITIES = [greet, fail_twice, beat_until_cancelled, finished_from_outside]

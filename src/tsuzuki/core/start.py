@@ -118,11 +118,12 @@ def start(
     execution_ns, run_ns, task_ns, delay_ns = [
         duration_ns(getattr(request, name)) if request.HasField(name) else 0 for name in _DURATIONS
     ]
-    if execution_ns:
+    if request.HasField("workflow_execution_timeout"):  # what a client says is recorded, zero too
         set_duration(attributes.workflow_execution_timeout, execution_ns)
+    if execution_ns:
         set_time(attributes.workflow_execution_expiration_time, now_ns + execution_ns)  # a start delay counts too
         run_ns = min(run_ns or execution_ns, execution_ns)
-    if run_ns:
+    if run_ns or request.HasField("workflow_run_timeout"):
         set_duration(attributes.workflow_run_timeout, run_ns)
     task_ns = min(
         task_ns or limits.workflow_task_timeout_default_ns, limits.workflow_task_timeout_max_ns, run_ns or NEVER
@@ -142,7 +143,7 @@ def start(
         attributes.memo.CopyFrom(request.memo)
     if request.search_attributes.indexed_fields:
         attributes.search_attributes.CopyFrom(request.search_attributes)
-    if request.header.fields:
+    if request.HasField("header"):
         attributes.header.CopyFrom(request.header)
     if request.HasField("priority"):
         attributes.priority.CopyFrom(request.priority)

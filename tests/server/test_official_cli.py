@@ -1,0 +1,109 @@
+"""The official `temporal` command line: the same commands, with the same output, here and on the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from differential._real_server import binary, serving
+from server import _official_program as program
+from server._cli_table import NOT_OFFERED, QUEUE, STEPS, Step, normalized, told
+from server._running import in_process
+from tsuzuki.server import Server
+from tsuzuki.server._rpcs import RPCS
+
+TRIES_MAX: Final = 100
+METHODS: Final = {rpc.name: rpc.method for rpc in RPCS.values()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    exit_code: int
+    output: str
+    error: str
+
+
+def run(target: str, command: str, *more: str) -> Outcome:
+    temporal = binary()
+    assert temporal is not None
+    arguments = [temporal, *shlex.split(command), "--address", target, *more]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+async def run_step(target: str, step: Step) -> Outcome:
+    """Run a step; one that waits for something to be seen, until it is."""
+    more = () if step.plain else ("--output", "json")
+    for _ in range(TRIES_MAX):
+        outcome = await asyncio.to_thread(run, target, step.command, *more)
+        if step.until in outcome.output and not (step.retry and outcome.exit_code):
+            break
+        await asyncio.sleep(0.1)
+    return outcome
+
+
+async def run_all(real: str) -> Mapping[Step, tuple[Outcome, Outcome]]:
+    """Each step on the real server and on ours, one after another."""
+    outcomes = {}
+    async with AsyncExitStack() as running:
+        ours = (await running.enter_async_context(in_process())).target
+        for target in (real, ours):
+            client = await connected(target)
+            await running.enter_async_context(
+                Worker(client, task_queue=QUEUE, workflows=program.WORKFLOWS, activities=program.ACTIVITIES)
+            )
+        for step in STEPS:
+            outcomes[step] = (await run_step(real, step), await run_step(ours, step))
+    return outcomes
+
+
+async def connected(target: str) -> Client:
+    """The real server listens before its namespace is there."""
+    while True:
+        client = await Client.connect(target)
+        try:
+            await client.count_workflows()
+        except Exception:
+            await asyncio.sleep(0.1)
+        else:
+            return client
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Step, tuple[Outcome, Outcome]]:
+    temporal = binary()
+    if temporal is None:
+        pytest.skip("there is no temporal command")
+    with serving(temporal, tmp_path_factory.mktemp("real") / "server.log") as real:
+        return asyncio.run(run_all(real))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_command_does_here_what_it_does_there(outcomes: Mapping[Step, tuple[Outcome, Outcome]], step: Step) -> None:
+    def shown(outcome: Outcome) -> list[Any]:
+        return [outcome.exit_code, normalized(outcome.output, step.ignoring), told(outcome.error)]
+
+    real, ours = (json.dumps(shown(outcome), indent=1) for outcome in outcomes[step])
+    assert ours == real, f"{step.command}\nreal: {outcomes[step][0].error}\nours: {outcomes[step][1].error}"
+
+
+async def test_a_command_that_is_not_offered_says_so(subtests: pytest.Subtests, server: Server) -> None:
+    for command, rpc in NOT_OFFERED.items():
+        with subtests.test(command=command):
+            if hasattr(server.service, METHODS[rpc]):
+                pytest.skip(f"{rpc} has come: move '{command}' to the steps that are compared")
+            outcome = await asyncio.to_thread(run, server.target, command)
+            assert outcome.exit_code == 1
+            assert f"{rpc} is not offered" in outcome.error
