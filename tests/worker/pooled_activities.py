@@ -66,3 +66,9 @@ def die() -> None:
 @activity.defn
 def pass_time() -> float:
     return time.monotonic()
+
+
+@activity.defn
+def add(first: int, second: int) -> list[object]:
+    activity.heartbeat("nobody listens to a local one")
+    return [first + second, activity.info().is_local, activity.info().attempt]

@@ -3,6 +3,7 @@
 A program is nested lists, so that it travels as an argument:
 
     ["activity", name, how]      call an activity; `how` is its cancellation type
+    ["local", name, how]         call a local activity; "slow to retry" is tried again through a timer
     ["sleep", s]                 asyncio.sleep
     ["nap", s]                   workflow.sleep
     ["seq", p...]                one after another
@@ -22,8 +23,13 @@ from datetime import timedelta
 from typing import Any
 
 
-def make_workflow(workflow: Any, activity_error: type[BaseException]) -> tuple[Any, Any]:
+def make_workflow(workflow: Any, *errors: type[BaseException], retry_policy: Any = None) -> tuple[Any, Any]:
     """Return the interpreter, and a signal handler, for one package's `workflow` module.
+
+    Args:
+        workflow: The module.
+        errors: What activities, local ones too, may raise.
+        retry_policy: The package's class.
 
     Both take the list of steps that the workflow has done; a signal is a step, and every other one also calls
     an activity.
@@ -46,6 +52,17 @@ def make_workflow(workflow: Any, activity_error: type[BaseException]) -> tuple[A
                 name,
                 start_to_close_timeout=timedelta(hours=1),
                 cancellation_type=workflow.ActivityCancellationType(how),
+            )
+            steps.append(f"{name}={result}")
+
+        async def local(name: str, how: int) -> None:
+            slow = name == "slow to retry"
+            result = await workflow.execute_local_activity(
+                name,
+                start_to_close_timeout=timedelta(hours=1),
+                cancellation_type=workflow.ActivityCancellationType(how),
+                retry_policy=retry_policy(initial_interval=timedelta(seconds=3)),
+                local_retry_threshold=timedelta(seconds=1 if slow else 60),
             )
             steps.append(f"{name}={result}")
 
@@ -88,7 +105,7 @@ def make_workflow(workflow: Any, activity_error: type[BaseException]) -> tuple[A
             task.cancel()
             try:
                 await task
-            except (asyncio.CancelledError, activity_error):
+            except (asyncio.CancelledError, *errors):
                 steps.append("cancelled")
             await call("after", 0)
 
@@ -101,12 +118,13 @@ def make_workflow(workflow: Any, activity_error: type[BaseException]) -> tuple[A
         async def catch(node: list[Any]) -> None:
             try:
                 await run(node)
-            except (activity_error, asyncio.CancelledError) as error:
+            except (*errors, asyncio.CancelledError) as error:
                 steps.append(type(error).__name__)
                 await call("caught", 0)
 
         INSTRUCTIONS = {
             "activity": call,
+            "local": local,
             "sleep": sleep,
             "nap": nap,
             "seq": seq,

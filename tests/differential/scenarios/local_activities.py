@@ -503,6 +503,14 @@ async def scenario_signal_meanwhile(d: Driver) -> None:
     await d.outcome(handle)
 
 
+async def scenario_signal_two_heartbeats_before_the_end(d: Driver) -> None:
+    """The workflow task that brought the signal ended with nothing to show for it."""
+    handle = await d.start(Long.run, 6.0, False, task_timeout=SHORT_TASK)
+    await d.until(handle, "WORKFLOW_TASK_STARTED")
+    await handle.signal(Long.tell, "meanwhile")
+    await d.outcome(handle)
+
+
 async def scenario_query_meanwhile(d: Driver) -> None:
     handle = await d.start(Long.run, 0.4, False)
     await d.until(handle, "WORKFLOW_TASK_STARTED")
