@@ -4,10 +4,13 @@ Plain workflow code over the public API, so it runs wherever workflows run: in y
 Temporal cluster. Nothing here is loaded by `import tsuzuki`.
 """
 
+from ._approvals import ApprovalDecision, ApprovalRequest, Approvals
 from ._budget import Budget, BudgetActivities, BudgetIncrease, BudgetView
 from ._control import Control
 from ._control_state import ControlAction, ControlRequest, ControlState, ControlStatus
+from ._conversation import AgentResult, Entry, EntryKind, ModelCall, ModelReply, ToolCall, ToolOutcome
 from ._deadline import Deadline, WhilePaused
+from ._durable_agent import AgentTool, DurableAgent
 from ._executions import AgentExecution, ExecutionLog, RecordedExecution, persist_agent_execution
 from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, KeyedRate, WhenFull
 from ._ledger import Ledger
@@ -20,6 +23,11 @@ from ._usage import BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLim
 __all__ = [
     "PRIORITY_SLOTS",
     "AgentExecution",
+    "AgentResult",
+    "AgentTool",
+    "ApprovalDecision",
+    "ApprovalRequest",
+    "Approvals",
     "Budget",
     "BudgetActivities",
     "BudgetExhaustedError",
@@ -35,6 +43,9 @@ __all__ = [
     "ControlStatus",
     "Deadline",
     "DisplacedError",
+    "DurableAgent",
+    "Entry",
+    "EntryKind",
     "ExecutionLog",
     "Exhausted",
     "Grant",
@@ -43,12 +54,16 @@ __all__ = [
     "Ledger",
     "Level",
     "Limit",
+    "ModelCall",
+    "ModelReply",
     "PriorityQueues",
     "RateLimit",
     "RateLimitedError",
     "RecordedExecution",
     "RemoteControl",
     "Slots",
+    "ToolCall",
+    "ToolOutcome",
     "Usage",
     "WhenFull",
     "WhilePaused",

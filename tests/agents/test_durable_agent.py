@@ -1,0 +1,431 @@
+"""An agent whose model requests and tool calls are activities: what was answered before a crash is not asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import ModelHTTPError, ModelRetry
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
+from virtual_run import QUEUE, scheduled, virtual_site
+
+from tsuzuki import workflow
+from tsuzuki.agents import (
+    AgentResult,
+    AgentTool,
+    ApprovalDecision,
+    ApprovalRequest,
+    Approvals,
+    Budget,
+    BudgetActivities,
+    BudgetExhaustedError,
+    Control,
+    ControlStatus,
+    DurableAgent,
+    Ledger,
+    Limit,
+    RemoteControl,
+    Usage,
+)
+from tsuzuki.client import Client, RPCError, WorkflowFailureError, WorkflowUpdateFailedError
+from tsuzuki.common import RetryPolicy
+from tsuzuki.exceptions import ApplicationError
+from tsuzuki.worker import Worker
+
+calls: Counter[str] = Counter()
+FAST = workflow.ActivityConfig(retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=3))
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    calls.clear()
+
+
+def said(messages: list[ModelMessage]) -> list[str]:
+    """What a model is shown, in short."""
+    shown = []
+    for message in messages:
+        for part in message.parts:
+            match part:
+                case UserPromptPart():
+                    shown.append(f"user: {part.content}")
+                case ToolReturnPart():
+                    shown.append(f"{part.tool_name}: {part.content}")
+                case TextPart():
+                    shown.append(f"model: {part.content}")
+                case ToolCallPart():
+                    shown.append(f"call {part.tool_name}")
+    return shown
+
+
+def think(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Ask for two searches at once, then for a price, then answer with all that was said."""
+    calls["model"] += 1
+    if calls["model"] == 2:
+        raise ModelHTTPError(429, "scripted", "slow down")
+    assert [tool.name for tool in info.function_tools] == ["search", "price"]
+    match sum(isinstance(message, ModelResponse) for message in messages):
+        case 0:
+            return ModelResponse(
+                parts=[ToolCallPart("search", {"topic": "owls"}), ToolCallPart("search", {"topic": 7})]
+            )
+        case 1:
+            return ModelResponse(
+                parts=[ToolCallPart("price", '{"of": "owls", "currency": "EUR"}'), ToolCallPart("fly", {})]
+            )
+        case _:
+            return ModelResponse(parts=[TextPart(" | ".join(said(messages)))])
+
+
+async def search(topic: str) -> list[str]:
+    """Find facts.
+
+    Args:
+        topic: About what.
+    """
+    calls["search"] += 1
+    return [f"a fact about {topic}"]
+
+
+def price(of: str, currency: str = "USD") -> str:
+    """Tell a price."""
+    calls["price"] += 1
+    if calls["price"] == 1:
+        raise ConnectionError("try again")
+    raise ModelRetry(f"{currency} is not traded")
+
+
+thinker = DurableAgent(
+    "thinker",
+    FunctionModel(think),
+    instructions="Think.",
+    tools=[search, AgentTool(price, options=FAST)],
+    model_options=FAST,
+)
+
+ANSWER = 'user: What about owls? | call search | call search | search: ["a fact about owls"] | search: Error: '
+
+
+@workflow.defn
+class Think:
+    @workflow.run
+    async def run(self, prompt: str) -> AgentResult:
+        async with Control() as control:
+            return await thinker.run(prompt, control=control)
+
+
+def check_answer(result: AgentResult) -> None:
+    assert result.output.startswith(ANSWER)
+    assert "price: Error: EUR is not traded" in result.output
+    assert "fly: Error: there is no tool 'fly'; there are: search, price" in result.output
+    assert result.turns == 3
+    assert result.used.tokens > 0
+    # The second of the two searches got a number for a topic, and was told so without being called.
+    assert calls == {"model": 4, "search": 1, "price": 2}
+
+
+@pytest.mark.parametrize("cached", [100, 0])
+async def test_model_and_tools_take_turns_until_the_model_has_finished(cached: int) -> None:
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=[Think],
+            activities=thinker.activities,
+            max_cached_workflows=cached,
+        ),
+    ):
+        handle = await client.start_workflow(Think.run, "What about owls?", id="w", task_queue=QUEUE)
+        check_answer(await handle.result())
+        assert await scheduled(handle) == [
+            "thinker.model",
+            "thinker.search",
+            "thinker.search",
+            "thinker.model",
+            "thinker.price",
+            "thinker.model",
+        ]
+
+
+async def test_it_works_on_the_real_server(real_server: str) -> None:
+    async with (
+        await Client.connect(real_server) as client,
+        Worker(client, task_queue=QUEUE, workflows=[Think], activities=thinker.activities),
+    ):
+        check_answer(await client.execute_workflow(Think.run, "What about owls?", id="w", task_queue=QUEUE))
+
+
+async def test_a_paused_agent_stops_between_two_turns() -> None:
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Think], activities=thinker.activities),
+    ):
+        handle = await client.start_workflow(Think.run, "What about owls?", id="w", task_queue=QUEUE)
+        control = RemoteControl(handle)
+        await control.pause()
+        assert await control.status() is ControlStatus.PAUSED
+        await control.resume()
+        check_answer(await handle.result())
+
+
+async def test_a_refusal_that_no_repeat_can_help_ends_the_run_at_once() -> None:
+    def refuse(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        calls["model"] += 1
+        raise ModelHTTPError(401, "scripted", "no key")
+
+    refused = DurableAgent("refused", FunctionModel(refuse), model_options=FAST)
+
+    @workflow.defn
+    class Ask:
+        @workflow.run
+        async def run(self) -> str:
+            return (await refused.run("?")).output
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Ask], activities=refused.activities),
+    ):
+        with pytest.raises(WorkflowFailureError):
+            await client.execute_workflow(Ask.run, id="w", task_queue=QUEUE)
+    assert calls == {"model": 1}
+
+
+async def test_a_conversation_goes_on_and_an_endless_one_ends() -> None:
+    def again(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if "for ever" in said(messages)[-1]:
+            return ModelResponse(parts=[ToolCallPart("nothing", {})])
+        return ModelResponse(parts=[TextPart(" | ".join(said(messages)))])
+
+    def nothing() -> str:
+        return "for ever"
+
+    echo = DurableAgent("echo", FunctionModel(again), tools=[nothing])
+
+    @workflow.defn
+    class Talk:
+        @workflow.run
+        async def run(self) -> list[str]:
+            first = await echo.run("one")
+            second = await echo.run("two", conversation=first.conversation)
+            try:
+                await echo.run("for ever", turns_max=3)
+            except ApplicationError as error:
+                return [second.output, str(error)]
+            return []
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Talk], activities=echo.activities),
+    ):
+        assert await client.execute_workflow(Talk.run, id="w", task_queue=QUEUE) == [
+            "user: one | model: user: one | user: two",
+            "TurnsExceeded: agent 'echo' has not finished after 3 model calls",
+        ]
+
+
+async def test_heartbeats_carry_what_has_been_written_so_far() -> None:
+    may_end = asyncio.Event()
+
+    async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
+        yield "It was a dark "
+        yield "and stormy night"
+        await may_end.wait()
+        yield "."
+
+    writer = DurableAgent(
+        "writer",
+        FunctionModel(stream_function=write),
+        stream=True,
+        model_options=workflow.ActivityConfig(heartbeat_timeout=timedelta(milliseconds=500)),
+    )
+
+    @workflow.defn
+    class Write:
+        @workflow.run
+        async def run(self) -> str:
+            return (await writer.run("Write!")).output
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Write], activities=writer.activities),
+    ):
+        handle = await client.start_workflow(Write.run, id="w", task_queue=QUEUE)
+        written = ""
+        for _ in range(1000):
+            (pending,) = (await handle.describe()).raw_description.pending_activities or [None]
+            if pending is not None and pending.heartbeat_details.payloads:
+                (written,) = client.data_converter.payload_converter.from_payloads(
+                    pending.heartbeat_details.payloads, [str]
+                )
+            if "night" in written:
+                break
+            await asyncio.sleep(0.01)
+        assert written == "It was a dark and stormy night"
+        may_end.set()
+        assert await handle.result() == "It was a dark and stormy night."
+
+
+async def test_model_calls_are_booked_on_the_workflows_budget(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "budgets.db")
+    frugal = DurableAgent(
+        "frugal",
+        FunctionModel(lambda messages, info: ModelResponse(parts=[TextPart("yes")])),
+        ledger=ledger,
+        estimate=Usage(tokens=100),
+        price=lambda read, written: read + 5 * written,
+    )
+
+    @workflow.defn
+    class Ask:
+        @workflow.run
+        async def run(self) -> str:
+            budget = await Budget.open(Limit(tokens=150))
+            await frugal.run("first", budget=budget)
+            try:
+                await frugal.run("second", budget=budget)
+            except BudgetExhaustedError as error:
+                return error.exhausted.budget
+            return ""
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=[Ask],
+            activities=[*frugal.activities, *BudgetActivities(ledger).all],
+        ),
+    ):
+        assert await client.execute_workflow(Ask.run, id="ask", task_queue=QUEUE) == "ask"
+    (call,) = ledger.calls("ask")
+    assert (call.name, call.provider) == ("frugal.model", "function")
+    assert call.used.tokens > 50
+    assert call.used.micros > call.used.tokens
+    ledger.close()
+
+
+# ---- approvals ---------------------------------------------------------------------------------------------
+
+
+def use_delete(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    if len(messages) == 1:
+        return ModelResponse(parts=[ToolCallPart("delete", {"name": "everything"})])
+    return ModelResponse(parts=[TextPart(said(messages)[-1])])
+
+
+async def delete(name: str) -> str:
+    calls[f"delete {name}"] += 1
+    return f"deleted {name}"
+
+
+careful = DurableAgent(
+    "careful",
+    FunctionModel(use_delete),
+    tools=[AgentTool(delete, needs_approval=True, approval_timeout=timedelta(hours=1))],
+)
+
+
+@workflow.defn
+class Careful:
+    @workflow.run
+    async def run(self) -> str:
+        approvals = Approvals()
+        return (await careful.run("Clean up!", approvals=approvals)).output
+
+
+async def pending(handle: Any) -> list[ApprovalRequest]:
+    for _ in range(1000):
+        with contextlib.suppress(RPCError):
+            asked: list[ApprovalRequest] = await handle.query("list_approvals", result_type=list[ApprovalRequest])
+            if asked:
+                return asked
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing was asked")
+
+
+@pytest.mark.parametrize(
+    ("decision", "output", "called"),
+    [
+        (ApprovalDecision("approval-1", True, "ann"), "delete: deleted everything", "delete everything"),
+        (
+            ApprovalDecision("approval-1", True, "ann", edited={"name": "the cache"}),
+            "delete: deleted the cache",
+            "delete the cache",
+        ),
+        (
+            ApprovalDecision("approval-1", False, "bob", "are you mad"),
+            "delete: Error: the call was refused by bob: are you mad",
+            "",
+        ),
+    ],
+)
+async def test_people_decide_about_a_tool_call(decision: ApprovalDecision, output: str, called: str) -> None:
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Careful], activities=careful.activities),
+    ):
+        handle = await client.start_workflow(Careful.run, id="w", task_queue=QUEUE)
+        (asked,) = await pending(handle)
+        assert (asked.id, asked.question, asked.subject) == (
+            "approval-1",
+            "May careful call delete?",
+            {"name": "everything"},
+        )
+        with pytest.raises(WorkflowUpdateFailedError, match=r"no approval 'x' to decide|rejected"):
+            await handle.execute_update("decide_approval", ApprovalDecision("x", True))
+        await handle.execute_update("decide_approval", decision, result_type=ApprovalDecision)
+        assert await handle.result() == output
+        assert list(calls) == ([called] if called else [])
+        (asked,) = await handle.query("list_approvals", result_type=list[ApprovalRequest])
+        assert asked.decision is not None
+        assert (asked.decision.by, asked.decision.approved) == (decision.by, decision.approved)
+        assert asked.decision.at is not None
+
+
+@workflow.defn
+class AskPeople:
+    @workflow.run
+    async def run(self, approve_on_timeout: bool) -> ApprovalDecision:
+        approvals = Approvals()
+        decision = await approvals.ask(
+            "Really?", subject=[1, 2], timeout=timedelta(hours=1), approve_on_timeout=approve_on_timeout
+        )
+        assert approvals.pending == []
+        return decision
+
+
+@pytest.mark.parametrize("approve_on_timeout", [True, False])
+async def test_time_decides_when_nobody_does(approve_on_timeout: bool) -> None:
+    async with virtual_site() as site, site.worker([AskPeople]):
+        handle = await site.client.start_workflow(AskPeople.run, approve_on_timeout, id="w", task_queue=QUEUE)
+        await site.advance(3599)
+        (asked,) = await handle.query("list_approvals", result_type=list[ApprovalRequest])
+        assert asked.decision is None
+        assert asked.expires_at == asked.requested_at + timedelta(hours=1)
+        await site.advance(2)
+        decision = await handle.result()
+        assert (decision.approved, decision.timed_out, decision.by) == (approve_on_timeout, True, "")
+
+
+async def test_a_decision_counts_once() -> None:
+    async with virtual_site() as site, site.worker([AskPeople]):
+        handle = await site.client.start_workflow(AskPeople.run, False, id="w", task_queue=QUEUE)
+        await site.advance(1)
+        both = await asyncio.gather(
+            *(
+                handle.execute_update("decide_approval", ApprovalDecision("approval-1", True, by), id=by)
+                for by in ("ann", "bob")
+            ),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(it, WorkflowUpdateFailedError) for it in both) == 1
+        await site.advance(1)
+        assert (await handle.result()).by in ("ann", "bob")
