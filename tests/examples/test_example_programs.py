@@ -65,6 +65,18 @@ page 7 for ada
 audit: grace called read('page 7',)
 page 7 for grace
 """,
+    "traced": """\
+StartWorkflow:Research
+StartWorkflow:Research -> RunWorkflow:Research
+StartWorkflow:Research -> StartActivity:find
+StartActivity:find -> RunActivity:find
+StartWorkflow:Research -> StartActivity:find
+StartActivity:find -> RunActivity:find
+StartWorkflow:Research -> CompleteWorkflow:Research
+pages_found 9
+temporal_activity_task_received 2
+temporal_workflow_completed 1
+""",
     "three_of_five": """\
 a report on cats, wolves, zebrafish
 """,
