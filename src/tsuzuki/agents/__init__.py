@@ -15,6 +15,7 @@ from ._executions import AgentExecution, ExecutionLog, RecordedExecution, persis
 from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, KeyedRate, WhenFull
 from ._ledger import Ledger
 from ._ledger_records import CallRecord, Grant, RateLimit
+from ._memory import MemoryStore, compress, recall, remember, summarize_by_beginnings
 from ._metering import metered, spend
 from ._priority_queues import PRIORITY_SLOTS, Level, PriorityQueues, Slots, queue_of
 from ._remote_control import RemoteControl
@@ -54,6 +55,7 @@ __all__ = [
     "Ledger",
     "Level",
     "Limit",
+    "MemoryStore",
     "ModelCall",
     "ModelReply",
     "PriorityQueues",
@@ -67,8 +69,12 @@ __all__ = [
     "Usage",
     "WhenFull",
     "WhilePaused",
+    "compress",
     "metered",
     "persist_agent_execution",
     "queue_of",
+    "recall",
+    "remember",
     "spend",
+    "summarize_by_beginnings",
 ]
