@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -14,19 +15,23 @@ from scripted_run import CONVERTER, ScriptedRun, WorkflowTaskFailedError, query_
 from temporalio.api.common.v1 import Payload
 
 from tsuzuki import activity, workflow
+from tsuzuki.client import WorkflowHistory
 from tsuzuki.common import RawValue
 from tsuzuki.exceptions import ApplicationError
+from tsuzuki.replay import Replayer
 from tsuzuki.worker import (
     ContinueAsNewInput,
     ExecuteWorkflowInput,
     HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
+    Interceptor,
     SignalChildWorkflowInput,
     SignalExternalWorkflowInput,
     StartActivityInput,
     StartChildWorkflowInput,
     WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
 )
 from tsuzuki.worker._workflow_run import WorkflowRun
@@ -271,6 +276,11 @@ def test_links_may_change_arguments_options_and_results(cached: bool) -> None:
 
 
 @workflow.defn
+async def acts(value: int) -> int:
+    return await workflow.execute_activity(act, value, start_to_close_timeout=BOUND)
+
+
+@workflow.defn
 async def mistaken(value: int) -> int:
     return await workflow.execute_activity(act, value, start_to_closed_timeout=BOUND)  # type: ignore[call-overload]
 
@@ -337,6 +347,40 @@ def test_a_finished_run_leaves_its_chain_behind_without_circles(cached: bool) ->
     finally:
         gc.enable()
     assert found == []
+
+
+class LooksAtTheClock(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        time.time()
+        return await super().execute_workflow(input)
+
+
+def test_links_are_guarded_as_workflow_code_is(cached: bool) -> None:
+    run = ScriptedRun(careless, 5, cached=cached, interceptors=[LooksAtTheClock])
+    line = LooksAtTheClock.execute_workflow.__code__.co_firstlineno + 1
+    with pytest.raises(WorkflowTaskFailedError, match=rf"test_workflow_interceptors.py:{line}\b.*time\(\)"):
+        run.workflow_task()
+
+
+class ActsItself(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        await workflow.execute_activity("announced", start_to_close_timeout=BOUND)
+        return await super().execute_workflow(input)
+
+
+class GivesActsItself(Interceptor):
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return ActsItself
+
+
+async def test_what_links_do_is_replayed_with_them_and_missed_without(cached: bool) -> None:
+    run = ScriptedRun(acts, 5, cached=cached, interceptors=[ActsItself])
+    run.run_to_end({"announced": lambda: None, "act": lambda value: value})
+    history = WorkflowHistory("workflow-id", run.events)
+    with_them = Replayer(workflows=[acts], interceptors=[GivesActsItself()])
+    assert (await with_them.replay_workflow(history)).replay_failure is None
+    with pytest.raises(workflow.NondeterminismError, match="announced"):
+        await Replayer(workflows=[acts]).replay_workflow(history)
 
 
 def test_info_passes_the_chain_and_the_logger_does_not(cached: bool) -> None:

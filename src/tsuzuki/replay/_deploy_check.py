@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tsuzuki.client import Client, RPCError, WorkflowExecution
 from tsuzuki.exceptions import TsuzukiError
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder
 from tsuzuki.workflow import NondeterminismError
 
@@ -105,7 +106,8 @@ async def deploy_check(
     """Replay the open runs of each type, and a sample of the closed ones, on the code at hand.
 
     Args:
-        client: Where the histories are: a store, a server or a cluster.
+        client: Where the histories are: a store, a server or a cluster. With the interceptors of the workers, if those
+            make workflow code do something.
         workflows: The code at hand.
         query: A list filter that narrows the runs down.
         sample: How many closed runs of each type to replay, the newest first; 0 for none.
@@ -117,7 +119,12 @@ async def deploy_check(
         TypeError: Something among `workflows` is not a workflow.
         ValueError: Two workflows have the same name.
     """
-    rebuilder = Rebuilder(workflows, namespace=client.namespace, data_converter=client.data_converter)
+    rebuilder = Rebuilder(
+        workflows,
+        namespace=client.namespace,
+        data_converter=client.data_converter,
+        interceptors=[each for each in client.interceptors if isinstance(each, Interceptor)],
+    )
     check = _Check(client, rebuilder, query, progress or (lambda name, count: None))
     verdicts = []
     for name in rebuilder.workflow_types:
