@@ -58,6 +58,11 @@ class Research:
         self.seen += steps
         return self.seen
 
+    @workflow.update
+    async def add_later(self, steps: int) -> int:
+        await workflow.wait_condition(lambda: self.seen > 100)
+        return steps
+
     @add.validator
     def check_add(self, steps: int) -> None:
         if steps < 0:

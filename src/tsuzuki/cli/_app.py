@@ -15,6 +15,7 @@ import tsuzuki
 from ._activity import activity
 from ._check import check
 from ._connection import BAD_INPUT, INTERRUPTED
+from ._debug import debug
 from ._demo import demo
 from ._fork import fork
 from ._gates import gates
@@ -43,7 +44,7 @@ _workflow = typer.Typer(help="Workflows: start them, look at them, work on them.
 for _command in (start, execute, result, signal_with_start, count, describe, show, trace):
     _workflow.command()(_command)
 _workflow.command("list")(list_workflows)
-for _command in (signal, query, stack, cancel, terminate, replay, state, fork):
+for _command in (signal, query, stack, cancel, terminate, replay, state, debug, fork):
     _workflow.command()(_command)
 _workflow.add_typer(update, name="update")
 _app.add_typer(_workflow, name="workflow")

@@ -36,7 +36,7 @@ def replay(
 
     Exit code 0: it replays, 1: it does not, 2: bad input.
     """
-    history = _history(connection, workflow_id, run_id, file)
+    history = recorded_history(connection, workflow_id, run_id, file)
 
     async def work() -> Exception | None:
         replayer = Replayer(workflows=load_workflows(workflows), data_converter=connection.data_converter)
@@ -80,7 +80,7 @@ def state(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show where a run's code stood at an event: lines, variables, pending work, answers of queries."""
-    history = _history(connection, workflow_id, run_id, file)
+    history = recorded_history(connection, workflow_id, run_id, file)
 
     async def work() -> RunState:
         return await state_at_event(
@@ -97,7 +97,7 @@ def state(
         typer.echo(_as_text(found))
 
 
-def _history(connection: Connection, workflow_id: str, run_id: str, file: Path | None) -> WorkflowHistory:
+def recorded_history(connection: Connection, workflow_id: str, run_id: str, file: Path | None) -> WorkflowHistory:
     if file is None:
         if not workflow_id:
             refuse("give --workflow-id, or --file with an exported history")

@@ -1,5 +1,6 @@
 """Judging workflow code without running it for real: replays of recorded histories, and the lint."""
 
+from ._debug import Breakpoint, RunDebugger, StoppedRun, WaitingTask, stop_at_event
 from ._deploy_check import BrokenRun, DeployVerdict, TypeVerdict, deploy_check, describe_failure, suggested_gate
 from ._deploy_report import FORMATS
 from ._gates import Gate, GateUse, gate_inventory
@@ -10,6 +11,7 @@ from ._state import state_at_event
 
 __all__ = [
     "FORMATS",
+    "Breakpoint",
     "BrokenRun",
     "Definitions",
     "DeployVerdict",
@@ -17,7 +19,10 @@ __all__ = [
     "GateUse",
     "ModuleLoadError",
     "Replayer",
+    "RunDebugger",
+    "StoppedRun",
     "TypeVerdict",
+    "WaitingTask",
     "WorkflowReplayResult",
     "WorkflowReplayResults",
     "deploy_check",
@@ -28,5 +33,6 @@ __all__ = [
     "load_workflows",
     "query_history",
     "state_at_event",
+    "stop_at_event",
     "suggested_gate",
 ]

@@ -3,7 +3,8 @@
 Nothing here polls or answers. What is rebuilt is thrown away by whoever asked for it.
 """
 
-from .._queries import answer
+from .._queries import answer, frames_of
+from .._source import is_user_code
 from .._workflows import UnknownWorkflowError
 from ._query import STATE_QUERY
 from ._rebuild import Rebuilder
@@ -23,5 +24,7 @@ __all__ = [
     "Variable",
     "WorkKind",
     "answer",
+    "frames_of",
+    "is_user_code",
     "look_at",
 ]
