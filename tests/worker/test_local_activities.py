@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
@@ -11,12 +12,22 @@ from typing import Any
 import pytest
 from local_site import LocalSite, local_site
 from pooled_activities import add
+from temporalio.api.common.v1 import Payload
 
 from tsuzuki import activity, workflow
 from tsuzuki.activity import ActivityCancellationDetails
 from tsuzuki.client import WorkflowFailureError
 from tsuzuki.common import RetryPolicy
 from tsuzuki.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, TimeoutType
+from tsuzuki.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
 from tsuzuki.workflow import ActivityCancellationType
 
 MINUTE = timedelta(minutes=1)
@@ -616,15 +627,58 @@ async def test_synchronous_ones_run_in_the_workers_executor(site: LocalSite, poo
             assert await (await site.start(Adds.run)).result() == [3, True, 1]
 
 
+class Tagging(Interceptor):
+    """Puts a header on each local activity, and reads it where that runs."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        seen = self.seen
+
+        class Reads(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+                seen.append({name: payload.data for name, payload in input.headers.items()})
+                return await super().execute_activity(input)
+
+        return Reads(next)
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return TagsWorkflow
+
+
+class TagsWorkflow(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(TagsCalls(outbound))
+
+
+class TagsCalls(WorkflowOutboundInterceptor):
+    def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
+        input.headers = {"tag": Payload(data=input.activity.encode())}
+        return super().start_local_activity(input)
+
+
+async def test_interceptors_stand_around_each_attempt_and_the_call(site: LocalSite) -> None:
+    work = Work(site)
+    work.failures = 1
+    tagging = Tagging()
+    async with site.worker([One], [work.work], interceptors=[tagging]):
+        handle = await site.start(One.run, 1.0)
+        await site.advance(2)
+        assert await handle.result() == 1.0
+    assert tagging.seen == [{"tag": b"work"}, {"tag": b"work"}]
+    await site.replays(handle, One)
+
+
 # ---- changed code ------------------------------------------------------------------------------------------
 
 
-def changed(name: str, call: str | None) -> Any:
+def changed(*calls: str) -> Any:
     @workflow.defn(name="Recorded")
     class Changed:
         @workflow.run
         async def run(self) -> None:
-            if call is not None:
+            for call in calls:
                 await workflow.execute_local_activity(call, 1.0, start_to_close_timeout=HOUR)
             await workflow.execute_activity("ordinary", start_to_close_timeout=HOUR)
 
@@ -632,22 +686,31 @@ def changed(name: str, call: str | None) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("calls", "says"),
     [
-        ("other", "event 5 is MarkerRecorded of local activity 'work' (activity 1), but .* now produces RecordMarker "),
-        (None, "event 5 is MarkerRecorded of local activity 'work' (activity 1), but .* now produces ScheduleActivity"),
+        (["other"], "event 5 is MarkerRecorded of local activity 'work' (activity 1), but X now produces RecordMarker"),
+        (
+            [],
+            "event 5 is MarkerRecorded of local activity 'work' (activity 1), but X now produces ScheduleActivityTask",
+        ),
+        (
+            ["work", "new"],
+            "event 6 is ActivityTaskScheduled 'ordinary' (activity 2), but X now produces RecordMarker of local "
+            "activity 'new' (activity 2)",
+        ),
     ],
 )
-async def test_code_that_no_longer_fits_its_marker(site: LocalSite, call: str | None, says: str) -> None:
+async def test_code_that_no_longer_fits_its_marker(site: LocalSite, calls: list[str], says: str) -> None:
     @activity.defn
     async def ordinary() -> None:
         pass
 
-    recorded = changed("Recorded", "work")
+    recorded = changed("work")
     async with site.worker([recorded], [Work(site).work, ordinary]):
         handle = await site.start(recorded.run)
         await site.advance(1)
         await handle.result()
     await site.replays(handle, recorded)
-    with pytest.raises(workflow.NondeterminismError, match=says.replace("(", r"\(").replace(")", r"\)")):
-        await site.replays(handle, changed("Recorded", call))
+    pattern = re.escape(says).replace("X", r"test_local_activities\.py:\d+")
+    with pytest.raises(workflow.NondeterminismError, match=pattern):
+        await site.replays(handle, changed(*calls))

@@ -69,6 +69,10 @@ class LocalCalls:
         """Return a call whose marker is not in history yet."""
         return self._calls.get(seq)
 
+    def first_replaying(self) -> LocalActivityMachine | None:
+        """Return the first call that the code waits for and history has no marker of, as far as it is known."""
+        return next((machine for machine in self._calls.values() if machine.is_replaying), None)
+
     # ---- replay --------------------------------------------------------------------------------------------
 
     def show(self, recorded: RecordedOutcome) -> None:

@@ -36,11 +36,12 @@ def match(run: WorkflowRun, event: HistoryEvent) -> None:
     if event.event_type != MARKER_RECORDED:
         drop_optional(run)
     if not run.commands:
+        unmarked = None if run.local is None else run.local.first_replaying()
         raise NondeterminismError(
             event_id=event.event_id,
             event=describe_event(event),
-            command="no further command",
-            source=str(run.source),
+            command="no further command" if unmarked is None else unmarked.describe(MARKER_RECORDED),
+            source=str(run.source if unmarked is None else unmarked.source or run.source),
         )
     command = run.commands.popleft()
     if command.event_type == event.event_type:

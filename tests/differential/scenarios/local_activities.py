@@ -342,7 +342,10 @@ class Cancels:
         try:
             return await handle
         except Exception as error:
-            await workflow.execute_activity(greet, type(error.__cause__).__name__, start_to_close_timeout=MINUTE)
+            greeting = await workflow.execute_local_activity(
+                greet, type(error.__cause__).__name__, start_to_close_timeout=MINUTE
+            )
+            await workflow.execute_activity(greet, greeting, start_to_close_timeout=MINUTE)
             raise
 
 

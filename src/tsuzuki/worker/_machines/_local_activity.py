@@ -96,12 +96,12 @@ class LocalActivityMachine:
         original_ns: When the first call was made, by the workflow's clock.
         scheduled_ns: When the worker was asked for this one.
         execution: What runs it, once something does.
+        source: The line that called it, if it was user code.
     """
 
     __slots__ = (
         "_handle",
         "_result_hint",
-        "_source",
         "activity_id",
         "execution",
         "first_attempt",
@@ -112,6 +112,7 @@ class LocalActivityMachine:
         "original_ns",
         "scheduled_ns",
         "seq",
+        "source",
         "state",
     )
 
@@ -141,7 +142,7 @@ class LocalActivityMachine:
         self.execution: LocalExecution | None = None
         self.state = LocalActivityState.CREATED
         self._result_hint = result_hint
-        self._source = source
+        self.source = source
         self._handle: RunningLocalActivity | None = None
 
     def move(self, event_type: int) -> None:
@@ -164,6 +165,11 @@ class LocalActivityMachine:
         calls = run.local_calls()
         calls.add(self)
         calls.request(self)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether it waits for its marker."""
+        return self.state is LocalActivityState.REPLAYING
 
     def go_live(self, run: WorkflowRun) -> None:
         """Replay is over: if no marker came, the worker is to run it."""
@@ -204,7 +210,7 @@ class LocalActivityMachine:
             outcome=outcome,
             summary=self.options.summary,
         )
-        run.commands.append(PendingCommand(RECORDED, self, message, self._source))
+        run.commands.append(PendingCommand(RECORDED, self, message, self.source))
 
     def replay(self, run: WorkflowRun, recorded: RecordedOutcome) -> LocalOutcome:
         """Take the outcome from its marker; the code is still to be told.
@@ -217,7 +223,7 @@ class LocalActivityMachine:
                 event_id=recorded.event.event_id,
                 event=describe_marker(recorded.event),
                 command=self.describe(RECORDED),
-                source=str(self._source or run.source),
+                source=str(self.source or run.source),
             )
         self.move(ENDED)
         return recorded.outcome
@@ -252,7 +258,7 @@ class LocalActivityMachine:
                 self.options,
                 headers=self.headers,
                 result_hint=self._result_hint,
-                source=self._source,
+                source=self.source,
                 now_ns=run.time_ns,
                 original_ns=outcome.original_ns,
                 first_attempt=outcome.attempt + 1,
