@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic_ai import ModelHTTPError, ModelRetry
@@ -31,10 +29,11 @@ from tsuzuki.agents import (
     DurableAgent,
     Ledger,
     Limit,
+    RemoteApprovals,
     RemoteControl,
     Usage,
 )
-from tsuzuki.client import Client, RPCError, WorkflowFailureError, WorkflowUpdateFailedError
+from tsuzuki.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from tsuzuki.common import RetryPolicy
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.worker import Worker
@@ -341,16 +340,6 @@ class Careful:
         return (await careful.run("Clean up!", approvals=approvals)).output
 
 
-async def pending(handle: Any) -> list[ApprovalRequest]:
-    for _ in range(1000):
-        with contextlib.suppress(RPCError):
-            asked: list[ApprovalRequest] = await handle.query("list_approvals", result_type=list[ApprovalRequest])
-            if asked:
-                return asked
-        await asyncio.sleep(0.01)
-    raise AssertionError("nothing was asked")
-
-
 @pytest.mark.parametrize(
     ("decision", "output", "called"),
     [
@@ -373,18 +362,21 @@ async def test_people_decide_about_a_tool_call(decision: ApprovalDecision, outpu
         Worker(client, task_queue=QUEUE, workflows=[Careful], activities=careful.activities),
     ):
         handle = await client.start_workflow(Careful.run, id="w", task_queue=QUEUE)
-        (asked,) = await pending(handle)
+        people = RemoteApprovals(handle, by="ann")
+        asked = await people.next(look_every=timedelta(milliseconds=10))
         assert (asked.id, asked.question, asked.subject) == (
             "approval-1",
             "May careful call delete?",
             {"name": "everything"},
         )
-        with pytest.raises(WorkflowUpdateFailedError, match=r"no approval 'x' to decide|rejected"):
-            await handle.execute_update("decide_approval", ApprovalDecision("x", True))
+        with pytest.raises(WorkflowUpdateFailedError) as failed:
+            await people.reject("x")
+        assert "there is no approval 'x' to decide; pending: approval-1" in str(failed.value.cause)
         await handle.execute_update("decide_approval", decision, result_type=ApprovalDecision)
         assert await handle.result() == output
         assert list(calls) == ([called] if called else [])
-        (asked,) = await handle.query("list_approvals", result_type=list[ApprovalRequest])
+        (asked,) = await people.all()
+        assert await people.pending() == []
         assert asked.decision is not None
         assert (asked.decision.by, asked.decision.approved) == (decision.by, decision.approved)
         assert asked.decision.at is not None

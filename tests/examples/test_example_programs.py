@@ -77,6 +77,13 @@ pages_found 9
 temporal_activity_task_received 2
 temporal_workflow_completed 1
 """,
+    "deep_research": """\
+Follow this plan? 9 topics; the first three will do
+paused: lunch first
+# How do a lamp and a switch work?
+4 citations by 4 agents
+162 words read
+""",
     "three_of_five": """\
 a report on cats, wolves, zebrafish
 """,

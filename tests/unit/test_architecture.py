@@ -45,7 +45,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
     "server": frozenset({"core", "engine", "service", "store"}),
-    "demo": frozenset({"activity", "workflow"}),
+    "demo": frozenset({"activity", "agents", "workflow"}),
     "cli": frozenset(
         {"agents", "client", "converter", "demo", "engine", "replay", "server", "service", "store", "worker"},
     ),

@@ -18,6 +18,7 @@ from ._ledger_records import CallRecord, Grant, RateLimit
 from ._memory import MemoryStore, compress, recall, remember, summarize_by_beginnings
 from ._metering import metered, spend
 from ._priority_queues import PRIORITY_SLOTS, Level, PriorityQueues, Slots, queue_of
+from ._remote_approvals import RemoteApprovals
 from ._remote_control import RemoteControl
 from ._usage import BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLimitedError, Usage
 
@@ -62,6 +63,7 @@ __all__ = [
     "RateLimit",
     "RateLimitedError",
     "RecordedExecution",
+    "RemoteApprovals",
     "RemoteControl",
     "Slots",
     "ToolCall",
