@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 from temporalio import activity, client, workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
 
 __all__ = ["Measured", "client", "work"]
 
@@ -24,6 +26,14 @@ class Measured:
     async def run(self, fail: bool) -> None:
         workflow.metric_meter().create_counter("mine", "what", "things").add(1, {"more": "yes"})
         await asyncio.sleep(0.05)
+        await workflow.execute_local_activity(work, False, start_to_close_timeout=timedelta(seconds=10))
+        with contextlib.suppress(ApplicationError):
+            await workflow.execute_local_activity(
+                work,
+                True,
+                start_to_close_timeout=timedelta(seconds=10),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
         await workflow.execute_activity(
             work,
             fail,

@@ -21,7 +21,7 @@ from measured import Kept
 
 PROGRAM = Path(__file__).with_name("_metrics_program.py")
 BEYOND_US = {
-    # Replay is not timed apart; ours shares no slots of this kind with the service.
+    # Replay is not timed apart.
     "temporal_workflow_task_replay_latency",
 }
 ONLY_OURS = {"temporal_activity_poll_no_task", "temporal_workflow_task_queue_poll_empty"}  # at the worker's end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from scripted_run import ScriptedRun, query_of
 from tsuzuki import activity, workflow
 from tsuzuki.client import Client, WorkflowFailureError
 from tsuzuki.common import MetricMeter, RetryPolicy
+from tsuzuki.exceptions import ApplicationError
 from tsuzuki.opentelemetry import OpenTelemetryMetrics
 from tsuzuki.worker import Worker
 
@@ -120,6 +122,41 @@ async def test_the_worker_measures_itself() -> None:
     long = {attributes["operation"] for _, attributes in kept.of("temporal_long_request")}
     assert long == {"PollWorkflowTaskQueue", "PollActivityTaskQueue", "GetWorkflowExecutionHistory"}
     assert all(attributes["namespace"] == "default" for _, attributes in kept.of("temporal_request"))
+
+
+@workflow.defn
+class Locally:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_local_activity(act, False, start_to_close_timeout=LONG)
+        with contextlib.suppress(ApplicationError):
+            await workflow.execute_local_activity(
+                act, True, start_to_close_timeout=LONG, retry_policy=RetryPolicy(maximum_attempts=1)
+            )
+        await workflow.wait_condition(lambda: False)
+
+
+async def test_local_activities_and_a_cache_that_is_too_small_are_measured() -> None:
+    kept = Kept()
+    async with (
+        await Client.connect("sqlite://", metric_meter=kept.meter()) as client,
+        Worker(client, task_queue="q", workflows=[Locally], activities=[act], max_cached_workflows=2),
+    ):
+        for number in range(5):
+            handle = await client.start_workflow(Locally.run, id=f"w{number}", task_queue="q")
+            while len(kept.of("temporal_workflow_task_execution_latency")) <= number:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await handle.terminate()
+    of_activity = {"namespace": "default", "task_queue": "q", "workflow_type": "Locally", "activity_type": "act"}
+    assert kept.of("temporal_local_activity_total") == [(1, of_activity)] * 10
+    assert (
+        kept.of("temporal_local_activity_execution_failed")
+        == [(1, {**of_activity, "failure_reason": "ActivityError"})] * 5
+    )
+    assert len(kept.of("temporal_local_activity_execution_latency")) == 10
+    assert len(kept.of("temporal_local_activity_succeed_endtoend_latency")) == 5
+    assert kept.sum_of("temporal_sticky_cache_total_forced_eviction") == 3
+    assert max(size for size, _ in kept.of("temporal_sticky_cache_size")) == 2
 
 
 async def test_a_refused_request_is_counted_as_such() -> None:

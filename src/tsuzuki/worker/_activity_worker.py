@@ -67,7 +67,13 @@ class ActivityWorker:
         self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
         self._runner = ActivityRunner(host, definitions, self._sync, on_fatal, interceptors)
         self.local = LocalActivities(
-            host, definitions, self._sync, slots=local_slots, on_fatal=on_fatal, interceptors=interceptors
+            host,
+            definitions,
+            self._sync,
+            slots=local_slots,
+            on_fatal=on_fatal,
+            interceptors=interceptors,
+            metrics=metrics,
         )
         """Those that workflow tasks of the same worker ask for."""
         metadata = None

@@ -26,6 +26,7 @@ from ._local_attempt import LocalAttempt
 from ._local_execution import LocalExecution
 from ._machines._local_activity import LocalActivityMachine
 from ._machines._local_activity_marker import LocalOutcome
+from ._metrics import WorkerMetrics
 
 
 class LocalActivities:
@@ -38,6 +39,7 @@ class LocalActivities:
         slots: How many attempts run at a time.
         on_fatal: Told of an error after which the worker cannot go on.
         interceptors: Around every attempt, the first outermost.
+        metrics: Measures; None not to.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class LocalActivities:
         slots: int,
         on_fatal: Callable[[BaseException], None],
         interceptors: Sequence[Interceptor] = (),
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self.pace = host.pace
         self.alarms = Alarms(host.pace)
@@ -59,6 +62,8 @@ class LocalActivities:
         self._host = host
         self._definitions = definitions
         self._runner = ActivityRunner(host, definitions, sync_executor, on_fatal, interceptors)
+        execute = self._runner.execute
+        self._execute = execute if metrics is None else metrics.local_activities(execute, slots)
         self._free = slots
         self._queue: deque[LocalExecution] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -126,7 +131,7 @@ class LocalActivities:
 
     async def _run(self, execution: LocalExecution, attempt: LocalAttempt) -> None:
         try:
-            outcome = await self._runner.execute(attempt)
+            outcome = await self._execute(attempt)
         finally:
             self._free += 1
             if self._queue and self.pace.now() < self.stops_at_s:

@@ -10,15 +10,22 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import CommandType, TaskQueueKind, WorkflowTaskFailedCause
-from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueResponse,
+    PollWorkflowTaskQueueResponse,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskFailedRequest,
+)
 
 from tsuzuki.common import MetricAttributes, MetricMeter
 from tsuzuki.service import WorkflowService
 
+from ._activity_attempt import Attempt
+from ._activity_outcome import Outcome
 from ._pace import Pace
 
 Task = TypeVar("Task", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
@@ -61,6 +68,15 @@ class _Running:
 _running: Final[ContextVar[_Running | None]] = ContextVar("tsuzuki_measured_task", default=None)
 
 
+class Cache(Protocol):
+    """What is asked of the cache of runs."""
+
+    @property
+    def cached(self) -> int: ...
+    @property
+    def evictions(self) -> int: ...
+
+
 class WorkerMetrics:
     """The instruments of one worker, and the wrappers that feed them.
 
@@ -85,7 +101,8 @@ class WorkerMetrics:
     ) -> None:
         meter = meter.with_additional_attributes({"namespace": namespace, "task_queue": task_queue})
         self.pace = pace
-        self.cached: Callable[[], int] = lambda: 0  # number of runs in the cache
+        self.cache: Cache | None = None
+        self._evictions = 0
         self.starts: OrderedDict[str, Timestamp] = OrderedDict()
         self._slots = {"WorkflowWorker": workflow_slots, "ActivityWorker": activity_slots}
         self._used: Counter[str] = Counter()
@@ -109,6 +126,7 @@ class WorkerMetrics:
         self.cache_hits = counter("temporal_sticky_cache_hit", "Workflow tasks of runs in the cache")
         self.cache_misses = counter("temporal_sticky_cache_miss", "Workflow tasks of runs that should have been there")
         self.cache_size = gauge("temporal_sticky_cache_size", "Runs in the cache")
+        self.cache_evictions = counter("temporal_sticky_cache_total_forced_eviction", "Runs that went for want of room")
         self.received = counter("temporal_activity_task_received", "Polls that gave an activity task")
         self.empty_activity_polls = counter("temporal_activity_poll_no_task", "Polls that gave none")
         self.activity_waits = latency(
@@ -119,13 +137,19 @@ class WorkerMetrics:
             "temporal_activity_succeed_endtoend_latency", "How long activities took that succeeded, with all attempts"
         )
         self.activity_failures = counter("temporal_activity_execution_failed", "Attempts that failed")
+        self.local_total = counter("temporal_local_activity_total", "Attempts of local activities")
+        self.local_failures = counter("temporal_local_activity_execution_failed", "Those that failed")
+        self.local_latency = latency("temporal_local_activity_execution_latency", "How long they took")
+        self.local_total_latency = latency(
+            "temporal_local_activity_succeed_endtoend_latency", "How long local activities took that succeeded"
+        )
 
     def start(self) -> None:
         """The worker starts."""
         self.worker_start.add(1)
         for worker_type in self._slots:
             self._show_slots(worker_type)
-        self.cache_size.set(0)
+        self.show_cache()
 
     def service(self, service: WorkflowService) -> WorkflowService:
         """Return the worker's service, measured."""
@@ -142,6 +166,34 @@ class WorkerMetrics:
     ) -> Callable[[PollActivityTaskQueueResponse], Awaitable[None]]:
         """Return what runs activity tasks, measured."""
         return self._measured("ActivityWorker", execute, self._activity_task)
+
+    def local_activities(
+        self, execute: Callable[[Attempt], Awaitable[Outcome]], slots: int
+    ) -> Callable[[Attempt], Awaitable[Outcome]]:
+        """Return what runs attempts of local activities, measured; so many run at a time."""
+        worker_type = "LocalActivityWorker"
+        self._slots[worker_type] = slots
+
+        async def measured(attempt: Attempt) -> Outcome:
+            attributes, began_s = _types(attempt.task), self.pace.now()
+            self._used[worker_type] += 1
+            self._show_slots(worker_type)
+            self.local_total.add(1, attributes)
+            try:
+                outcome = await execute(attempt)
+            finally:
+                self._used[worker_type] -= 1
+                self._show_slots(worker_type)
+            took = timedelta(seconds=max(0.0, self.pace.now() - began_s))
+            self.local_latency.record(took, attributes)
+            if isinstance(outcome, RespondActivityTaskCompletedRequest):
+                waited = _between(attempt.task.scheduled_time, attempt.task.started_time)
+                self.local_total_latency.record(waited + took, attributes)
+            elif isinstance(outcome, RespondActivityTaskFailedRequest):
+                self.local_failures.add(1, {**attributes, "failure_reason": "ActivityError"})
+            return outcome
+
+        return measured
 
     def polling(self, poller_type: str, change: int) -> None:
         """A poll begins or ends."""
@@ -167,6 +219,14 @@ class WorkerMetrics:
                 self._show_slots(worker_type)
 
         return measured
+
+    def show_cache(self) -> None:
+        """Say how many runs are in the cache, and how many had to go since the last time."""
+        if self.cache is not None:
+            self.cache_size.set(self.cache.cached)
+            if evicted := self.cache.evictions - self._evictions:
+                self._evictions += evicted
+                self.cache_evictions.add(evicted)
 
     def _show_slots(self, worker_type: str) -> None:
         attributes, used = {"worker_type": worker_type}, self._used[worker_type]
@@ -284,7 +344,7 @@ class _MeasuredService:
             metrics.cache_misses.add(1)
         elif running.partial:
             metrics.cache_hits.add(1, running.attributes)
-        metrics.cache_size.set(metrics.cached())
+        metrics.show_cache()
 
     def _workflow_done(self, running: _Running) -> None:
         started = self._metrics.starts.pop(running.run_id, None)

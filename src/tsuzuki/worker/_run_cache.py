@@ -17,6 +17,8 @@ class RunCache:
     def __init__(self, size_max: int) -> None:
         self._size_max = size_max
         self._runs: OrderedDict[str, WorkflowRun] = OrderedDict()
+        self.evictions = 0
+        """How often a run had to go for want of room."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -32,6 +34,7 @@ class RunCache:
             return
         self._runs[run_id] = run
         if len(self._runs) > self._size_max:
+            self.evictions += 1
             _, oldest = self._runs.popitem(last=False)
             oldest.evict()
 

@@ -310,7 +310,7 @@ class Worker:
             metric_meter=client.metric_meter,
         )
         if self._metrics is not None:
-            self._metrics.cached = lambda: processor.cached
+            self._metrics.cache = processor
         return WorkflowWorker(
             self._service,
             WorkflowTaskHandler(

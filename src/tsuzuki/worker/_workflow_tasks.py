@@ -152,6 +152,11 @@ class WorkflowTaskProcessor:
         """Number of runs that are kept alive."""
         return len(self._cache)
 
+    @property
+    def evictions(self) -> int:
+        """How often one of them had to go for want of room."""
+        return self._cache.evictions
+
     async def process(
         self, task: PollWorkflowTaskQueueResponse
     ) -> (
