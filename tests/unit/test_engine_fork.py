@@ -104,6 +104,10 @@ def test_a_refused_fork_leaves_no_run(site: Site) -> None:
     site.server.start_workflow()
     with Refused(StatusCode.INVALID_ARGUMENT, "there is no event 9 to fork from"):
         fork(site.server, 9)
+    strange = Header()
+    strange.fields[HEADER].data = b"\xff strange"
+    with Refused(StatusCode.INVALID_ARGUMENT, "holds no ResetWorkflowExecutionRequest"):
+        site.server.start_workflow("fork", header=strange)
     with Refused(StatusCode.NOT_FOUND, "there is no workflow 'fork'"):
         site.server.describe("fork")
 

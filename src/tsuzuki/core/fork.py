@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
@@ -88,8 +89,15 @@ class ForkPlan:
 
 
 def source_of(request: StartWorkflowExecutionRequest) -> ResetWorkflowExecutionRequest:
-    """The old run and the event that a start with the header names."""
-    return ResetWorkflowExecutionRequest.FromString(request.header.fields[HEADER].data)
+    """The old run and the event that a start with the header names.
+
+    Raises:
+        InvalidInput: The header holds something else.
+    """
+    try:
+        return ResetWorkflowExecutionRequest.FromString(request.header.fields[HEADER].data)
+    except DecodeError:
+        raise InvalidInput(f"the header {HEADER} holds no ResetWorkflowExecutionRequest.") from None
 
 
 def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent]) -> ForkPlan:
