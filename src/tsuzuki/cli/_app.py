@@ -23,6 +23,7 @@ from ._lint import lint
 from ._replay import replay, state
 from ._server import server
 from ._store import store
+from ._top import top
 from ._trace import trace
 from ._worker_run import worker
 from ._workflow_look import count, describe, list_workflows, show
@@ -39,6 +40,7 @@ _app.command()(demo)
 _app.command()(lint)
 _app.command()(check)
 _app.command()(gates)
+_app.command()(top)
 
 _workflow = typer.Typer(help="Workflows: start them, look at them, work on them.", no_args_is_help=True)
 for _command in (start, execute, result, signal_with_start, count, describe, show, trace):

@@ -32,7 +32,7 @@ def check(target: Database, output: OutputOption = Output.TEXT) -> None:
 
     Exit code 0: all is well, 1: something is broken, 2: it is no store. It may be open elsewhere.
     """
-    path = _path(target)
+    path = database_path(target)
     try:
         with Console(stderr=True).status(f"Checking {path} ..."):
             problems = check_store(path)
@@ -55,7 +55,7 @@ def backup(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Copy a store, also while it is open elsewhere. Every commit that was on disk at the beginning is in it."""
-    path = _path(target)
+    path = database_path(target)
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             copying = progress.add_task("Copying", total=None)
@@ -72,12 +72,15 @@ def backup(
 def info(target: Database, output: OutputOption = Output.TEXT) -> None:
     """Show what a store holds, and which process has it open."""
     try:
-        found = store_info(_path(target))
+        found = store_info(database_path(target))
     except (StoreError, OSError) as error:
         refuse(str(error))
     runs = {WorkflowExecutionStatus(status).name: count for status, count in found.runs.items()}
     if output is Output.JSON:
-        write_json({**asdict(found), "runs": runs})
+        open_runs = [
+            {"task_queue": queue, "type": kind, "count": count} for (queue, kind), count in found.open_runs.items()
+        ]
+        write_json({**asdict(found), "runs": runs, "open_runs": open_runs})
         return
     write_fields(
         "Store",
@@ -89,12 +92,13 @@ def info(target: Database, output: OutputOption = Output.TEXT) -> None:
             ("Opened", f"{found.incarnation:,} times"),
             ("Namespaces", ", ".join(found.namespaces)),
             ("Runs", ", ".join(f"{name.lower()} {count:,}" for name, count in runs.items()) or "none"),
+            ("Open runs", ", ".join(f"{kind} {count:,}" for (_, kind), count in found.open_runs.items())),
             ("Owner", f"process {found.owner_pid}" if found.owner_pid else "none: no process has it open"),
         ],
     )
 
 
-def _path(target: str) -> str:
+def database_path(target: str) -> str:
     if target.startswith("sqlite:///"):
         target = target.removeprefix("sqlite:///")
     elif "://" in target or (":" in target and not Path(target).exists()):

@@ -19,6 +19,9 @@ from tsuzuki.store._owner import owner_of
 from tsuzuki.store._schema import stored_version
 
 _PAGES: Final = 256
+_OPEN_RUNS: Final = (
+    "SELECT task_queue, workflow_type, count(*) FROM runs WHERE status = 1 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+)
 _BESIDE: Final = ("", "-wal", "-owner", "-commits")
 
 
@@ -34,6 +37,7 @@ class StoreInfo:
         incarnation: How many times it was opened.
         namespaces: Namespaces that have runs.
         runs: Number of runs, by the number of their status (`WorkflowExecutionStatus`).
+        open_runs: Number of open runs, by task queue and workflow type.
         owner_pid: The process that has it open; None if none has.
     """
 
@@ -44,6 +48,7 @@ class StoreInfo:
     incarnation: int
     namespaces: tuple[str, ...]
     runs: Mapping[int, int]
+    open_runs: Mapping[tuple[str, str], int]
     owner_pid: int | None
 
 
@@ -61,9 +66,10 @@ def store_info(database: str | os.PathLike[str]) -> StoreInfo:
         connection.execute("BEGIN")  # one view for all of it
         commits, incarnation = connection.execute("SELECT commits, incarnation FROM meta").fetchone()
         runs = dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status"))
+        open_runs = {(queue, kind): count for queue, kind, count in connection.execute(_OPEN_RUNS)}
         namespaces = [row[0] for row in connection.execute("SELECT DISTINCT namespace FROM runs ORDER BY namespace")]
     size = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal") if os.path.exists(path + suffix))
-    return StoreInfo(path, version, size, commits, incarnation, tuple(namespaces), runs, owner_of(path))
+    return StoreInfo(path, version, size, commits, incarnation, tuple(namespaces), runs, open_runs, owner_of(path))
 
 
 def back_up(
