@@ -65,7 +65,7 @@ def _greeted(process: subprocess.Popen[str]) -> ServerProcess:
     greeting = []
     for line in process.stdout:
         greeting.append(line.rstrip("\n"))
-        if line.startswith("namespace"):
+        if line.startswith("namespaces"):
             break
     first = next((line for line in greeting if line.startswith("Temporal gRPC")), None)
     if first is None:

@@ -16,6 +16,7 @@ from tsuzuki.store import (
     Batch,
     CurrentRun,
     HistoryBatch,
+    NamespaceRow,
     NewRun,
     RunUpdate,
     chain,
@@ -153,7 +154,12 @@ def whole_run(
         histories=batches,
         activities=list(activities),
         currents=[CurrentRun(new.namespace, new.workflow_id, new.run_key)],
+        namespaces=[namespace_row(new.namespace)],
     )
+
+
+def namespace_row(name: str = NAMESPACE, **changes: Any) -> NamespaceRow:
+    return NamespaceRow(name, f"id of {name}", 1, 0, "", "", b"")._replace(**changes)
 
 
 def execution(workflow_id: str, run_id: str) -> WorkflowExecution:

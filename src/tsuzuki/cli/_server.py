@@ -56,7 +56,9 @@ def start(
     http_allow_host: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Other names under which browsers ask, with commas between.")
     ] = None,
-    namespace: Annotated[str | None, typer.Option(help="Namespace to serve.  [default: default]")] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="Namespace to make if it is missing; again for more.  [default: default]")
+    ] = None,
     tls_cert: Annotated[str | None, typer.Option(help="TLS: the server's certificate, PEM, with its chain.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="TLS: its private key, PEM.")] = None,
     tls_client_ca: Annotated[
@@ -78,6 +80,7 @@ def start(
     machines reach the address, unless they show a client certificate instead.
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
+    flags["namespace"] = ",".join(namespace) if namespace else None
     with _refused():
         from ..server import Settings
 
@@ -132,7 +135,7 @@ def _options(settings: Settings) -> ServerOptions:
         db=db,
         host=host,
         port=settings["server.port"],
-        namespace=settings["server.namespace"],
+        namespaces=_names(settings["server.namespace"]),
         limits=settings.limits,
         tls=TlsFiles(cert, key, client_ca) if cert else None,
         authentication=authentication,
@@ -144,14 +147,17 @@ def _http_options(settings: Settings) -> HttpOptions:
     from ..server import HttpOptions
 
     host, port = settings["server.host"], settings["server.http_port"]
-    names = (settings["server.http_allow_host"] or "").split(",")
     return HttpOptions(
         host=host,
         port=_usual_or_free_port(host) if port is None else port,
-        namespace=settings["server.namespace"],
-        allowed_hosts=tuple(name.strip() for name in names if name.strip()),
+        namespace=_names(settings["server.namespace"])[0],
+        allowed_hosts=_names(settings["server.http_allow_host"]),
         insecure_no_auth=settings["server.insecure_no_auth"],
     )
+
+
+def _names(listed: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (listed or "").split(",") if name.strip())
 
 
 def _usual_or_free_port(host: str) -> int:
@@ -222,4 +228,4 @@ def _greet(running: Server, options: ServerOptions) -> None:
         typer.echo(
             "warning         API keys cross the network in plain text; see --tls-cert, or put a TLS proxy before it"
         )
-    typer.echo(f"namespace       {options.namespace}")
+    typer.echo(f"namespaces      {', '.join(options.namespaces)}")

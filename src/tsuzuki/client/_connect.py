@@ -34,7 +34,7 @@ async def open_embedded_service(target: EmbeddedTarget, namespace: str) -> OpenS
     """
     from ..engine import open_embedded  # only those who embed the engine load it
 
-    return await open_embedded(target.path, namespace=namespace)
+    return await open_embedded(target.path, namespaces=(namespace,))
 
 
 async def open_remote_service(

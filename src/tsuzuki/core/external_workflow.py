@@ -32,11 +32,20 @@ _CANCEL_NOT_FOUND: Final = (
 )
 
 
+def _elsewhere(workflow_id: str, namespace: str, run: Execution) -> str:
+    return (
+        f"workflow '{workflow_id}' is asked for in namespace '{namespace}', but this run is in '{run.namespace}'; "
+        "commands do not cross namespaces. Let an activity do it with a client of that namespace."
+    )
+
+
 # ---- signal ------------------------------------------------------------------------------------------
 
 
 def _check_signal(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     asked, limits = command.signal_external_workflow_execution_command_attributes, moment.limits
+    if asked.namespace and asked.namespace != run.namespace:
+        raise BadCommand(_BAD_SIGNAL, _elsewhere(asked.execution.workflow_id, asked.namespace, run))
     try:
         check_id("the signalled workflow id", asked.execution.workflow_id, limits)
         check_id("the signal name", asked.signal_name, limits)
@@ -100,6 +109,8 @@ def signal_failed(
 
 def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     asked = command.request_cancel_external_workflow_execution_command_attributes
+    if asked.namespace and asked.namespace != run.namespace:
+        raise BadCommand(_BAD_CANCEL, _elsewhere(asked.workflow_id, asked.namespace, run))
     try:
         check_id("the workflow id to cancel", asked.workflow_id, moment.limits)
     except InvalidInput as error:

@@ -47,6 +47,8 @@ from ._tokens import activity_token, parse_activity_token
 
 class ByToken(Protocol):
     @property
+    def namespace(self) -> str: ...
+    @property
     def task_token(self) -> bytes: ...
 
 
@@ -81,7 +83,7 @@ class ActivityTasks:
             check_id("the task queue", queue_name, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = (engine.namespace, queue_name, True)
+        key = (request.namespace, queue_name, True)
         future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse())
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
@@ -180,6 +182,7 @@ class ActivityTasks:
             run = self._engine.run(run_key)
             if run is None:
                 raise NotFound("the task token names a run that does not exist (any more). Drop the result.")
+            self._engine.check_token_namespace(request.namespace, run)
             return run, activities.find_started(run, scheduled_event_id, attempt)
         except Refusal as refusal:
             raise service_error(refusal) from None

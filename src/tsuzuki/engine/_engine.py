@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Final
 
 from temporalio.api.common.v1 import Priority
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.history.v1 import History
 
 from tsuzuki.core import close, start, wakeup
@@ -40,7 +39,9 @@ from ._clock import Alarm, Clock
 from ._journal import Journal
 from ._loading import load
 from ._matching import Matching, Poll, ReadyTask
+from ._namespaces import Namespaces
 from ._search_attributes import SearchAttributeRegister
+from ._sweeper import Sweeper
 from ._timers import WakeHeap
 
 logger = logging.getLogger("tsuzuki.engine")
@@ -87,7 +88,6 @@ class Engine:
         store: Store,
         clock: Clock,
         *,
-        namespace: str,
         new_id: Callable[[], str],
         limits: Limits,
         cached_runs_max: int = 10_000,
@@ -95,13 +95,14 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self.store = store
         self.clock = clock
-        self.namespace = namespace
         self.new_id = new_id
         self.limits = limits
         self.incarnation = store.incarnation
         self.search_attributes = SearchAttributeRegister(store)
         self.matching = Matching(self._hand, self._priority_of)
         self.journal = Journal(store, clock, self.search_attributes, self._on_durable, self._on_failed, self._told)
+        self.namespaces = Namespaces(store, self.journal, new_id)
+        self.sweeper = Sweeper(self)
         self.hand_workflow_task: Callable[[Execution, Poll], None]
         self.hand_activity: Callable[[Execution, int, Poll], bool]
         self.hand_query: Callable[[Execution, int, Poll], bool]
@@ -124,6 +125,8 @@ class Engine:
         """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
         self._until_writable: list[Watch] = []
         self._evicting = False
+        self._deleting: set[int] = set()
+        """Runs that the store shows until their deletion is committed."""
         self._refill: Alarm | None = None
         self._recovery: Alarm | None = None
         self._closed = False
@@ -136,7 +139,7 @@ class Engine:
     def run(self, run_key: int) -> Execution | None:
         """A run by its key, loaded if need be."""
         run = self._runs.get(run_key)
-        if run is None:
+        if run is None and run_key not in self._deleting:
             stored = self.store.run(run_key)
             run = None if stored is None else self._load(stored)
         return run
@@ -153,7 +156,7 @@ class Engine:
             if run is not None:
                 return run
             stored = self.store.find_run(namespace, workflow_id, run_id)
-        if stored is None:
+        if stored is None or stored.new.run_key in self._deleting:
             return None
         run = self._runs.get(stored.new.run_key) or self._load(stored)
         if not run_id and self._failure is None:
@@ -202,6 +205,16 @@ class Engine:
         self._by_run_id.pop((run.namespace, run.workflow_id, run.run_id), None)
         if self._current.get((run.namespace, run.workflow_id)) is run:
             del self._current[run.namespace, run.workflow_id]
+
+    def delete(self, run_key: int) -> None:
+        """Forget a run for good, with the next commit. Nobody is told: terminate it before if somebody should be."""
+        run = self._runs.get(run_key)
+        if run is not None:
+            self.forget(run)
+        self._evicted.discard(run_key)
+        self._deleting.add(run_key)
+        self.journal.put(lambda batch: batch.runs_gone.append(run_key))
+        self.journal.when_durable(lambda error: self._deleting.discard(run_key))
 
     def _evict(self) -> None:
         """Make room: the longest known runs, as far as nothing is under way in them."""
@@ -410,6 +423,7 @@ class Engine:
         """Load what is due, a chunk a turn of the loop, so that new requests are served meanwhile."""
         self._load_due(None, self.clock.now_ns() + HORIZON_NS)
         self._schedule_refill()
+        self.sweeper.look()
 
     def _load_due(self, after: tuple[int, int] | None, until_ns: int) -> None:
         self._recovery = None
@@ -440,12 +454,20 @@ class Engine:
             raise ServiceError(StatusCode.UNAVAILABLE, "the engine is closed")
 
     def check_namespace(self, namespace: str) -> None:
-        if namespace != self.namespace:
+        self.namespaces.check(namespace)
+
+    def check_token_namespace(self, namespace: str, run: Execution) -> None:
+        """Refuse a token that was given out in another namespace than the one that a request names, if any."""
+        if namespace != run.namespace and namespace:
+            self.namespaces.check(namespace)
             raise ServiceError(
-                StatusCode.NOT_FOUND,
-                f"namespace '{namespace}' is not served here; this engine was opened for '{self.namespace}'.",
-                NamespaceNotFoundFailure(namespace=namespace),
+                StatusCode.INVALID_ARGUMENT,
+                f"the task token is of another namespace than '{namespace}', which the request names.",
             )
+
+    @property
+    def writable(self) -> bool:
+        return self._failure is None and not self._closed
 
     def check_writable(self) -> None:
         """Refuse a write while the store does not take any."""
@@ -511,6 +533,7 @@ class Engine:
         self._evicted.clear()
         self._by_run_id.clear()
         self._current.clear()
+        self._deleting.clear()
         for run in stranded:
             for waiter in run.waiters:
                 waiter()
@@ -537,6 +560,7 @@ class Engine:
         logger.warning("the store %s takes writes again", self.store.name)
         self._failure = None
         self._next_key = max(self._next_key, self.store.last_run_key + 1)
+        self.namespaces.load()
         self.recover()
         waiting, self._until_writable = self._until_writable, []
         for callback in waiting:
@@ -549,5 +573,6 @@ class Engine:
             if alarm is not None:
                 alarm.cancel()
         self._wakes.clear()
+        self.sweeper.stop()
         self.journal.close()
         self.store.close()

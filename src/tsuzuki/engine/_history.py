@@ -61,12 +61,15 @@ class HistoryReading:
     def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[Execution, int]:
         if request.next_page_token:
             run_key, first_event_id = _parse_page(request.next_page_token)
-            return self._run(run_key), first_event_id
+            run = self._run(run_key)
+            if run.namespace != request.namespace:
+                raise InvalidInput(f"next_page_token is of another namespace than '{request.namespace}'.")
+            return run, first_event_id
         check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
-        run = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
-        if run is None:
+        found = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+        if found is None:
             raise NotFound(not_found_message(request.execution))
-        return run, 1
+        return found, 1
 
     def _run(self, run_key: int) -> Execution:
         run = self._engine.run(run_key)

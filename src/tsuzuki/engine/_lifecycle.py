@@ -43,7 +43,7 @@ class Lifecycle:
     async def start(self, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
         engine = self._engine
         engine.check_writable()
-        engine.check_namespace(request.namespace)
+        engine.namespaces.check_start(request.namespace)
         try:
             start.check_request(
                 request, engine.limits, engine.clock.now_ns(), engine.search_attributes.kinds(request.namespace)

@@ -220,6 +220,9 @@ class Queries:
             question = self._open.by_number.get(parse_query_token(request.task_token))
             if question is None or question.future.done():
                 raise NotFound("the query was answered before, or its client has gone. Drop the answer.")
+            run = self._engine.run(question.run_key)
+            if run is not None:
+                self._engine.check_token_namespace(request.namespace, run)
         except Refusal as refusal:
             raise service_error(refusal) from None
         question.future.set_result(

@@ -67,6 +67,10 @@ class SearchAttributeRegister:
         known = self._namespaces[namespace]
         del known.kinds[name], known.keys[name]
 
+    def forget(self, namespace: str) -> None:
+        """The namespace is gone, and its attributes with it."""
+        self._namespaces.pop(namespace, None)
+
     def index(self, run: Execution, batch: Batch) -> None:
         """Put the rows that follow from a run's search attributes into the batch."""
         if run.indexed_attributes.indexed_fields:

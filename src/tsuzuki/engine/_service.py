@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
-    DescribeNamespaceResponse,
     GetSystemInfoRequest,
     GetSystemInfoResponse,
     PollActivityTaskQueueResponse,
@@ -23,10 +21,12 @@ from tsuzuki.store import SqliteStore, Store
 from ._activity_tasks import ActivityTasks
 from ._batch_operations import BatchOperations
 from ._clock import Clock, SystemClock
+from ._deletion import Deletion
 from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
 from ._listing import Listing
+from ._namespace_rpcs import NamespaceRpcs
 from ._queries import Queries
 from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
@@ -60,6 +60,7 @@ class EmbeddedService:
         self.local = local
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
         queries, updates = Queries(engine), Updates(engine)
+        namespaces = NamespaceRpcs(engine)
         workflow_tasks = WorkflowTasks(engine, queries, updates, local=local)
         activity_tasks = ActivityTasks(engine, local=local)
         self._take_back: Mapping[type[Message], Callable[[Any], None]] = {
@@ -72,6 +73,7 @@ class EmbeddedService:
         self.signal_with_start_workflow_execution = SignalWithStart(engine, lifecycle).signal_with_start
         self.request_cancel_workflow_execution = lifecycle.request_cancel
         self.terminate_workflow_execution = lifecycle.terminate
+        self.delete_workflow_execution = Deletion(engine).delete
 
         self.get_workflow_execution_history = reading.get
         self.describe_workflow_execution = visibility.describe
@@ -95,6 +97,13 @@ class EmbeddedService:
         self.remove_search_attributes = registering.remove
         self.list_search_attributes = registering.list
         self.get_search_attributes = registering.get
+
+        self.register_namespace = namespaces.register
+        self.describe_namespace = namespaces.describe
+        self.list_namespaces = namespaces.list_namespaces
+        self.update_namespace = namespaces.update
+        self.deprecate_namespace = namespaces.deprecate
+        self.delete_namespace = namespaces.delete
 
         self.query_workflow = queries.query
         self.respond_query_task_completed = queries.respond
@@ -127,12 +136,6 @@ class EmbeddedService:
     async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
         return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")
 
-    async def describe_namespace(self, request: DescribeNamespaceRequest) -> DescribeNamespaceResponse:
-        self._engine.check_namespace(request.namespace)
-        response = DescribeNamespaceResponse()
-        response.namespace_info.name = request.namespace
-        return response
-
     async def drain(self) -> None:
         """Return when nothing waits for the disk any more."""
         await self._engine.drain()
@@ -147,7 +150,7 @@ class EmbeddedService:
 async def open_embedded(
     path: str | os.PathLike[str] | None,
     *,
-    namespace: str = "default",
+    namespaces: Sequence[str] = ("default",),
     clock: Clock | None = None,
     new_id: Callable[[], str] = _new_uuid,
     store: Store | None = None,
@@ -159,7 +162,7 @@ async def open_embedded(
 
     Args:
         path: The SQLite file, created if missing; None keeps everything in memory.
-        namespace: The namespace that is served; requests for another one are refused.
+        namespaces: Those that are made if the store has not got them; all that it has are served.
         clock: Time; the machine's by default.
         new_id: Makes run ids; random UUIDs by default.
         store: Instead of `path`: a store to use, which the engine closes.
@@ -174,11 +177,12 @@ async def open_embedded(
     engine = Engine(
         opened,
         SystemClock() if clock is None else clock,
-        namespace=namespace,
         new_id=new_id,
         limits=Limits() if limits is None else limits,
         cached_runs_max=cached_runs_max,
     )
     service = EmbeddedService(engine, local=local)
+    for namespace in namespaces:
+        engine.namespaces.ensure(namespace)
     engine.recover()
     return service

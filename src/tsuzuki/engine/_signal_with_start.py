@@ -42,7 +42,7 @@ class SignalWithStart:
     ) -> SignalWithStartWorkflowExecutionResponse:
         engine = self._engine
         engine.check_writable()
-        engine.check_namespace(request.namespace)
+        engine.namespaces.check_start(request.namespace)
         asked, signalled = _start_of(request), _signal_of(request)
         with refusals_as_errors():
             if request.workflow_id_conflict_policy == _FAIL:

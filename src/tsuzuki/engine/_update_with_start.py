@@ -39,7 +39,7 @@ class UpdateWithStart:
         self, request: ExecuteMultiOperationRequest, *, wait_ns: int = LONG_POLL_NS
     ) -> ExecuteMultiOperationResponse:
         self._engine.check_writable()
-        self._engine.check_namespace(request.namespace)
+        self._engine.namespaces.check_start(request.namespace)
         with refusals_as_errors():
             asked, wanted = _operations(request)
         run, known, started = self._begin(asked, wanted)
@@ -79,6 +79,11 @@ def _operations(
     if kinds != ["start_workflow", "update_workflow"]:
         raise InvalidInput(f"the operations are {kinds}; expected exactly a start and then an update.")
     asked, wanted = request.operations[0].start_workflow, request.operations[1].update_workflow
+    if asked.namespace != request.namespace or wanted.namespace not in ("", request.namespace):
+        raise InvalidInput(
+            f"the start is in namespace '{asked.namespace}', the update in '{wanted.namespace}' and the request in "
+            f"'{request.namespace}'; they must be the same."
+        )
     if asked.workflow_id != wanted.workflow_execution.workflow_id:
         raise InvalidInput(
             f"the start is of workflow '{asked.workflow_id}' and the update of "

@@ -56,7 +56,7 @@ class WorkflowTasks:
             check_id("the task queue", queue_name, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = (engine.namespace, queue_name, False)
+        key = (request.namespace, queue_name, False)
         future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse())
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
@@ -134,9 +134,11 @@ class WorkflowTasks:
         response.messages.extend(update.send(run))
         return response
 
-    def _started_run(self, token_bytes: bytes) -> Execution:
+    def _started_run(self, token_bytes: bytes, namespace: str) -> Execution:
         run_key, stamp = parse_workflow_token(token_bytes)
         run = self._engine.run(run_key)
+        if run is not None:
+            self._engine.check_token_namespace(namespace, run)
         if run is None or run.workflow_task.state != _STARTED or run.workflow_task.stamp != stamp:
             where = "" if run is None else f" (workflow '{run.workflow_id}', run {run.run_id})"
             raise NotFound(
@@ -151,7 +153,7 @@ class WorkflowTasks:
         engine = self._engine
         engine.check_writable()
         try:
-            run = self._started_run(request.task_token)
+            run = self._started_run(request.task_token, request.namespace)
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
@@ -174,7 +176,7 @@ class WorkflowTasks:
         engine = self._engine
         engine.check_writable()
         try:
-            run = self._started_run(request.task_token)
+            run = self._started_run(request.task_token, request.namespace)
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import Message
+from temporalio.api.namespace.v1 import NamespaceInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceResponse,
     GetClusterInfoRequest,
     GetClusterInfoResponse,
     GetSystemInfoRequest,
     GetSystemInfoResponse,
+    ListNamespacesResponse,
+    UpdateNamespaceResponse,
 )
 
 from tsuzuki import __version__
@@ -46,7 +50,7 @@ class About:
         response = GetClusterInfoResponse(
             server_version=SERVER_VERSION,
             cluster_id=self._cluster_id,
-            cluster_name="tsuzuki",
+            cluster_name="active",
             history_shard_count=1,
             persistence_store=self._persistence,
             visibility_store=self._persistence,
@@ -54,10 +58,18 @@ class About:
         response.version_info.current.version = __version__
         return response
 
-    def complete_namespace(self, response: DescribeNamespaceResponse) -> None:
-        """Say what a namespace of this server can do."""
-        capabilities = response.namespace_info.capabilities
+    def complete(self, response: Message) -> None:
+        """Say what the namespaces in an answer can do."""
+        if isinstance(response, (DescribeNamespaceResponse, UpdateNamespaceResponse)):
+            self._complete_namespace(response.namespace_info)
+        elif isinstance(response, ListNamespacesResponse):
+            for namespace in response.namespaces:
+                self._complete_namespace(namespace.namespace_info)
+
+    def _complete_namespace(self, info: NamespaceInfo) -> None:
+        capabilities = info.capabilities
         capabilities.sync_update = self._offers("update_workflow_execution")
         capabilities.async_update = self._offers("poll_workflow_execution_update")
         capabilities.worker_heartbeats = self._offers("record_worker_heartbeat")
         capabilities.workflow_pause = self._offers("pause_workflow_execution")
+        info.supports_schedules = self._offers("create_schedule")

@@ -13,7 +13,6 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -108,8 +107,7 @@ class Calls(grpc.GenericRpcHandler):
                 logger.exception("internal error in %s", rpc.name)
                 message = f"internal error in {rpc.name}; the server's log has it"
                 await refuse(context, ServiceError(StatusCode.INTERNAL, message))
-            if isinstance(response, DescribeNamespaceResponse):
-                self._about.complete_namespace(response)
+            self._about.complete(response)
             tokens.close(request, response)
             return response
 

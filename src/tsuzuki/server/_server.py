@@ -58,7 +58,7 @@ class ServerOptions:
         db: The SQLite file, created if missing; None keeps everything in memory.
         host: The address to listen on.
         port: The TCP port; 0 takes a free one.
-        namespace: The namespace that is served.
+        namespaces: Those that are made if the database has not got them; all that it has are served.
         limits: Bounds on executions; None for Temporal's defaults.
         tls: The files of TLS; None serves plain text.
         authentication: Who is let in: callers with an API key of this database, those whose certificate TLS has
@@ -70,7 +70,7 @@ class ServerOptions:
     db: str | os.PathLike[str] | None = None
     host: str = "127.0.0.1"
     port: int = 7233
-    namespace: str = "default"
+    namespaces: tuple[str, ...] = ("default",)
     limits: Limits | None = None
     tls: TlsFiles | None = None
     authentication: Literal["api key", "client certificate"] | None = None
@@ -115,7 +115,7 @@ class Server:
         """
         credentials = options.tls.credentials() if options.tls else None
         async with AsyncExitStack() as opened:
-            engine = await open_embedded(options.db, namespace=options.namespace, limits=options.limits, local=False)
+            engine = await open_embedded(options.db, namespaces=options.namespaces, limits=options.limits, local=False)
             opened.push_async_callback(engine.close)
             seal, authentication = _access(options, opened)
             about = About(engine, cluster_id=str(uuid.uuid4()), persistence="sqlite")

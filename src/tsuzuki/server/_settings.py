@@ -72,7 +72,7 @@ _SERVER: Final = (
     Setting("server", "http", bool, True, "Serve HTTP, JSON and the web page"),
     Setting("server", "http_port", int, None, "TCP port for HTTP; without one 8088, or a free one if that is taken"),
     Setting("server", "http_allow_host", str, None, "Other names under which browsers ask, with commas between"),
-    Setting("server", "namespace", str, "default", "Namespace to serve"),
+    Setting("server", "namespace", str, "default", "Namespaces to make if they are missing, with commas between"),
     Setting("server", "tls_cert", str, None, "TLS: the server's certificate, PEM, with its chain"),
     Setting("server", "tls_key", str, None, "TLS: its private key, PEM"),
     Setting("server", "tls_client_ca", str, None, "mTLS: who signs client certificates, PEM"),

@@ -127,6 +127,14 @@ _RELATIONS: tuple[tuple[int, str], ...] = (
                  WHERE c.namespace = r.namespace AND c.workflow_id = r.workflow_id) AS current
             FROM runs AS r GROUP BY namespace, workflow_id
         ) WHERE current IS NOT newest
+            AND NOT (current IS NULL AND newest < (SELECT last_run_key FROM meta))  -- the newest may be deleted
+        """,
+    ),
+    (
+        42,
+        """
+        SELECT workflow_id, run_id, 'of namespace ' || namespace || ', which does not exist' FROM runs
+        WHERE namespace NOT IN (SELECT name FROM namespaces)
         """,
     ),
     (
@@ -179,7 +187,8 @@ def _run_findings(connection: sqlite3.Connection, run: StoredRun, incarnation: i
     yield from row_findings(run, folded, activities, incarnation)
     if folded.successor:
         names = (run.new.namespace, run.new.workflow_id, folded.successor)
-        if not connection.execute(sql.FIND_RUN, names).fetchall():
+        deleted = connection.execute("SELECT last_run_key > ? FROM meta", (run_key,)).fetchone()[0]
+        if not (deleted or connection.execute(sql.FIND_RUN, names).fetchall()):
             yield Finding(folded.last_event_id, 36, f"it goes on as run {folded.successor}, which does not exist")
 
 

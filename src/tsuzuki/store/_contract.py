@@ -150,6 +150,22 @@ class Record(NamedTuple):
     """How far it has come."""
 
 
+class NamespaceRow(NamedTuple):
+    """A namespace: what keeps the runs of one team from those of another."""
+
+    name: str
+    namespace_id: str
+    """A UUID, given once."""
+    state: int
+    """`NamespaceState`."""
+    retention_ns: int
+    """How long closed runs are kept; 0: until somebody deletes them."""
+    description: str
+    owner_email: str
+    data: bytes
+    """The owner's own keys and values, as a serialized `NamespaceInfo`."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one commit writes."""
@@ -173,6 +189,12 @@ class Batch:
     """Inserted or replaced, the last one of a name counts; after `records_gone`."""
     records_gone: list[tuple[str, str, str]] = field(default_factory=list)
     """(kind, namespace, name)."""
+    namespaces: list[NamespaceRow] = field(default_factory=list)
+    """Inserted or replaced."""
+    runs_gone: list[int] = field(default_factory=list)
+    """Keys of runs to delete with all that is theirs, after everything else of the batch was written."""
+    namespaces_gone: list[str] = field(default_factory=list)
+    """Deleted before `namespaces` are written: one may be made anew."""
 
 
 class StoredRun(NamedTuple):
@@ -214,7 +236,7 @@ class Store(Protocol):
 
     @property
     def last_run_key(self) -> int:
-        """The highest run key ever committed, 0 in a new store. Read once, at opening."""
+        """The highest run key ever committed, also of a deleted run; 0 in a new store. Read once, at opening."""
         ...
 
     @property
@@ -280,6 +302,18 @@ class Store(Protocol):
 
     def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
         """(status, how many), the most first."""
+        ...
+
+    def namespaces(self) -> list[NamespaceRow]:
+        """All of them, by name."""
+        ...
+
+    def closed_runs(self, namespace: str, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        """(run_key, history_bytes) of runs that closed up to a time, the earliest first."""
+        ...
+
+    def any_runs(self, namespace: str, limit: int) -> list[tuple[int, int]]:
+        """(run_key, history_bytes) of some runs of a namespace, open ones too; empty when there is none."""
         ...
 
 

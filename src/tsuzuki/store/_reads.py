@@ -16,6 +16,7 @@ from tsuzuki.store._conditions import Condition
 from tsuzuki.store._contract import (
     ActivityRow,
     HistoryBatch,
+    NamespaceRow,
     NewRun,
     Position,
     Record,
@@ -121,6 +122,15 @@ class SqliteReads:
     def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
         text, values = sql.count_runs_by_status(condition)
         return self._bounded(text, (namespace, *values))
+
+    def namespaces(self) -> list[NamespaceRow]:
+        return [NamespaceRow._make(row) for row in self._rows(sql.NAMESPACES, ())]
+
+    def closed_runs(self, namespace: str, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        return self._rows(sql.CLOSED_RUNS, (namespace, until_ns, limit))
+
+    def any_runs(self, namespace: str, limit: int) -> list[tuple[int, int]]:
+        return self._rows(sql.ANY_RUNS, (namespace, limit))
 
     def _bounded(self, text: str, values: Sequence[Any]) -> list[Any]:
         """The rows of a query that somebody else has thought of: it is given up after so many steps."""

@@ -169,6 +169,33 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             """,
         ),
     ),
+    # Namespaces of their own, and the deletion of runs. A run key is never given twice, so that what names a deleted
+    # run (a task token, a page token) does not come to name another one: `last_run_key` remembers deleted ones.
+    Migration(
+        4,
+        (
+            """
+            CREATE TABLE namespaces (
+                name TEXT PRIMARY KEY,
+                namespace_id TEXT NOT NULL UNIQUE,
+                state INTEGER NOT NULL,
+                retention_ns INTEGER NOT NULL,
+                description TEXT NOT NULL,
+                owner_email TEXT NOT NULL,
+                data BLOB NOT NULL
+            ) WITHOUT ROWID
+            """,
+            """
+            INSERT INTO namespaces
+            SELECT namespace,
+                substr(id, 1, 8) || '-' || substr(id, 9, 4) || '-4' || substr(id, 14, 3) || '-8' || substr(id, 18, 3)
+                    || '-' || substr(id, 21),
+                1, 0, '', '', x''
+            FROM (SELECT namespace, lower(hex(randomblob(16))) AS id FROM (SELECT DISTINCT namespace FROM runs))
+            """,
+            "ALTER TABLE meta ADD COLUMN last_run_key INTEGER NOT NULL DEFAULT 0",
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -31,6 +31,8 @@ _DUE, _STATUS, _CLOSED = (RunUpdate._fields.index(name) for name in ("due_ns", "
 assert (_STATUS, _CLOSED) == (0, 2), "`_put_updates` cuts them out of the row"
 _UNKNOWN: Final = (-1, -1, -1)
 _INDEXED_KNOWN_MAX: Final = 100_000
+_PAGES_OF_DELETED: Final = 6
+"""What the deletion of a run logs, about."""
 
 # The driver asks every None and bytes, at length, whether it has another form to be stored in, and reads
 # named tuples slowly. Answering at once and binding plain tuples halves the cost of a row. The answer is
@@ -183,6 +185,20 @@ class SqliteStore(SqliteReads):
         if batch.records:
             many(sql.PUT_RECORD, map(tuple, batch.records))
         self._pages += 2 * len(batch.run_updates) + 2 * len(histories) + len(batch.activities)
+        if batch.namespaces_gone:
+            for statement in sql.DELETE_NAMESPACE:
+                many(statement, [(name,) for name in batch.namespaces_gone])
+        if batch.namespaces:
+            many(sql.PUT_NAMESPACE, map(tuple, batch.namespaces))
+        if batch.runs_gone:
+            self._delete_runs(batch.runs_gone)
+
+    def _delete_runs(self, run_keys: list[int]) -> None:
+        for run_key in run_keys:
+            for statement in sql.DELETE_RUN:
+                self._writer.execute(statement, (run_key,))
+            self._indexed.pop(run_key, None)
+        self._pages += _PAGES_OF_DELETED * len(run_keys)
 
     def _new_row(self, new: NewRun, latest: dict[int, RunUpdate]) -> tuple[object, ...]:
         """A new run and its first update as one row; takes the update out of `latest`."""

@@ -15,6 +15,7 @@ from tsuzuki.store._contract import (
     AttributeValue,
     CurrentRun,
     HistoryBatch,
+    NamespaceRow,
     NewRun,
     Record,
     RequestId,
@@ -55,6 +56,24 @@ PUT_ACTIVITY: Final = _insert("activities", ActivityRow._fields, "REPLACE")
 DELETE_ACTIVITY: Final = "DELETE FROM activities WHERE run_key = ? AND scheduled_event_id = ?"
 PUT_CURRENT: Final = _insert("currents", CurrentRun._fields, "REPLACE")
 PUT_REQUEST: Final = _insert("requests", RequestId._fields, "INSERT OR IGNORE")
+PUT_NAMESPACE: Final = _insert("namespaces", NamespaceRow._fields, "REPLACE")
+DELETE_NAMESPACE: Final = (
+    "DELETE FROM search_attributes WHERE namespace = ?",
+    "DELETE FROM records WHERE namespace = ?",
+    "DELETE FROM namespaces WHERE name = ?",
+)
+"""One after another: a namespace without runs, and all that is its own."""
+DELETE_RUN: Final = (
+    "DELETE FROM currents WHERE run_key = ?1 AND (namespace, workflow_id) = "
+    "(SELECT namespace, workflow_id FROM runs WHERE run_key = ?1)",
+    "DELETE FROM history WHERE run_key = ?1",
+    "DELETE FROM activities WHERE run_key = ?1",
+    "DELETE FROM requests WHERE run_key = ?1",
+    "DELETE FROM attribute_values WHERE run_key = ?1",
+    "DELETE FROM runs WHERE run_key = ?1",
+    "UPDATE meta SET last_run_key = max(last_run_key, ?1)",
+)
+"""One after another: a run and all that is its own."""
 
 PUT_SEARCH_ATTRIBUTE: Final = _insert("search_attributes", SearchAttributeRow._fields)
 DELETE_SEARCH_ATTRIBUTE: Final = "DELETE FROM search_attributes WHERE attribute_key = ?"
@@ -71,7 +90,7 @@ COUNT_COMMIT: Final = "UPDATE meta SET commits = ? WHERE commits = ? AND incarna
 """Changes no row when somebody else has written: that fences a process whose lock was taken away."""
 BEGIN_INCARNATION: Final = "UPDATE meta SET commits = commits + 1, incarnation = incarnation + 1"
 META: Final = "SELECT store_id, commits, incarnation FROM meta"
-LAST_RUN_KEY: Final = "SELECT coalesce(max(run_key), 0) FROM runs"
+LAST_RUN_KEY: Final = "SELECT max((SELECT coalesce(max(run_key), 0) FROM runs), (SELECT last_run_key FROM meta))"
 
 _SELECT_RUN: Final = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs"
 RUN: Final = f"{_SELECT_RUN} WHERE run_key = ?"
@@ -91,6 +110,12 @@ ACTIVITIES: Final = (
 SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
 RECORDS: Final = f"SELECT {', '.join(Record._fields)} FROM records WHERE kind = ? ORDER BY namespace, name"
 HAS_REQUEST: Final = "SELECT 1 FROM requests WHERE run_key = ? AND request_id = ?"
+NAMESPACES: Final = f"SELECT {', '.join(NamespaceRow._fields)} FROM namespaces ORDER BY name"
+CLOSED_RUNS: Final = """
+    SELECT run_key, history_bytes FROM runs
+    WHERE namespace = ? AND order_ns <= ? ORDER BY order_ns LIMIT ?
+"""
+ANY_RUNS: Final = "SELECT run_key, history_bytes FROM runs WHERE namespace = ? LIMIT ?"
 DUE: Final = """
     SELECT due_ns, run_key FROM runs
     WHERE due_ns <= ? AND (due_ns, run_key) > (?, ?)

@@ -18,6 +18,7 @@ from tsuzuki.store import (
     Batch,
     Condition,
     HistoryBatch,
+    NamespaceRow,
     Position,
     Record,
     SearchAttributeRow,
@@ -179,3 +180,12 @@ class FaultyStore:
 
     def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]:
         return self.inner.count_runs_by_status(namespace, condition)
+
+    def namespaces(self) -> list[NamespaceRow]:
+        return self.inner.namespaces()
+
+    def closed_runs(self, namespace: str, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        return self.inner.closed_runs(namespace, until_ns, limit)
+
+    def any_runs(self, namespace: str, limit: int) -> list[tuple[int, int]]:
+        return self.inner.any_runs(namespace, limit)

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 from starlette.requests import Request
-from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -152,8 +151,7 @@ class Answers:
             logger.exception("internal error in %s", rpc.name)
             message = f"internal error in {rpc.name}; the server's log has it"
             raise ServiceError(StatusCode.INTERNAL, message) from None
-        if isinstance(response, DescribeNamespaceResponse):
-            self._about.complete_namespace(response)
+        self._about.complete(response)
         door.leave(request, response)
         return response
 
