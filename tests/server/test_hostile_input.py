@@ -36,6 +36,8 @@ from tsuzuki.store import check_store
 
 SEED: Final = int(os.environ.get("TSUZUKI_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS: Final = int(os.environ.get("TSUZUKI_ROUNDS") or 40)
+ENDING = ("DeleteNamespace", "DeprecateNamespace", "UpdateNamespace")
+"""A request that makes sense may end the namespace of the others."""
 WAITING: Final = {*WAITS_S_MAX, "QueryWorkflow"}
 """They may wait for something that does not come, and end with their caller's deadline."""
 NEVER: Final = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
@@ -102,7 +104,7 @@ class World:
 
 def offered(server: Server) -> list[Rpc]:
     """The RPCs that are answered with more than UNIMPLEMENTED."""
-    return [each for each in RPCS.values() if hasattr(server.service, each.method)]
+    return [each for each in RPCS.values() if hasattr(server.service, each.method) and each.name not in ENDING]
 
 
 async def code_of(channel: grpc.aio.Channel, each: Rpc, data: bytes) -> tuple[grpc.StatusCode, str]:

@@ -33,12 +33,13 @@ from ._namespaces import DELETED, DEPRECATED, REGISTERED
 from ._refusals import refusals_as_errors
 
 RETENTION_NS_MIN: Final = 3600 * SECOND
+RETENTION_NS_MAX: Final = 200 * 366 * 24 * 3600 * SECOND
 CLUSTER: Final = "active"
 """What the one cluster of this server is called, as on Temporal's development server."""
 _NAMESPACES_MAX: Final = 10_000
 _PAGE_DEFAULT: Final = 100
 _PAGE_MAX: Final = 1000
-_DATA_BYTES_MAX: Final = 64 * 1024
+_INFO_BYTES_MAX: Final = 64 * 1024
 
 
 class NamespaceRpcs:
@@ -55,7 +56,7 @@ class NamespaceRpcs:
             check_id("the namespace", name, engine.limits)
             retention_ns = duration_ns(request.workflow_execution_retention_period)
             _check_retention(retention_ns)
-            data = _data(dict(request.data))
+            data = _data(dict(request.data), request.description, request.owner_email)
             if request.is_global_namespace:
                 raise InvalidInput("global namespaces need several clusters; this server is one. Leave the flag out.")
         await engine.sweeper.gone(name)
@@ -92,11 +93,8 @@ class NamespaceRpcs:
             if info.state:
                 row = row._replace(state=_new_state(row, info.state))
             data = dict(NamespaceInfo.FromString(row.data).data) | dict(info.data)
-            row = row._replace(
-                description=info.description or row.description,
-                owner_email=info.owner_email or row.owner_email,
-                data=_data(data),
-            )
+            words = info.description or row.description, info.owner_email or row.owner_email
+            row = row._replace(description=words[0], owner_email=words[1], data=_data(data, *words))
         engine.namespaces.put(row)
         engine.sweeper.look()
         await engine.durable()
@@ -191,18 +189,21 @@ def _shown_name(row: NamespaceRow) -> str:
     return f"{row.name}-deleted-{row.namespace_id[:5]}" if row.state == DELETED else row.name
 
 
-def _data(data: dict[str, str]) -> bytes:
+def _data(data: dict[str, str], description: str, owner_email: str) -> bytes:
     info = NamespaceInfo(data=data)
-    if info.ByteSize() > _DATA_BYTES_MAX:
-        raise InvalidInput(f"the data of a namespace has {info.ByteSize():,} bytes, the limit is {_DATA_BYTES_MAX:,}.")
+    size = info.ByteSize() + len(description) + len(owner_email)
+    if size > _INFO_BYTES_MAX:
+        raise InvalidInput(
+            f"the description, owner and data of a namespace have {size:,} bytes, the limit is {_INFO_BYTES_MAX:,}."
+        )
     return info.SerializeToString(deterministic=True)
 
 
 def _check_retention(retention_ns: int) -> None:
-    if retention_ns < RETENTION_NS_MIN:
+    if not RETENTION_NS_MIN <= retention_ns <= RETENTION_NS_MAX:
         raise InvalidInput(
-            f"the retention of a namespace is {retention_ns / SECOND:g} s; it must be at least one hour. "
-            "After it closed runs are deleted."
+            f"the retention of a namespace is {retention_ns / SECOND:g} s; it must be at least one hour and at most "
+            "200 years. After it closed runs are deleted."
         )
 
 
