@@ -35,6 +35,7 @@ from tsuzuki.store import (
     StoreNotADatabaseError,
     check_store,
 )
+from tsuzuki.store._schema import MIGRATIONS, migrate, stored_version
 
 
 def problems_of(database: Path, *batches: Batch) -> list[tuple[int, int | None, str]]:
@@ -567,3 +568,27 @@ def test_problem_reads_well() -> None:
         "invariant 5: workflow 'w' run r event 7: event id 7 follows 5"
     )
     assert str(Problem(0, "", "", None, "SQLite: oh")) == "invariant 0: SQLite: oh"
+
+
+# ---- namespaces, deleted runs, older files -----------------------------------------------------------
+
+
+def test_a_run_of_no_namespace_is_found(tmp_path: Path) -> None:
+    batch = whole_run([started()])
+    batch.namespaces.clear()
+    path = tmp_path / "a.db"
+    with closing(SqliteStore.open(path)) as store:
+        store.write(batch)
+        store.commit()
+    assert [problem.invariant for problem in check_store(path)] == [42]
+
+
+def test_an_older_file_is_checked_as_the_next_opening_finds_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, 0, MIGRATIONS[:1])
+        connection.execute("UPDATE meta SET commits = 1, incarnation = 1")
+        connection.execute("INSERT INTO currents VALUES ('team', 'w', 7)")
+    assert ["does not exist" in problem.what for problem in check_store(path)] == [True]
+    with closing(sqlite3.connect(path)) as connection:
+        assert stored_version(connection, "") == 1

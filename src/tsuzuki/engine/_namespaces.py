@@ -30,12 +30,17 @@ class Namespaces:
         self._new_id = new_id
         self._rows: dict[str, NamespaceRow] = {}
         self._served: dict[str, NamespaceRow] = {}
+        self._ensured: list[str] = []
+        self._unwritten: set[str] = set()
         self.load()
 
     def load(self) -> None:
-        """Begin with what the store has."""
+        """Begin with what the store has, and what is there without having been used yet."""
         self._rows = {row.name: row for row in self._store.namespaces()}
         self._served = {name: row for name, row in self._rows.items() if row.state != DELETED}
+        self._unwritten.clear()
+        for name in self._ensured:
+            self._add_unwritten(name)
 
     def __iter__(self) -> Iterator[NamespaceRow]:
         """By name, deleted ones too."""
@@ -49,13 +54,22 @@ class Namespaces:
         return self._rows.get(name)
 
     def ensure(self, name: str) -> None:
-        """Make it if it is not there; its closed runs are kept until they are deleted."""
+        """Have it, if it is not there; its closed runs are kept until they are deleted.
+
+        It is written with the first run in it: opening a store writes nothing.
+        """
+        self._ensured.append(name)
+        self._add_unwritten(name)
+
+    def _add_unwritten(self, name: str) -> None:
         if name not in self._rows:
-            self.put(NamespaceRow(name, self._new_id(), REGISTERED, 0, "", "", b""))
+            self._rows[name] = self._served[name] = NamespaceRow(name, self._new_id(), REGISTERED, 0, "", "", b"")
+            self._unwritten.add(name)
 
     def put(self, row: NamespaceRow) -> None:
         """Make or change one; durable with the next commit."""
         self._rows[row.name] = row
+        self._unwritten.discard(row.name)
         self._served.pop(row.name, None)
         if row.state != DELETED:
             self._served[row.name] = row
@@ -64,6 +78,8 @@ class Namespaces:
     def remove(self, name: str) -> None:
         """Forget one of which nothing is left."""
         del self._rows[name]
+        if name in self._ensured:
+            self._ensured.remove(name)
         self._served.pop(name, None)
         self._journal.put(lambda batch: batch.namespaces_gone.append(name))
 
@@ -78,11 +94,14 @@ class Namespaces:
             self.find(name)
 
     def check_start(self, name: str) -> None:
-        """
+        """Before a run is started.
+
         Raises:
             ServiceError: There is no such namespace, or it takes no new runs.
         """
         row = self.find(name)
+        if name in self._unwritten:
+            self.put(row)
         if row.state != REGISTERED:
             raise ServiceError(
                 StatusCode.FAILED_PRECONDITION,

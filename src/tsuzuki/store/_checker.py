@@ -22,7 +22,7 @@ from tsuzuki.store._beside import activity_findings, row_findings, run_row_findi
 from tsuzuki.store._contract import ActivityRow, HistoryBatch, NewRun, RunUpdate, StoredRun, chain
 from tsuzuki.store._fold import Finding, Folded
 from tsuzuki.store._mirror import mirror_path, read_mirror
-from tsuzuki.store._schema import stored_version
+from tsuzuki.store._schema import SCHEMA_VERSION, migrate, stored_version
 from tsuzuki.store._sqlite import SqliteStore
 
 
@@ -66,7 +66,9 @@ def check_store(store: str | os.PathLike[str] | SqliteStore) -> list[Problem]:
 def _check(connection: sqlite3.Connection, database: str) -> list[Problem]:
     own_view = not connection.in_transaction  # a store in memory has one connection, perhaps writing
     try:
-        stored_version(connection, database)
+        version = stored_version(connection, database)
+        if 0 < version < SCHEMA_VERSION:
+            return _check_migrated(connection, database, version)
         if own_view:
             connection.execute("BEGIN")  # one view for the whole check
         return list(_problems(connection, database))
@@ -75,6 +77,14 @@ def _check(connection: sqlite3.Connection, database: str) -> list[Problem]:
     finally:
         if own_view and connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _check_migrated(connection: sqlite3.Connection, database: str, version: int) -> list[Problem]:
+    """Check an older file as the next opening would find it: a copy in memory takes the steps that are missing."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        connection.backup(copy)
+        migrate(copy, version)
+        return _check(copy, database)
 
 
 def _problems(connection: sqlite3.Connection, database: str) -> Iterator[Problem]:
