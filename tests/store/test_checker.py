@@ -513,7 +513,7 @@ def test_index_that_disagrees_with_its_table(database: Path) -> None:
     problems = check_store(database)
     assert problems
     assert {problem.invariant for problem in problems} == {0}
-    assert any("runs_by_start" in problem.what for problem in problems)
+    assert any("runs_by_order" in problem.what for problem in problems)
 
 
 def test_damaged_page(database: Path) -> None:

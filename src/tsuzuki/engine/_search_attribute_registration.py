@@ -104,9 +104,11 @@ class SearchAttributeRegistration:
         )
 
     async def get(self, request: GetSearchAttributesRequest) -> GetSearchAttributesResponse:
-        """Those of the namespace that is served: the request names none."""
+        """The request names no namespace: those of the only one, or those that are predefined in every one."""
         self._engine.check_open()
-        return GetSearchAttributesResponse(keys=_numbers({**SYSTEM, **self._register.kinds(self._engine.namespace)}))
+        names = [row.name for row in self._engine.namespaces]
+        known = self._register.kinds(names[0] if len(names) == 1 else "")
+        return GetSearchAttributesResponse(keys=_numbers({**SYSTEM, **known}))
 
     def _check_namespace(self, namespace: str) -> None:
         with refusals_as_errors():
