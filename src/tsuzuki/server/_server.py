@@ -33,12 +33,17 @@ from .http import HttpOptions, HttpServer
 from .http._answers import Access
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+PENDING_CALLS_MAX: Final = 20_000
 STOP_GRACE_S: Final = 2.0
 
 _SERVICES: Final = (WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
+    # Calls that have arrived and wait for this process, such as the polls of all workers after a restart. From its
+    # default of 1,000 on gRPC ends some at random.
+    ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
     ("grpc.so_reuseport", 0),  # two servers on one port would share its calls
     # Clients ping idle connections, every 30 s or so, also while no call is open.
     ("grpc.keepalive_permit_without_calls", 1),
