@@ -191,13 +191,21 @@ def _zone(schedule: str, name: str) -> tzinfo:
         ) from None
 
 
-def _duration_ns(schedule: str, text: str) -> int:
+def duration_of(text: str) -> int | None:
+    """The nanoseconds that a text such as `1h30m` says; None if it says none."""
     body = text[1:] if text[:1] in ("+", "-") else text
     parts = list(_PART.finditer(body))
     if body != "0" and (not parts or "".join(part.group() for part in parts) != body):
-        raise _invalid(schedule, f"{text!r} is not a duration such as 90s, 1h30m or 1.5h")
+        return None
     total = sum(int(float(part.group(1)) * _UNITS_NS[part.group(2)]) for part in parts)
     return -total if text.startswith("-") else total
+
+
+def _duration_ns(schedule: str, text: str) -> int:
+    found = duration_of(text)
+    if found is None:
+        raise _invalid(schedule, f"{text!r} is not a duration such as 90s, 1h30m or 1.5h")
+    return found
 
 
 def _field(

@@ -141,6 +141,10 @@ def start(
     set_duration(attributes.first_workflow_task_backoff, delay_ns)
     if request.memo.fields:
         attributes.memo.CopyFrom(request.memo)
+    if request.HasField("last_completion_result"):
+        attributes.last_completion_result.CopyFrom(request.last_completion_result)
+    if request.HasField("continued_failure"):
+        attributes.continued_failure.CopyFrom(request.continued_failure)
     if request.search_attributes.indexed_fields:
         attributes.search_attributes.CopyFrom(request.search_attributes)
     if request.HasField("header"):

@@ -123,7 +123,11 @@ class Engine:
         """Open runs that were here and are not; a wake-up of any other run that is not here is of a closed one."""
         self.undelivered: set[tuple[int, int, int]] = set()
         """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
+        self.closings: dict[tuple[str, str, str], Callable[[Execution], None]] = {}
+        """By namespace, workflow id and first run id: who is told, in the same transaction, when the last run of a
+        chain has closed."""
         self._until_writable: list[Watch] = []
+        self._when_started_over: list[Watch] = []
         self._evicting = False
         self._deleting: set[int] = set()
         """Runs that the store shows until their deletion is committed."""
@@ -288,11 +292,22 @@ class Engine:
             ready, run.ready_activities = run.ready_activities, []
             for scheduled_event_id in ready:
                 self._offer_activity(run, scheduled_event_id)
+        if self.closings and not run.is_open and run.successor is None:
+            self._tell_closing(run)
         if run.successor is not None:
             successor, run.successor = run.successor, None
             following = self.create(run.namespace, run.workflow_id, successor.run_id, self.new_id())
             start.succeed(following, successor.started, self.clock.now_ns())
             self.settle(following)
+
+    def _tell_closing(self, run: Execution) -> None:
+        told = self.closings.pop((run.namespace, run.workflow_id, run.started.first_execution_run_id), None)
+        if told is None:
+            return
+        try:
+            told(run)
+        except ServiceError:
+            logger.warning("the end of %r was told in vain", run, exc_info=True)
 
     def _end_too_long(self, run: Execution, size: str, limit: str) -> None:
         reason = (
@@ -334,6 +349,10 @@ class Engine:
             return False
         self._until_writable.append(callback)
         return True
+
+    def when_started_over(self, callback: Watch) -> None:
+        """Call back each time that memory was dropped after a failed commit, once the store takes writes again."""
+        self._when_started_over.append(callback)
 
     def new_request_id(self) -> str:
         """An id for a start that the engine itself makes: unique in the store, cheap."""
@@ -562,6 +581,8 @@ class Engine:
         self._next_key = max(self._next_key, self.store.last_run_key + 1)
         self.namespaces.load()
         self.recover()
+        for callback in self._when_started_over:
+            callback()
         waiting, self._until_writable = self._until_writable, []
         for callback in waiting:
             callback()

@@ -28,6 +28,8 @@ from ._lifecycle import Lifecycle
 from ._listing import Listing
 from ._namespace_rpcs import NamespaceRpcs
 from ._queries import Queries
+from ._scheduler import Scheduler
+from ._schedules import Schedules
 from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
 from ._tokens import parse_activity_token
@@ -86,6 +88,17 @@ class EmbeddedService:
         self.list_archived_workflow_executions = listing.list_archived
         self.count_workflow_executions = listing.count
 
+        self._scheduler = Scheduler(engine)
+        schedules = Schedules(engine, self._scheduler)
+        self.create_schedule = schedules.create
+        self.describe_schedule = schedules.describe
+        self.update_schedule = schedules.update
+        self.patch_schedule = schedules.patch
+        self.delete_schedule = schedules.delete
+        self.list_schedules = schedules.list_all
+        self.count_schedules = schedules.count
+        self.list_schedule_matching_times = schedules.matching_times
+
         self._batches = BatchOperations(engine)
         self.start_batch_operation = self._batches.start
         self.stop_batch_operation = self._batches.stop
@@ -143,6 +156,7 @@ class EmbeddedService:
     async def close(self) -> None:
         """Stop the engine once everything acknowledged is on disk. Killing the process instead loses nothing."""
         self._batches.close()
+        self._scheduler.close()
         await self._engine.drain()
         self._engine.close()
 
