@@ -72,6 +72,12 @@ class Secretive:
         except Exception:
             pass
         workflow.patched("p1")
+        await workflow.execute_local_activity(double, text, start_to_close_timeout=STEP)
+        try:
+            await workflow.execute_local_activity(
+                break_down, text, start_to_close_timeout=STEP, retry_policy=RetryPolicy(maximum_attempts=1))
+        except Exception:
+            pass
         await workflow.wait_condition(lambda: len(self.heard) >= 2)
         child = await workflow.execute_child_workflow("Child", text, id=workflow.info().workflow_id + "-child")
         return result + child + ",".join(self.heard)
@@ -190,7 +196,7 @@ async def test_the_same_payloads_are_encoded_and_each_side_reads_the_other(real_
         their_history, our_history = await drive(theirs, "official"), await drive(ours, "own")
 
         assert sorted(places(our_history)) == sorted(places(their_history))
-        assert sum(place.encoded for place in places(our_history)) == 14
+        assert sum(place.encoded for place in places(our_history)) == 16
         assert (
             await ours.get_workflow_handle("official").result() == await theirs.get_workflow_handle("official").result()
         )
