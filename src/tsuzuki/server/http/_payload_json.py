@@ -18,6 +18,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads
 
+from ._message_json import message_json
+
 _PAYLOAD: Final = Payload.DESCRIPTOR.full_name
 _PAYLOADS: Final = Payloads.DESCRIPTOR.full_name
 _MESSAGE_TYPE: Final = "_protoMessageType"
@@ -29,9 +31,8 @@ Change = Callable[[Any], Any]
 
 
 def to_json(message: Message, *, shorthand: bool = True) -> Any:
-    """Give a message as what `json.dumps` takes."""
-    plain = json_format.MessageToDict(message)
-    return _changed(plain, message.DESCRIPTOR, _SHORTENED) if shorthand else plain
+    """Give a message as what `json.dumps` takes, as `json_format.MessageToDict` does but for the payloads."""
+    return message_json(message, _SHORTENED if shorthand else {})
 
 
 def from_json(value: Any, message: Message, *, shorthand: bool = True) -> None:
