@@ -23,7 +23,13 @@ from tsuzuki.worker import Worker
 
 expect.set_options(timeout=60_000)  # the machine may be loaded
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+_WITHOUT_PATH = """(root) => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data.replaceAll(root, "");
+}"""
+"""Where this checkout stands is nobody's business."""
 
 
 def chromium() -> str | None:
@@ -108,8 +114,9 @@ class WatchedPage:
             self.wrong.append(f"asked elsewhere: {url}")
 
 
-async def picture(page: Page, name: str) -> None:
+async def picture(page: Page, name: str, *, height: int = 860) -> None:
     """Take a picture for the documents, where that is asked for: `TSUZUKI_PICTURES=1`."""
     if os.environ.get("TSUZUKI_PICTURES"):
         PICTURES.mkdir(exist_ok=True)
-        await page.screenshot(path=PICTURES / f"{name}.png")
+        await page.evaluate(_WITHOUT_PATH, f"{ROOT}/")
+        await page.screenshot(path=PICTURES / f"{name}.png", clip={"x": 0, "y": 0, "width": 1280, "height": height})

@@ -49,13 +49,15 @@ def _writer_of(descriptor: Any) -> Write:
     fields: dict[int, tuple[str, Write]] = {}  # filled as fields are met: types may hold themselves
 
     def write(message: Message, changes: Changes) -> Any:
+        change = changes.get(name)
+        if change is not None:
+            changes = {}  # what is changed is made of the plain form of what is inside
         written = {}
         for field, value in message.ListFields():
             known = fields.get(field.number)
             if known is None:
                 known = fields[field.number] = (field.json_name, _field_writer(field))
             written[known[0]] = known[1](value, changes)
-        change = changes.get(name)
         return written if change is None else change(written)
 
     return write

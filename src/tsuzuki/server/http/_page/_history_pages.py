@@ -26,16 +26,18 @@ from ._event_rows import row
 from ._run import Run
 
 PAGE_EVENTS: Final = 2000
+FIRST_PAGE_EVENTS: Final = 200
+"""Fewer, so that there is something to see at once."""
 _SHORTEST_WAIT_S: Final = 0.001
 WAIT_S_MAX: Final = 15.0
 
 
 async def history_page(
-    caller: Caller, run: Run, token: str, *, wait_s: float = 0
+    caller: Caller, run: Run, token: str, *, wait_s: float = 0, size: int = PAGE_EVENTS
 ) -> GetWorkflowExecutionHistoryResponse:
     """Events from where a token says, or from the first; without any when nothing new came in time."""
     asked = GetWorkflowExecutionHistoryRequest(
-        namespace=run.namespace, execution=run.execution, maximum_page_size=PAGE_EVENTS, wait_new_event=True
+        namespace=run.namespace, execution=run.execution, maximum_page_size=size, wait_new_event=True
     )
     try:
         asked.next_page_token = base64.urlsafe_b64decode(token)
@@ -51,9 +53,11 @@ def token_text(token: bytes) -> str:
 
 
 async def rows(caller: Caller, run: Run, token: str, wait_s: float) -> dict[str, Any]:
-    """A page as rows, with the token of the next one; that is empty after the last event of a closed run."""
-    page = await history_page(caller, run, token, wait_s=wait_s)
-    return {"rows": [row(event) for event in page.history.events], "next": token_text(page.next_page_token)}
+    """A page as rows, whether it is full, and the token of the next; that is empty after the end of a closed run."""
+    size = PAGE_EVENTS if token else FIRST_PAGE_EVENTS
+    page = await history_page(caller, run, token, wait_s=wait_s, size=size)
+    shown = [row(event) for event in page.history.events]
+    return {"rows": shown, "full": len(shown) >= size, "next": token_text(page.next_page_token)}
 
 
 async def one_event(caller: Caller, run: Run, token: str, event_id: int) -> str:

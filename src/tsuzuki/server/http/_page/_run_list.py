@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -134,13 +134,10 @@ def _token(text: str) -> bytes:
 
 async def _counts(caller: Caller, namespace: str, filters: Filters) -> dict[str, int]:
     """How many runs there are of each status, and in all, under the other filters."""
-
-    async def count(status: str) -> int:
-        asked = CountWorkflowExecutionsRequest(namespace=namespace, query=filters.clause(status=status))
-        return (await caller.ask(asked, CountWorkflowExecutionsResponse)).count
-
-    names = ["", *STATUSES]
-    return dict(zip(names, await asyncio.gather(*map(count, names)), strict=True))
+    query = f"{filters.clause(status='')} GROUP BY ExecutionStatus".strip()
+    asked = CountWorkflowExecutionsRequest(namespace=namespace, query=query)
+    counted = await caller.ask(asked, CountWorkflowExecutionsResponse)
+    return {"": counted.count} | {json.loads(group.group_values[0].data): group.count for group in counted.groups}
 
 
 def css_status(info: WorkflowExecutionInfo) -> str:

@@ -5,6 +5,7 @@ const ENDS = /(Completed|Failed|TimedOut|Canceled|Fired|Terminated|Signaled|Canc
 const BEGINS = /^(ActivityTaskScheduled|TimerStarted|StartChildWorkflowExecutionInitiated|NexusOperationScheduled|WorkflowExecutionUpdateAccepted|(Signal|RequestCancel)ExternalWorkflowExecutionInitiated)$/;
 const BAD = /(Failed|TimedOut)$/;
 const RETRY_MS = 2000;
+const SOONEST_MS = 500;
 const FIELDS = ["id", "at", "type", "category", "name", "refers", "thing", "text", "attempt"];
 
 export class Events {
@@ -32,6 +33,7 @@ export class Events {
       }
       let page;
       const wait = this.caughtUp ? 15 : 0;
+      const asked = Date.now();
       try {
         page = await (await fetched(`${this.path}/rows?wait=${wait}&token=${encodeURIComponent(token)}`)).json();
       } catch (error) {
@@ -42,11 +44,12 @@ export class Events {
       const added = page.rows.filter((row) => row[0] > this.all.length);
       if (added.length) this.tokens.push([added[0][0], token]);
       for (const row of added) this.add(Object.fromEntries(FIELDS.map((field, number) => [field, row[number]])));
-      this.caughtUp = page.rows.length < 2000;
+      this.caughtUp = !page.full;
       token = page.next;
       this.closed = !token;
       if (added.length || this.closed || !wait) for (const tell of this.changed) tell(added.length);
       if (this.closed) return;
+      if (!page.rows.length && Date.now() - asked < SOONEST_MS) await pause(SOONEST_MS); // who answers does not wait
     }
   }
 
