@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.set-up
 # An absolute path, so that commands run in other folders (the demo's database) still find it.
 TSUZUKI := $(abspath $(BIN))/tsuzuki
 
-.PHONY: help demo test check bench setup format public-names clean
+.PHONY: help demo test check bench setup format public-names reference clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ format: setup ## Format the code and fix what the linter can fix
 
 public-names: setup ## Write the lists of public names anew; review the difference
 	@$(BIN)/python tests/unit/test_public_names.py
+
+reference: setup ## Write docs/reference from the command line anew; review the difference
+	@PYTHONPATH=tests $(BIN)/python tests/cli/test_reference.py
 
 setup: $(STAMP) ## Make .venv with everything in it; does nothing the second time
 

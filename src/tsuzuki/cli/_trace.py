@@ -148,7 +148,8 @@ def _ends(by: str, status: str) -> Reader:
         node = steps[getattr(it, by)]
         node.status = status
         if status == "failed" and "failure" in it.DESCRIPTOR.fields_by_name and it.HasField("failure"):
-            node.note = "  ".join(part for part in (node.note, (it.failure.cause or it.failure).message) if part)
+            root = it.failure.cause if it.failure.HasField("cause") else it.failure
+            node.note = "  ".join(part for part in (node.note, root.message) if part)
 
     return read
 

@@ -214,6 +214,7 @@ _SUBJECTS: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
     ("signal_name", str),
     ("marker_name", str),
     ("failure", lambda it: it.message.splitlines()[0] if it.message else ""),
+    ("input", lambda it: ", ".join(payload_text(payload) for payload in it.payloads)),
     ("result", lambda it: ", ".join(payload_text(payload) for payload in it.payloads)),
 )
 """What a line says of an event: the first of these fields that it has, and the next ones."""
