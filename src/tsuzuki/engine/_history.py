@@ -1,20 +1,23 @@
-"""The RPC that reads a run's history, and waits for more of it."""
+"""The RPCs that read a run's history, forwards and backwards, and wait for more of it."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from temporalio.api.enums.v1 import HistoryEventFilterType
-from temporalio.api.history.v1 import History
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
 )
 
 from tsuzuki.core.execution import Execution
-from tsuzuki.core.limits import check_id
+from tsuzuki.core.limits import MIB, check_id
 from tsuzuki.core.refusal import InvalidInput, NotFound
 
 from ._engine import Engine
@@ -24,6 +27,10 @@ from ._refusals import refusals_as_errors
 _PAGE: Final = struct.Struct(">qq")
 """A page token: run key, next event id."""
 _PAGE_EVENTS_MAX: Final = 10_000
+PAGE_BYTES_MAX: Final = 2 * MIB
+"""Of a page that is longer than one commit: clients take 4 MiB, by default."""
+_READ_EVENTS: Final = 500
+"""Read at once."""
 _CLOSE_ONLY: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -58,7 +65,9 @@ class HistoryReading:
             return self._close_event(run, waited=request.wait_new_event)
         return self._page(run, first_event_id, request)
 
-    def _position(self, request: GetWorkflowExecutionHistoryRequest) -> tuple[Execution, int]:
+    def _position(
+        self, request: GetWorkflowExecutionHistoryRequest | GetWorkflowExecutionHistoryReverseRequest
+    ) -> tuple[Execution, int]:
         if request.next_page_token:
             run_key, first_event_id = _parse_page(request.next_page_token)
             run = self._run(run_key)
@@ -111,22 +120,73 @@ class HistoryReading:
     def _page(
         self, run: Execution, first_event_id: int, request: GetWorkflowExecutionHistoryRequest
     ) -> GetWorkflowExecutionHistoryResponse:
-        asked = request.maximum_page_size
-        size = asked if 0 < asked < _PAGE_EVENTS_MAX else _PAGE_EVENTS_MAX
-        last_event_id = min(first_event_id + size - 1, run.durable_event_id)
+        events = self._events(run, first_event_id, _page_size(request.maximum_page_size))
         response = GetWorkflowExecutionHistoryResponse()
-        batches = self._engine.store.history(run.key, first_event_id, last_event_id)
-        history = response.history
-        history.MergeFromString(b"".join(batch.events for batch in batches))
-        events = history.events
-        if batches and (batches[0].first_event_id < first_event_id or batches[-1].last_event_id > last_event_id):
-            kept = [event for event in events if first_event_id <= event.event_id <= last_event_id]
-            response.ClearField("history")
-            response.history.events.extend(kept)
-        more = last_event_id < run.durable_event_id or (request.wait_new_event and run.is_open)
-        if more:
-            response.next_page_token = _PAGE.pack(run.key, last_event_id + 1)
+        response.history.CopyFrom(events)
+        next_event_id = events.events[-1].event_id + 1 if events.events else first_event_id
+        if next_event_id <= run.durable_event_id or (request.wait_new_event and run.is_open):
+            response.next_page_token = _PAGE.pack(run.key, next_event_id)
         return response
+
+    def _events(self, run: Execution, first_event_id: int, count: int) -> History:
+        """At most so many durable events from an id on, and not many more bytes than a page has."""
+        history = History()
+        last_event_id = min(first_event_id + count - 1, run.durable_event_id)
+        frames: list[bytes] = []
+        size, next_event_id = 0, first_event_id
+        while next_event_id <= last_event_id and size < PAGE_BYTES_MAX:
+            until_event_id = min(next_event_id + _READ_EVENTS - 1, last_event_id)
+            for batch in self._engine.store.history(run.key, next_event_id, until_event_id):
+                if frames and size + len(batch.events) > PAGE_BYTES_MAX:
+                    size = PAGE_BYTES_MAX
+                    break
+                frames.append(batch.events)
+                size += len(batch.events)
+                next_event_id = batch.last_event_id + 1
+        history.MergeFromString(b"".join(frames))
+        events = history.events
+        if events and (events[0].event_id < first_event_id or events[-1].event_id > last_event_id):
+            return History(events=[each for each in events if first_event_id <= each.event_id <= last_event_id])
+        return history
+
+    async def get_reverse(
+        self, request: GetWorkflowExecutionHistoryReverseRequest
+    ) -> GetWorkflowExecutionHistoryReverseResponse:
+        """A page of history, the newest event first."""
+        engine = self._engine
+        engine.check_open()
+        engine.check_namespace(request.namespace)
+        await engine.durable_if_writable()
+        with refusals_as_errors():
+            run, last_event_id = self._position(request)
+            if not request.next_page_token:
+                last_event_id = run.durable_event_id
+        response = GetWorkflowExecutionHistoryReverseResponse()
+        size = 0
+        for event in self._backwards(run, last_event_id, _page_size(request.maximum_page_size)):
+            size += event.ByteSize()
+            if response.history.events and size > PAGE_BYTES_MAX:
+                break
+            response.history.events.append(event)
+        last = response.history.events[-1].event_id if response.history.events else 1
+        if last > 1:
+            response.next_page_token = _PAGE.pack(run.key, last - 1)
+        return response
+
+    def _backwards(self, run: Execution, last_event_id: int, count: int) -> Iterator[HistoryEvent]:
+        least = max(1, last_event_id - count + 1)
+        while last_event_id >= least:
+            first = max(least, last_event_id - _READ_EVENTS + 1)
+            stored = self._engine.store.history(run.key, first, last_event_id)
+            events = History.FromString(b"".join(batch.events for batch in stored)).events
+            for event in reversed(events):
+                if first <= event.event_id <= last_event_id:
+                    yield event
+            last_event_id = first - 1
+
+
+def _page_size(asked: int) -> int:
+    return asked if 0 < asked < _PAGE_EVENTS_MAX else _PAGE_EVENTS_MAX
 
 
 def _parse_page(token: bytes) -> tuple[int, int]:

@@ -78,6 +78,7 @@ class EmbeddedService:
         self.delete_workflow_execution = Deletion(engine).delete
 
         self.get_workflow_execution_history = reading.get
+        self.get_workflow_execution_history_reverse = reading.get_reverse
         self.describe_workflow_execution = visibility.describe
 
         listing = Listing(engine)
