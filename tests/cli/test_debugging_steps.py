@@ -53,7 +53,8 @@ def test_the_steps_of_debugging(here: Path) -> None:
     (here / "history.json").write_text(json.dumps({"events": events}))
     assert run_json("workflow", "replay", "-f", "history.json", "--workflows", "cli_code")["replays"]
     state = run_json("workflow", "state", "-w", "task-123", "-e", scheduled["eventId"], "--workflows", "cli_code")
-    variables = {each["name"]: each["text"] for each in state["tasks"][0]["frames"][0]["variables"]}
+    [frame] = [each for each in state["tasks"][0]["frames"] if each["user"]]
+    variables = {each["name"]: each["text"] for each in frame["variables"]}
     assert variables["word"] == "'bad'"
 
     # mended: the run goes on, in a fork, from before the activity was done
