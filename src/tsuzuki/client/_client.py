@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast, overload
 from uuid import uuid4
 
-from ..common import MetricMeter, SearchAttributeKey
+from ..common import MetricMeter, SearchAttributeKey, SearchAttributes, TypedSearchAttributes
 from ..converter import DataConverter
 from ..service import TLSConfig, WorkflowService, behind_codec, metered
 from ..workflow import UPDATE, name_and_result_type
@@ -35,6 +35,8 @@ from ._interceptor import (
     UpdateWithStartUpdateWorkflowInput,
 )
 from ._outbound import chain_of
+from ._schedule import Schedule, ScheduleBackfill
+from ._schedule_handle import ScheduleHandle, ScheduleListDescription, create_schedule, list_schedules
 from ._search_attributes import add_search_attributes, registered_search_attributes
 from ._start import StartWorkflowOptions, check_option_names, start_workflow
 from ._target import EmbeddedTarget, parse_target
@@ -481,6 +483,57 @@ class Client:
         Source: `ListSearchAttributes`, temporal.api.operatorservice.v1.
         """
         return await registered_search_attributes(self._context)
+
+    async def create_schedule(
+        self,
+        id: str,
+        schedule: Schedule,
+        *,
+        trigger_immediately: bool = False,
+        backfill: Sequence[ScheduleBackfill] = (),
+        memo: Mapping[str, Any] | None = None,
+        search_attributes: TypedSearchAttributes | SearchAttributes | None = None,
+    ) -> ScheduleHandle:
+        """Make a schedule, which starts workflows at its times.
+
+        Args:
+            id: Its id, 1 to 1000 characters.
+            schedule: What it starts when, and how.
+            trigger_immediately: It acts once now.
+            backfill: Times of the past to act on.
+            memo: Values shown with the schedule.
+            search_attributes: Of the schedule, not of its workflows.
+
+        Raises:
+            ScheduleAlreadyRunningError: There is one of this id.
+            InvalidArgumentError: The message names what is wrong in it.
+
+        Source: `CreateSchedule`.
+        """
+        return await create_schedule(
+            self._context,
+            id,
+            schedule,
+            trigger_immediately=trigger_immediately,
+            backfill=backfill,
+            memo=memo,
+            search_attributes=search_attributes,
+        )
+
+    def get_schedule_handle(self, id: str) -> ScheduleHandle:
+        """Make a handle for a schedule. No call is made."""
+        check_name("the schedule id", id)
+        return ScheduleHandle(self._context, id)
+
+    async def list_schedules(self, *, page_size: int = 1000) -> AsyncIterator[ScheduleListDescription]:
+        """Iterate over the schedules, the newest first: `async for each in await client.list_schedules()`.
+
+        Args:
+            page_size: Most schedules of one call.
+
+        Source: `ListSchedules`.
+        """
+        return list_schedules(self._context, page_size)
 
     async def execute_update_with_start_workflow(
         self,

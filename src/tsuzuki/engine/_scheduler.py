@@ -256,8 +256,9 @@ class Scheduler:
             return
         now_ns = engine.clock.now_ns()
         try:
+            engine.namespaces.check_start(asked.namespace)
             start.check_request(request, engine.limits, now_ns, engine.search_attributes.kinds(asked.namespace))
-        except Refusal as refusal:
+        except (Refusal, ServiceError) as refusal:
             logger.warning("schedule %s cannot start its workflow: %s", asked.schedule_id, refusal)
             return
         run = engine.create(asked.namespace, request.workflow_id, engine.new_id(), engine.new_request_id())

@@ -69,6 +69,7 @@ class Schedules:
                     existing.asked.request_id,
                 )
         if existing is None:
+            engine.namespaces.check_start(request.namespace)
             self._scheduler.add(schedule)
             if request.HasField("initial_patch"):
                 self._patch(schedule, request.initial_patch)
