@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 from browser._shop import TASK_QUEUE, Fulfil, Order
 from browser.conftest import picture
 from browser.test_runs import ended, order
-from tsuzuki.client import Client
+from tsuzuki.client import Client, WorkflowExecutionStatus
 
 
 async def at(page: Page, event: int) -> None:
@@ -61,6 +61,27 @@ async def test_several_tasks_are_shown_each_where_it_waits(page: Page, client: C
     await at(page, await number_of(client, "order-4", "activity_task_scheduled", last=False) + 2)
     await expect(page.locator(".stack")).to_have_count(4)  # run, and a task for each price
     await expect(page.locator(".code .now").first).to_contain_text("asyncio.gather")
+
+
+async def test_fork_with_another_result(page: Page, client: Client) -> None:
+    """What if the card had not been declined: the activity answers, and the rest of the run is new."""
+    await ended(await order(client, 8, "4000-declined"))
+    await page.goto("/ui/default/workflows/order-8")
+    await page.locator("a#travel").click()
+    charged = await number_of(client, "order-8", "activity_task_scheduled", last=True)
+    await at(page, charged)
+    await page.get_by_role("button", name="Fork from here").click()
+    choice = page.get_by_label("Another result for")
+    await choice.select_option(await choice.locator("option", has_text="charge_card").get_attribute("value"))
+    await page.get_by_label("The result, as JSON").fill("no json")
+    await page.locator("#fork-form").get_by_role("button", name="Fork").click()
+    await expect(page.locator("#fork-refused")).to_contain_text("not JSON")
+    await page.get_by_label("The result, as JSON").fill('"receipt from another world"')
+    await page.locator("#fork-form").get_by_role("button", name="Fork").click()
+    await expect(page.locator("h1")).to_have_text(f"order-8-fork-{charged}")
+    await expect(page.locator("#result")).to_contain_text("receipt from another world")
+    old = await client.get_workflow_handle("order-8").describe()
+    assert old.status is WorkflowExecutionStatus.FAILED
 
 
 async def test_without_a_worker_the_page_says_what_is_missing(page: Page, server: object, url: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 from starlette.requests import Request
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -110,6 +111,7 @@ class Answers:
         self._service = service
         self._about = about
         self._authentication = access.authentication
+        self._forks: bool | None = None
         self._doors = {rpc.path: _Door(rpc, access) for rpc in RPCS.values()}
 
     @property
@@ -120,6 +122,14 @@ class Answers:
     def offers(self, method: str) -> bool:
         """True if there is such a method behind, `list_schedules`."""
         return hasattr(self._about, method) or hasattr(self._service, method)
+
+    async def forks(self) -> bool:
+        """True if the engine behind is one of this package, which can fork a run; others do not know what that is."""
+        if self._forks is None:
+            ask = getattr(self._service, "get_system_info", None)
+            said = None if ask is None else await ask(GetSystemInfoRequest())
+            self._forks = said is not None and said.server_version.startswith("tsuzuki-")
+        return self._forks
 
     def caller(self, request: Request) -> Caller:
         """Tell who makes a request.

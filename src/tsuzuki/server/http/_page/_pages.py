@@ -21,7 +21,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import KEY_COOKIE, Answers, Caller
 from .._refusals import HTTP_STATUSES, refusal
-from . import _compare, _history_pages, _moments, _run, _run_list, _state
+from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _state
 
 _HERE: Final = Path(__file__).parent
 _RUN: Final = "/ui/{namespace}/workflows/{workflow_id}/{run_id}"
@@ -62,6 +62,7 @@ def page_routes(answers: Answers, namespace: str) -> list[BaseRoute]:
         Route(f"{_RUN}/rows", pages.data(pages.rows)),
         Route(f"{_RUN}/events/{{event_id:int}}", pages.data(pages.event)),
         Route(f"{_RUN}/state/{{event_id:int}}", pages.data(pages.state)),
+        Route(f"{_RUN}/fork", pages.data(pages.fork), methods=["POST"]),
         Route(f"{_RUN}/history.json", pages.data(pages.download)),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
@@ -127,7 +128,10 @@ class Pages:
     async def time_travel(self, caller: Caller, request: Request) -> Response:
         run = _which(request)
         info = (await _run.describe(caller, run)).workflow_execution_info
-        return self._page("time_travel.html", {"run": run, "namespace": run.namespace, "info": info})
+        return self._page(
+            "time_travel.html",
+            {"run": run, "namespace": run.namespace, "info": info, "forks": await self._answers.forks()},
+        )
 
     async def compare(self, caller: Caller, request: Request) -> Response:
         namespace, asked = _part(request, "namespace"), request.query_params
@@ -154,6 +158,14 @@ class Pages:
         run = _which(request)
         task_queue = request.query_params.get("queue", "")
         return JSONResponse(await _state.state_at(caller, run, request.path_params["event_id"], task_queue))
+
+    async def fork(self, caller: Caller, request: Request) -> Response:
+        try:
+            asked = json.loads(await request.body())
+        except ValueError as error:
+            raise ServiceError(StatusCode.INVALID_ARGUMENT, f"the body is no JSON: {error}") from None
+        made = await _fork.fork(caller, _which(request), asked)
+        return JSONResponse({"runId": made.run_id, "path": _run_path(made.namespace, made.workflow_id, made.run_id)})
 
     async def download(self, caller: Caller, request: Request) -> Response:
         run = _which(request)

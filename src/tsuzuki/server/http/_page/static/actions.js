@@ -25,7 +25,7 @@ const quoted = encodeURIComponent;
 // crypto.randomUUID exists on secure origins only.
 const requestId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-function lines(text) {
+export function lines(text) {
   return text.split("\n").filter((line) => line.trim()).map((line) => {
     try {
       return JSON.parse(line);

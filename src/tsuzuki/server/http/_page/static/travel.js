@@ -7,7 +7,7 @@ const SETTLE_MS = 60;
 const SLOW_MS = 700;
 const by = (id) => document.getElementById(id);
 const page = by("travel");
-const events = new Events(page.dataset.path);
+export const events = new Events(page.dataset.path);
 const states = new Map();
 const slider = by("at");
 let shown = 0;
