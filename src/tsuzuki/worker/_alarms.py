@@ -9,8 +9,11 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from typing import Final
 
 from ._pace import Pace
+
+_SWEEP_AT_MIN: Final = 64
 
 
 class Alarm:
@@ -50,10 +53,13 @@ class Alarms:
         self._numbers = itertools.count()
         self._sleeper: asyncio.Task[None] | None = None
         self._wakes_s = float("inf")
+        self._sweep_at = _SWEEP_AT_MIN
 
     def set(self, at_s: float, callback: Callable[[], object]) -> Alarm:
         """Call a function on the loop when `pace.now()` has reached a time, never before."""
         alarm = Alarm(callback)
+        if len(self._set) >= self._sweep_at:
+            self._sweep()
         heapq.heappush(self._set, (at_s, next(self._numbers), alarm))
         if at_s < self._wakes_s:
             self._sleep_until(at_s)
@@ -65,6 +71,12 @@ class Alarms:
         if self._sleeper is not None:
             self._sleeper.cancel()
 
+    def _sweep(self) -> None:
+        """Forget the cancelled ones, which may be due in hours."""
+        self._set = [entry for entry in self._set if not entry[2].cancelled]
+        heapq.heapify(self._set)
+        self._sweep_at = max(_SWEEP_AT_MIN, 2 * len(self._set))
+
     def _sleep_until(self, at_s: float) -> None:
         if self._sleeper is not None and self._sleeper is not asyncio.current_task():
             self._sleeper.cancel()
@@ -73,10 +85,9 @@ class Alarms:
 
     async def _sleep(self) -> None:
         await self._pace.sleep(max(0.0, self._wakes_s - self._pace.now()))
-        self._wakes_s = float("-inf")  # while the due ones ring, none needs a sleeper of its own
-        now_s = self._pace.now()
+        loop, now_s = asyncio.get_running_loop(), self._pace.now()
         while self._set and (self._set[0][0] <= now_s or self._set[0][2].cancelled):
-            heapq.heappop(self._set)[2].ring()
+            loop.call_soon(heapq.heappop(self._set)[2].ring)  # an error in one is not the end of the others
         self._wakes_s = float("inf")
         if self._set:
             self._sleep_until(self._set[0][0])
