@@ -1,0 +1,124 @@
+"""Random programs with local activities, recorded on the real server: they replay on the other side, both ways.
+
+As in `test_replay_both_ways`, but most activities are local, and take times of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import temporalio.activity
+import temporalio.client
+import temporalio.common
+import temporalio.exceptions
+import temporalio.worker
+from temporalio.api.history.v1 import HistoryEvent
+
+import tsuzuki.workflow
+from differential.test_replay_both_ways import small
+from tsuzuki import activity
+from tsuzuki.client import Client
+from tsuzuki.common import RawValue
+from tsuzuki.converter import DataConverter
+from tsuzuki.exceptions import ApplicationError
+from tsuzuki.worker import Worker
+from tsuzuki.worker._activation import activate
+from tsuzuki.worker._run_settings import RunSettings
+from tsuzuki.worker._workflow_run import WorkflowRun
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
+
+from test_local_official_replayer import Official, Ours, has_silent_news, with_local_ones
+from test_official_replayer import program
+
+PROGRAMS = 24
+CLOSED_WITHIN_S = 60
+
+
+def trees() -> Sequence[Any]:
+    chance = random.Random(21)
+    return [with_local_ones(small(program(chance, 3)), chance) for _ in range(PROGRAMS)]
+
+
+def seconds(activity_id: str) -> float:
+    """How long an activity takes: another order than that of their numbers."""
+    return 0.05 * (int(activity_id) * 3 % 5)
+
+
+def fails(name: str, activity_id: str, attempt: int) -> str:
+    if name == "slow to retry" and attempt == 1:
+        return "again"
+    return "failed" if name in "abc" and int(activity_id) % 4 == 3 else ""
+
+
+@temporalio.activity.defn(dynamic=True)
+async def official_activity(args: Sequence[temporalio.common.RawValue]) -> str:
+    info = temporalio.activity.info()
+    await asyncio.sleep(seconds(info.activity_id))
+    if failure := fails(info.activity_type, info.activity_id, info.attempt):
+        raise temporalio.exceptions.ApplicationError(failure, non_retryable=failure == "failed")
+    return f"r{info.activity_id}"
+
+
+@activity.defn(dynamic=True)
+async def our_activity(args: Sequence[RawValue]) -> str:
+    info = activity.info()
+    await asyncio.sleep(seconds(info.activity_id))
+    if failure := fails(info.activity_type, info.activity_id, info.attempt):
+        raise ApplicationError(failure, non_retryable=failure == "failed")
+    return f"r{info.activity_id}"
+
+
+async def record(client: Any, queue: str) -> list[list[HistoryEvent]]:
+    """Run the programs on whichever worker polls the queue; their histories."""
+    handles = [
+        await client.start_workflow("Program", tree, id=f"program-{uuid.uuid4()}", task_queue=queue) for tree in trees()
+    ]
+    # Some have closed by now, and refuse.
+    await asyncio.gather(*(handle.signal("poke", 1) for handle in handles[::3]), return_exceptions=True)
+    await asyncio.gather(*(handle.cancel() for handle in handles[::4]), return_exceptions=True)
+    async with asyncio.timeout(CLOSED_WITHIN_S):
+        await asyncio.gather(*(handle.result() for handle in handles), return_exceptions=True)
+    return [list((await handle.fetch_history()).events) for handle in handles]
+
+
+async def test_official_histories_replay_on_ours(real_server: str) -> None:
+    client = await temporalio.client.Client.connect(real_server)
+    queue = f"queue-{uuid.uuid4()}"
+    async with temporalio.worker.Worker(
+        client,
+        task_queue=queue,
+        workflows=[Official],
+        activities=[official_activity],
+        workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
+    ):
+        histories = await record(client, queue)
+    settings = RunSettings("default", queue, DataConverter.default)
+    for tree, events in zip(trees(), histories, strict=True):
+        run = WorkflowRun(settings, tsuzuki.workflow.definition_of(Ours), events[0], "id", "run")
+        activate(run, events, replay_only=True)
+        assert run.closed, tree
+        run.evict()
+
+
+async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> None:
+    queue = f"queue-{uuid.uuid4()}"
+    async with (
+        await Client.connect(real_server) as client,
+        Worker(client, task_queue=queue, workflows=[Ours], activities=[our_activity]),
+    ):
+        histories = await record(client, queue)
+    replayer = temporalio.worker.Replayer(
+        workflows=[Official],
+        workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
+        debug_mode=True,  # a busy machine is no deadlock
+    )
+    for events in histories:
+        if not has_silent_news(events):
+            await replayer.replay_workflow(temporalio.client.WorkflowHistory("id", events))
