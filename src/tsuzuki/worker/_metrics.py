@@ -26,6 +26,7 @@ from tsuzuki.service import WorkflowService
 
 from ._activity_attempt import Attempt
 from ._activity_outcome import Outcome
+from ._levels import Levels
 from ._pace import Pace
 
 Task = TypeVar("Task", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
@@ -102,6 +103,7 @@ class WorkerMetrics:
         meter = meter.with_additional_attributes({"namespace": namespace, "task_queue": task_queue})
         self.pace = pace
         self.cache: Cache | None = None
+        self.levels = Levels(pace)
         self._evictions = 0
         self.starts: OrderedDict[str, Timestamp] = OrderedDict()
         self._slots = {"WorkflowWorker": workflow_slots, "ActivityWorker": activity_slots}
@@ -198,7 +200,7 @@ class WorkerMetrics:
     def polling(self, poller_type: str, change: int) -> None:
         """A poll begins or ends."""
         self._polling[poller_type] += change
-        self.pollers.set(self._polling[poller_type], {"poller_type": poller_type})
+        self.levels.set(self.pollers, self._polling[poller_type], poller_type, {"poller_type": poller_type})
 
     def begin(self, task: PollWorkflowTaskQueueResponse) -> None:
         """A slot goes on with another workflow task."""
@@ -223,15 +225,15 @@ class WorkerMetrics:
     def show_cache(self) -> None:
         """Say how many runs are in the cache, and how many had to go since the last time."""
         if self.cache is not None:
-            self.cache_size.set(self.cache.cached)
+            self.levels.set(self.cache_size, self.cache.cached)
             if evicted := self.cache.evictions - self._evictions:
                 self._evictions += evicted
                 self.cache_evictions.add(evicted)
 
     def _show_slots(self, worker_type: str) -> None:
         attributes, used = {"worker_type": worker_type}, self._used[worker_type]
-        self.slots_used.set(used, attributes)
-        self.slots_available.set(max(0, self._slots[worker_type] - used), attributes)
+        self.levels.set(self.slots_used, used, worker_type, attributes)
+        self.levels.set(self.slots_available, max(0, self._slots[worker_type] - used), worker_type, attributes)
 
     def _workflow_task(self, task: PollWorkflowTaskQueueResponse) -> _Running:
         events, run_id = task.history.events, task.workflow_execution.run_id

@@ -246,6 +246,8 @@ class Worker:
                 await self._on_fatal_error(self._fatal)
             except Exception:
                 _logger.exception("on_fatal_error failed")
+        if self._metrics is not None:
+            self._metrics.levels.write()
         stopping = []
         if workflows is not None:
             stopping.append(workflows.stop())
@@ -256,6 +258,9 @@ class Worker:
         finally:
             if self._watch is not None:
                 watchdog.remove(self._watch)
+            if self._metrics is not None:
+                self._metrics.show_cache()
+                await self._metrics.levels.close()
         if cancelled is not None:
             raise cancelled
 
