@@ -266,7 +266,7 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
     for event in made.events:
         run.last_event_ns = max(run.last_event_ns, time_ns(event.event_time))
         run.record(event)
-    _forget_the_past(run)
+    forget_the_past(run)
     _fail_task(run, made, moment)
     run.completing = True
     started_ids: dict[int, int] = {}
@@ -332,7 +332,7 @@ def _keep_time_left(events: Iterable[HistoryEvent], late_ns: int) -> None:
         set_duration(left, duration_ns(left) + late_ns)
 
 
-def _forget_the_past(run: Execution) -> None:
+def forget_the_past(run: Execution) -> None:
     """Applying old events left notes for a shell that carries them out; nothing of them is to be."""
     run.outgoing.clear()
     run.cancelled_activities.clear()

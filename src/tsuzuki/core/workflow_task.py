@@ -133,6 +133,17 @@ def apply_completed(run: Execution, event: HistoryEvent) -> None:
 def apply_failed(run: Execution, event: HistoryEvent) -> None:
     run.workflow_task.move(FAILED)
     run.workflow_task.attempt += 1
+    attributes = event.workflow_task_failed_event_attributes
+    if attributes.new_run_id and run.run_timeout_ns and run.started.first_execution_run_id != run.run_id:
+        _time_again(run, time_ns(event.event_time))
+
+
+def _time_again(run: Execution, reset_ns: int) -> None:
+    """A run that was reset has its whole run timeout again, within that of its chain."""
+    timeout_ns = reset_ns + run.run_timeout_ns
+    if run.started.HasField("workflow_execution_expiration_time"):
+        timeout_ns = min(timeout_ns, time_ns(run.started.workflow_execution_expiration_time))
+    run.wake_at(WakeKind.TIMEOUT, timeout_ns)
 
 
 @applies(TIMED_OUT)

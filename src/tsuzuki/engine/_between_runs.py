@@ -85,6 +85,8 @@ def _cancel(engine: Engine, run: Execution, outgoing: CancelOther) -> None:
 
 def _tell_parent(engine: Engine, run: Execution, outgoing: TellParent) -> None:
     parent = engine.find(run.namespace, run.parent_workflow_id, run.parent_run_id)
+    if parent is not None and not parent.is_open:
+        parent = engine.find(run.namespace, run.parent_workflow_id, "")  # it was reset, and goes on as another run
     if parent is None or not parent.is_open:
         return
     with engine.changing(parent):

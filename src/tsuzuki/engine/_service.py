@@ -28,6 +28,7 @@ from ._lifecycle import Lifecycle
 from ._listing import Listing
 from ._namespace_rpcs import NamespaceRpcs
 from ._queries import Queries
+from ._reset import Reset
 from ._scheduler import Scheduler
 from ._schedules import Schedules
 from ._search_attribute_registration import SearchAttributeRegistration
@@ -75,6 +76,7 @@ class EmbeddedService:
         self.signal_with_start_workflow_execution = SignalWithStart(engine, lifecycle).signal_with_start
         self.request_cancel_workflow_execution = lifecycle.request_cancel
         self.terminate_workflow_execution = lifecycle.terminate
+        self.reset_workflow_execution = Reset(engine).reset
         self.delete_workflow_execution = Deletion(engine).delete
 
         self.get_workflow_execution_history = reading.get

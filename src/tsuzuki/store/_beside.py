@@ -129,7 +129,8 @@ def _wakes(run: StoredRun, folded: Folded, activities: Sequence[ActivityRow]) ->
     run_timeout_ns = nanoseconds(folded.started.workflow_run_timeout)
     if run_timeout_ns:
         backoff_ns = nanoseconds(folded.started.first_workflow_task_backoff)
-        yield run.new.started_ns + backoff_ns + run_timeout_ns, 1, "the run timeout"
+        began_ns = folded.reset_ns or run.new.started_ns + backoff_ns
+        yield began_ns + run_timeout_ns, 1, "the run timeout"
 
 
 def _activity_wake_ns(row: ActivityRow, attributes: ActivityTaskScheduledEventAttributes) -> int:

@@ -81,6 +81,8 @@ class Folded:
     """Scheduled event id."""
     workflow_task_started: bool = False
     workflow_tasks: int = 0
+    reset_ns: int = 0
+    """When the run began anew from a place in the middle, if it did."""
     request_ids: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
@@ -168,6 +170,9 @@ def _task_ended(run: Folded, event: HistoryEvent) -> None:
     if run.workflow_task != scheduled:
         run.note(event, 3, f"workflow task {scheduled} ended, but the open one is {run.workflow_task}")
     run.workflow_task, run.workflow_task_started = None, False
+    failed = event.workflow_task_failed_event_attributes
+    if failed.new_run_id and run.started is not None and run.started.first_execution_run_id != failed.new_run_id:
+        run.reset_ns = event.event_time.ToNanoseconds()
 
 
 def _activity_scheduled(run: Folded, event: HistoryEvent) -> None:

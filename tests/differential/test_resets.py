@@ -1,0 +1,392 @@
+"""Resets leave the histories that they leave on the real server, event by event, in the old run and in the new one."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import grpc
+import pytest
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import (
+    CommandType,
+    EventType,
+    ParentClosePolicy,
+    ResetReapplyExcludeType,
+    ResetReapplyType,
+)
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PostResetOperation
+from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+
+from server._running import in_subprocess
+
+WAIT_S: Final = 20
+_numbers = itertools.count()
+
+
+class Side:
+    """One server, driven by hand; run ids are told by the order in which they came up."""
+
+    def __init__(self, target: str) -> None:
+        self._stub = WorkflowServiceStub(grpc.insecure_channel(target))
+        self._prefix = f"{time.time_ns()}-{next(_numbers)}-"
+        self._runs: list[str] = []
+        self.said: list[str] = []
+
+    def name(self, workflow_id: str) -> str:
+        return self._prefix + workflow_id
+
+    def run(self, run_id: str) -> str:
+        if run_id and run_id not in self._runs:
+            self._runs.append(run_id)
+        return f"run {self._runs.index(run_id)}" if run_id else "none"
+
+    def start(self, workflow_id: str = "w", **fields: Any) -> str:
+        request = rpc.StartWorkflowExecutionRequest(
+            namespace="default", workflow_id=self.name(workflow_id), request_id=self.name("start"), identity="client"
+        )
+        request.workflow_type.name, request.task_queue.name = "Workflow", self.name(workflow_id)
+        request.MergeFrom(rpc.StartWorkflowExecutionRequest(**fields))
+        run_id: str = self._stub.StartWorkflowExecution(request).run_id
+        self.run(run_id)
+        return run_id
+
+    def take(self, workflow_id: str = "w") -> Any:
+        request = rpc.PollWorkflowTaskQueueRequest(namespace="default", identity="worker")
+        request.task_queue.name = self.name(workflow_id)
+        task = self._stub.PollWorkflowTaskQueue(request, timeout=WAIT_S)
+        assert task.task_token
+        return task
+
+    def answer(self, task: Any, *commands: Command) -> None:
+        self._stub.RespondWorkflowTaskCompleted(
+            rpc.RespondWorkflowTaskCompletedRequest(
+                namespace="default", task_token=task.task_token, commands=commands, identity="worker"
+            )
+        )
+
+    def task(self, *commands: Command, of: str = "w") -> None:
+        self.answer(self.take(of), *commands)
+
+    def signal(self, signal_name: str, workflow_id: str = "w") -> None:
+        request = rpc.SignalWorkflowExecutionRequest(namespace="default", signal_name=signal_name, identity="client")
+        request.request_id = self.name(signal_name)
+        request.workflow_execution.workflow_id = self.name(workflow_id)
+        self._stub.SignalWorkflowExecution(request)
+
+    def cancel(self) -> None:
+        request = rpc.RequestCancelWorkflowExecutionRequest(namespace="default", identity="client", reason="enough")
+        request.workflow_execution.workflow_id = self.name("w")
+        self._stub.RequestCancelWorkflowExecution(request)
+
+    def terminate(self) -> None:
+        request = rpc.TerminateWorkflowExecutionRequest(namespace="default", identity="client", reason="enough")
+        request.workflow_execution.workflow_id = self.name("w")
+        self._stub.TerminateWorkflowExecution(request)
+
+    def activity(self) -> None:
+        """Take the activity and complete it."""
+        request = rpc.PollActivityTaskQueueRequest(namespace="default", identity="worker")
+        request.task_queue.name = self.name("activities")
+        task = self._stub.PollActivityTaskQueue(request, timeout=WAIT_S)
+        self.said.append(f"activity {task.activity_id} attempt {task.attempt}")
+        self._stub.RespondActivityTaskCompleted(
+            rpc.RespondActivityTaskCompletedRequest(namespace="default", task_token=task.task_token)
+        )
+
+    def reset(self, event_id: int, run_id: str = "", *, of: str = "w", **fields: Any) -> str:
+        request = rpc.ResetWorkflowExecutionRequest(
+            namespace="default",
+            reason="wrong way",
+            workflow_task_finish_event_id=event_id,
+            request_id=self.name(f"reset {event_id} {next(_numbers)}"),
+            **fields,
+        )
+        request.workflow_execution.workflow_id, request.workflow_execution.run_id = self.name(of), run_id
+        try:
+            new: str = self._stub.ResetWorkflowExecution(request).run_id
+        except grpc.RpcError as error:
+            self.said.append(f"reset to {event_id}: {error.code().name}")  # type: ignore[attr-defined]
+            return ""
+        self.said.append(f"reset to {event_id}: {self.run(new)}")
+        return new
+
+    def events(self, run_id: str = "", workflow_id: str = "w") -> list[HistoryEvent]:
+        request = rpc.GetWorkflowExecutionHistoryRequest(namespace="default")
+        request.execution.workflow_id, request.execution.run_id = self.name(workflow_id), run_id
+        return list(self._stub.GetWorkflowExecutionHistory(request).history.events)
+
+    def wait_for(self, kind: str, run_id: str = "", workflow_id: str = "w") -> None:
+        """What other runs tell comes a little later on the real server."""
+        until = time.monotonic() + WAIT_S
+        while not any(_name(event) == kind for event in self.events(run_id, workflow_id)):
+            assert time.monotonic() < until, f"{kind} did not come"
+            time.sleep(0.05)
+
+    def tell(self, *run_ids: str, of: str = "w") -> None:
+        for run_id in run_ids:
+            self.said += [f"-- {self.run(run_id)}", *(self._line(event) for event in self.events(run_id, of))]
+
+    def _line(self, event: HistoryEvent) -> str:
+        attributes = getattr(event, str(event.WhichOneof("attributes")))
+        facts = []
+        for field, value in attributes.ListFields():
+            if field.name.endswith("run_id"):
+                facts.append(f"{field.name}={self.run(value)}")
+            elif field.name in _TOLD:
+                facts.append(f"{field.name}={str(value).replace(self._prefix, '')}".strip())
+        told = f"{event.event_id} {_name(event)} {' '.join(facts)}".strip()
+        return told.replace("identity=tsuzuki", "identity=history-service")
+
+
+_TOLD: Final = frozenset(
+    (
+        *("attempt", "cause", "failure", "identity", "reason", "signal_name", "scheduled_event_id"),
+        *("started_event_id", "initiated_event_id", "timer_id", "activity_id", "workflow_task_completed_event_id"),
+    )
+)
+
+
+def _name(event: HistoryEvent) -> str:
+    return EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+
+
+# ---- commands ----------------------------------------------------------------------------------------
+
+
+def done() -> Command:
+    command = Command(command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION)
+    command.complete_workflow_execution_command_attributes.SetInParent()
+    return command
+
+
+def timer(timer_id: str, seconds: int = 1000) -> Command:
+    command = Command(command_type=CommandType.COMMAND_TYPE_START_TIMER)
+    command.start_timer_command_attributes.timer_id = timer_id
+    command.start_timer_command_attributes.start_to_fire_timeout.seconds = seconds
+    return command
+
+
+def activity(side: Side, activity_id: str) -> Command:
+    command = Command(command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK)
+    asked = command.schedule_activity_task_command_attributes
+    asked.activity_id, asked.activity_type.name, asked.task_queue.name = activity_id, "A", side.name("activities")
+    asked.start_to_close_timeout.seconds = 100
+    return command
+
+
+def child(side: Side, workflow_id: str) -> Command:
+    command = Command(command_type=CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION)
+    asked = command.start_child_workflow_execution_command_attributes
+    asked.workflow_id, asked.workflow_type.name = side.name(workflow_id), "Child"
+    asked.task_queue.name = side.name(workflow_id)
+    asked.parent_close_policy = ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE
+    return command
+
+
+def continue_as_new(side: Side) -> Command:
+    command = Command(command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION)
+    asked = command.continue_as_new_workflow_execution_command_attributes
+    asked.workflow_type.name, asked.task_queue.name = "Workflow", side.name("w")
+    return command
+
+
+# ---- scenarios ---------------------------------------------------------------------------------------
+
+
+def _two_tasks(side: Side) -> str:
+    run = side.start()
+    side.task(timer("t"))
+    side.signal("s")
+    return run
+
+
+def closed_to_its_first_task(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task(done())
+    new = side.reset(4, run)
+    side.tell(run, new)
+    side.task(done())
+    side.tell(new)
+
+
+def closed_to_its_last_task(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task(done())
+    side.tell(side.reset(9, run), run)
+
+
+def to_the_start_of_a_task(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task(done())
+    side.tell(side.reset(3, run), side.reset(8, run))
+
+
+def open_with_input_that_waits(side: Side) -> None:
+    run = _two_tasks(side)
+    side.take()
+    side.signal("waits")
+    new = side.reset(4)
+    side.tell(run, new)
+
+
+def open_without_a_task(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task()
+    side.tell(side.reset(9), run)
+
+
+def again_from_the_same_run(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task()
+    first = side.reset(4, run)
+    second = side.reset(4, run)
+    side.tell(first, second, run)
+
+
+def a_reset_is_reset(side: Side) -> None:
+    _two_tasks(side)
+    first = side.reset(4)
+    side.task(timer("u"))
+    side.tell(side.reset(6, first), first)
+
+
+def nothing_applied_again(side: Side) -> None:
+    run = _two_tasks(side)
+    side.tell(side.reset(4, run, reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE))
+
+
+def signals_excluded(side: Side) -> None:
+    run = _two_tasks(side)
+    side.cancel()
+    excluded = [ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL]
+    side.tell(side.reset(4, run, reset_reapply_exclude_types=excluded))
+
+
+def cancel_requests(side: Side) -> None:
+    run = _two_tasks(side)
+    side.cancel()
+    side.tell(side.reset(4, run))
+    excluded = [ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_CANCEL_REQUEST]
+    side.tell(side.reset(4, run, reset_reapply_exclude_types=excluded))
+
+
+def a_pending_activity_runs_again(side: Side) -> None:
+    run = side.start()
+    side.task(activity(side, "a"))
+    side.signal("s")
+    side.task()
+    new = side.reset(8, run)
+    side.activity()
+    side.task(done())
+    side.tell(new, run)
+
+
+def a_pending_timer_fires(side: Side) -> None:
+    run = side.start()
+    side.task(timer("t", 1))
+    side.signal("s")
+    side.task()
+    new = side.reset(8, run)
+    side.task()
+    side.wait_for("TIMER_FIRED", new)
+    side.tell(new)
+
+
+def a_child_reports_to_the_new_run(side: Side) -> None:
+    run = side.start()
+    side.task(child(side, "c"))
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    side.task()
+    new = side.reset(8, run)
+    side.task(done(), of="c")
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED", new)
+    side.tell(new, run)
+
+
+def a_child_is_reset(side: Side) -> None:
+    side.start()
+    side.task(child(side, "c"))
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    side.task()
+    side.task(timer("t"), of="c")
+    new = side.reset(4, of="c")
+    side.task(done(), of="c")
+    side.wait_for("WORKFLOW_EXECUTION_COMPLETED", new, "c")
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    side.tell(new, of="c")
+    side.tell("")
+
+
+def the_runs_after_it_count(side: Side) -> None:
+    run = side.start()
+    side.signal("one")
+    side.task(continue_as_new(side))
+    side.signal("two")
+    side.tell(side.reset(5, run))
+
+
+def a_terminated_run(side: Side) -> None:
+    run = _two_tasks(side)
+    side.terminate()
+    side.tell(side.reset(4, run), run)
+
+
+def a_signal_after_it_is_refused(side: Side) -> None:
+    run = _two_tasks(side)
+    operation = PostResetOperation()
+    operation.signal_workflow.signal_name = "after"
+    side.reset(4, run, post_reset_operations=[operation])
+
+
+def places_that_are_none(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task(done())
+    for event_id in (0, 1, 2, 5, 6, 7, 10, 11, 99):
+        side.reset(event_id, run)
+    side.reset(4, "00000000-0000-4000-8000-000000000000")
+    side.reset(4, of="nobody")
+
+
+SCENARIOS: Final[tuple[Callable[[Side], None], ...]] = (
+    closed_to_its_first_task,
+    closed_to_its_last_task,
+    to_the_start_of_a_task,
+    open_with_input_that_waits,
+    open_without_a_task,
+    again_from_the_same_run,
+    a_reset_is_reset,
+    nothing_applied_again,
+    signals_excluded,
+    cancel_requests,
+    a_pending_activity_runs_again,
+    a_pending_timer_fires,
+    a_child_reports_to_the_new_run,
+    a_child_is_reset,
+    the_runs_after_it_count,
+    a_terminated_run,
+    a_signal_after_it_is_refused,
+    places_that_are_none,
+)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Iterator[str]:
+    with in_subprocess() as server:
+        yield server.target
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_reset(real_server: str, ours: str, scenario: Callable[[Side], None]) -> None:
+    sides = Side(real_server), Side(ours)
+    for side in sides:
+        scenario(side)
+    assert sides[1].said == sides[0].said
