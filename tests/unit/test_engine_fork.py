@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from engine_requests import HOUR, MINUTE, SECOND, Refused, duration
+from engine_requests import HOUR, MIB, MINUTE, SECOND, Refused, duration
 from engine_site import Site
 from temporalio.api.common.v1 import Header
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
@@ -16,11 +16,20 @@ from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
 from tsuzuki.testing._local_server import complete_workflow, schedule_activity, start_timer
 
 
-def fork(server: LocalServer, event_id: int, *, source: str = "w", new_id: str = "fork", result: str = "") -> str:
+def fork_header(server: LocalServer, event_id: int, source: str = "w", signal_bytes: int = 0) -> Header:
     execution = server.describe(source).workflow_execution_info.execution
     asked = ResetWorkflowExecutionRequest(workflow_execution=execution, workflow_task_finish_event_id=event_id)
+    if signal_bytes:
+        injected = asked.post_reset_operations.add().signal_workflow
+        injected.signal_name = "go"
+        injected.input.payloads.add().data = b"x" * signal_bytes
     header = Header()
     header.fields[HEADER].data = asked.SerializeToString()
+    return header
+
+
+def fork(server: LocalServer, event_id: int, *, source: str = "w", new_id: str = "fork", result: str = "") -> str:
+    header = fork_header(server, event_id, source)
     if result:
         header.fields[RESULT_HEADER + result].data = b"another result"
     return server.start_workflow(new_id, header=header)
@@ -110,6 +119,28 @@ def test_a_refused_fork_leaves_no_run(site: Site) -> None:
         site.server.start_workflow("fork", header=strange)
     with Refused(StatusCode.NOT_FOUND, "there is no workflow 'fork'"):
         site.server.describe("fork")
+
+
+def test_what_is_too_large_or_no_fork_at_all_is_refused_before_anything_is_made(server: LocalServer) -> None:
+    """Invariant 41: at the limit it passes, over it not."""
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a"))
+    garbage = Header()
+    garbage.fields[HEADER].data = b"\xff\xff"
+    with Refused(StatusCode.INVALID_ARGUMENT, "holds no ResetWorkflowExecutionRequest"):
+        server.start_workflow("fork", header=garbage)
+    for size, fits in ((2 * MIB - 5, True), (2 * MIB, False)):
+        header = fork_header(server, 5)
+        header.fields[RESULT_HEADER + "a"].data = b"x" * size
+        if fits:
+            server.start_workflow("fits", header=header)
+        else:
+            with Refused(StatusCode.INVALID_ARGUMENT, "the result of activity 'a'"):
+                server.start_workflow("fork", header=header)
+    with Refused(StatusCode.INVALID_ARGUMENT, "the input of signal 'go'"):
+        server.start_workflow("fork", header=fork_header(server, 5, signal_bytes=2 * MIB + 1))
+    with Refused(StatusCode.NOT_FOUND, "there is no workflow 'fork'"):
+        server.describe("fork")
 
 
 @pytest.mark.parametrize("point", [Point.BEFORE_WRITE, Point.AFTER_WRITE, Point.BEFORE_COMMIT, Point.AFTER_COMMIT])

@@ -31,12 +31,14 @@ from temporalio.api.workflowservice.v1 import (
 
 from . import activity, child_workflow, signal, timer, workflow_task
 from .close import STATUS_AFTER
+from .limits import too_large
 from .refusal import InvalidInput
 from .times import duration_ns, set_duration, set_time, time_ns
 from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState
 
 if TYPE_CHECKING:
     from .execution import Execution
+    from .limits import Limits
     from .moment import Moment
 
 HEADER: Final = "__tsuzuki_fork"
@@ -100,16 +102,17 @@ def source_of(request: StartWorkflowExecutionRequest) -> ResetWorkflowExecutionR
         raise InvalidInput(f"the header {HEADER} holds no ResetWorkflowExecutionRequest.") from None
 
 
-def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent]) -> ForkPlan:
-    """Decide what a fork is made of.
+def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent], limits: Limits) -> ForkPlan:
+    """Decide what a fork is made of; carrying it out cannot fail.
 
     Args:
         request: The start that asks for it.
         history: Of the old run; it is not changed.
+        limits: The bounds.
 
     Raises:
-        InvalidInput: There is no such event or activity, the result was seen before the event, or something that runs
-            elsewhere has no outcome yet.
+        InvalidInput: There is no such event or activity, the result was seen before the event, something that runs
+            elsewhere has no outcome yet, or a value is over its limit.
     """
     source = source_of(request)
     last = cut(history, source.workflow_task_finish_event_id)
@@ -120,9 +123,18 @@ def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent]
         for name, payload in request.header.fields.items()
         if name.startswith(RESULT_HEADER)
     }
+    for activity_id, payload in wanted.items():
+        if payload.ByteSize() > limits.payload_bytes_max:
+            what = f"the result of activity '{activity_id}'"
+            raise InvalidInput(too_large(what, payload.ByteSize(), limits.payload_bytes_max))
     _change_results(made, wanted)
     made.outcomes.extend(_outcomes_elsewhere(history, last))
     made.signals.extend(_signals(source, request))
+    for asked in made.signals:
+        signal.check_signal(asked, limits)
+    signals = sum(event.event_type == signal.SIGNALED for event in events) + len(made.signals)
+    if signals > limits.signals_max:
+        raise InvalidInput(f"the fork would have {signals:,} signals; the limit of a run is {limits.signals_max:,}.")
     return made
 
 
