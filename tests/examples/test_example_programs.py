@@ -84,6 +84,10 @@ paused: lunch first
 4 citations by 4 agents
 162 words read
 """,
+    "quote": """\
+a quote of 55
+14 events
+""",
     "three_of_five": """\
 a report on cats, wolves, zebrafish
 """,

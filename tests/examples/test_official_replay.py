@@ -48,6 +48,7 @@ def replayer(*workflows: Any) -> Replayer:
         ("children", ["Research", "ResearchTopic"], 5),
         ("endless", ["Meter"], 4),
         ("three_of_five", ["ThreeOfFive"], 1),
+        ("quote", ["Quote"], 1),
     ],
     indirect=["official"],
     ids=lambda value: value if isinstance(value, str) else "",

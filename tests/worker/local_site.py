@@ -86,7 +86,8 @@ class LocalSite:
 
     async def replays(self, handle: WorkflowHandle[Any, Any], *workflows: Any) -> None:
         """Check that the history replays, without any activity at hand."""
-        await Replayer(workflows=workflows).replay_workflow(await handle.fetch_history())
+        replayer = Replayer(workflows=workflows, data_converter=self.client.data_converter)
+        await replayer.replay_workflow(await handle.fetch_history())
 
 
 def _word(event: HistoryEvent) -> str:

@@ -16,8 +16,9 @@ from temporalio.api.common.v1 import Payload
 
 from tsuzuki import activity, workflow
 from tsuzuki.activity import ActivityCancellationDetails
-from tsuzuki.client import WorkflowFailureError
+from tsuzuki.client import Client, WorkflowFailureError
 from tsuzuki.common import RetryPolicy
+from tsuzuki.converter import DataConverter, EncryptionCodec
 from tsuzuki.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, TimeoutType
 from tsuzuki.worker import (
     ActivityInboundInterceptor,
@@ -625,6 +626,22 @@ async def test_synchronous_ones_run_in_the_workers_executor(site: LocalSite, poo
     with ProcessPoolExecutor(1) as processes:
         async with site.worker([Adds], [add], activity_executor=processes, max_concurrent_activities=1):
             assert await (await site.start(Adds.run)).result() == [3, True, 1]
+
+
+async def test_a_codec_sees_the_result_and_leaves_the_rest_of_the_marker() -> None:
+    """Official SDKs read the rest before any codec does."""
+    codec = EncryptionCodec({"key": b"k" * 32}, key_id="key")
+    async with local_site() as site:
+        plain, site.client = site.client, Client(site.client.service, data_converter=DataConverter(payload_codec=codec))
+        async with site.worker([One], [Work(site).work]):
+            handle = await site.start(One.run, 1.0)
+            await site.advance(1)
+            assert await handle.result() == 1.0
+        await site.replays(handle, One)
+        recorded = (await plain.get_workflow_handle("local").fetch_history()).events[4]
+    details = recorded.marker_recorded_event_attributes.details
+    assert details["data"].payloads[0].metadata["encoding"] == b"json/plain"
+    assert details["result"].payloads[0].metadata["encoding"] == b"binary/encrypted"
 
 
 class Tagging(Interceptor):
