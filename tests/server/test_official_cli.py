@@ -93,7 +93,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Step, tuple[Ou
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_a_command_does_here_what_it_does_there(outcomes: Mapping[Step, tuple[Outcome, Outcome]], step: Step) -> None:
     def shown(outcome: Outcome) -> list[Any]:
-        return [outcome.exit_code, normalized(outcome.output, step.ignoring), told(outcome.error)]
+        return [outcome.exit_code, normalized(outcome.output, step.ignoring), told(outcome.error, step.bare)]
 
     real, ours = (json.dumps(shown(outcome), indent=1) for outcome in outcomes[step])
     assert ours == real, f"{step.command}\nreal: {outcomes[step][0].error}\nours: {outcomes[step][1].error}"

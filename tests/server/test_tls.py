@@ -128,6 +128,13 @@ async def test_a_client_certificate_is_enough_where_there_are_no_keys(certificat
             assert (await handle.describe()).id == "d"
 
 
+async def test_certificates_that_nobody_checks_are_no_authentication(certificates: Certificates) -> None:
+    unchecked = TlsFiles(certificates.server.cert, certificates.server.key)
+    for tls in (None, unchecked):
+        with pytest.raises(TlsFileError, match="anyone would be let in"):
+            await Server.start(ServerOptions(port=0, tls=tls, authentication="client certificate"))
+
+
 @pytest.fixture
 def secured_process(tmp_path: Path, certificates: Certificates) -> Iterator[tuple[str, str]]:
     """`tsuzuki server start` with TLS, its target and a key."""

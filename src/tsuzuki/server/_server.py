@@ -28,7 +28,7 @@ from ._calls import Calls
 from ._port import PortTakenError
 from ._rpcs import OPERATOR_SERVICE, WORKFLOW_SERVICE
 from ._signed_tokens import TokenSeal
-from ._tls import TlsFiles
+from ._tls import TlsFileError, TlsFiles
 from .http import HttpOptions, HttpServer
 from .http._answers import Access
 
@@ -119,6 +119,8 @@ class Server:
             TlsFileError: A certificate or its key cannot be used.
         """
         credentials = options.tls.credentials() if options.tls else None
+        if options.authentication == "client certificate" and (options.tls is None or options.tls.client_ca is None):
+            raise TlsFileError("without a client_ca no certificate is asked for, and anyone would be let in.")
         async with AsyncExitStack() as opened:
             engine = await open_embedded(options.db, namespaces=options.namespaces, limits=options.limits, local=False)
             opened.push_async_callback(engine.close)
