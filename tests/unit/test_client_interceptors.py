@@ -217,6 +217,31 @@ async def test_a_misspelt_option_is_named_as_without_interceptors() -> None:
         await client.start_workflow("W", task_queue="q")  # type: ignore[call-overload]
 
 
+async def test_the_wait_for_a_result_passes_as_the_reading_of_a_history() -> None:
+    closed = rpc.GetWorkflowExecutionHistoryResponse()
+    event = closed.history.events.add(event_type="EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED")
+    event.workflow_execution_completed_event_attributes.result.payloads.append(payload(5))
+    still_open = rpc.GetWorkflowExecutionHistoryResponse(next_page_token=b"more")
+    client, service, seen = linked(still_open, closed)
+    assert await client.get_workflow_handle("w").result() == 5
+    assert [method for _, method, _ in seen] == ["fetch_workflow_history_events"] * 2
+    assert all(request.wait_new_event for request in service.requests)
+
+
+async def test_a_field_that_is_not_there_is_refused_and_not_lost() -> None:
+    class Sets(Interceptor):
+        def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+            class Outbound(OutboundInterceptor):
+                async def signal_workflow(self, input: Any) -> None:
+                    input.rpc_metadata = {"a": "b"}
+
+            return Outbound(next)
+
+    client = Client(AnsweringService().service, interceptors=[Sets()])
+    with pytest.raises(AttributeError, match="rpc_metadata"):
+        await client.get_workflow_handle("w").signal("s")
+
+
 class Everywhere(Interceptor, WorkerInterceptor):
     """An interceptor of clients and workers."""
 

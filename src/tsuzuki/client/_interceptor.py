@@ -1,6 +1,7 @@
 """Interceptors of a client: links before its calls, in the shapes of `temporalio.client`.
 
-A client without interceptors makes no input objects and has no chain.
+A client without interceptors makes no input objects and has no chain. Inputs take no other attributes than theirs: what
+`temporalio` has and this package does not (`rpc_metadata`, ...) is refused when it is set, not silently lost.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ._update_with_start import WithStartWorkflowOperation
 
 
-@dataclass
+@dataclass(slots=True)
 class UpdateWithStartStartWorkflowInput:
     """The start that goes with an update; the options are those of `StartWorkflowOptions`.
 
@@ -65,7 +66,7 @@ class UpdateWithStartStartWorkflowInput:
     ret_type: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class StartWorkflowInput(UpdateWithStartStartWorkflowInput):
     """A start; with `start_signal` its headers go to the signal too."""
 
@@ -73,7 +74,7 @@ class StartWorkflowInput(UpdateWithStartStartWorkflowInput):
     start_signal_args: Sequence[Any] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class CancelWorkflowInput:
     """A request to stop."""
 
@@ -83,7 +84,7 @@ class CancelWorkflowInput:
     reason: str
 
 
-@dataclass
+@dataclass(slots=True)
 class DescribeWorkflowInput:
     """A question for the state of a run."""
 
@@ -91,7 +92,7 @@ class DescribeWorkflowInput:
     run_id: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class FetchWorkflowHistoryEventsInput:
     """A reading of events; see `WorkflowHandle.fetch_history_events`."""
 
@@ -102,7 +103,7 @@ class FetchWorkflowHistoryEventsInput:
     event_filter_type: WorkflowHistoryEventFilterType
 
 
-@dataclass
+@dataclass(slots=True)
 class ListWorkflowsInput:
     """A listing of runs."""
 
@@ -111,14 +112,14 @@ class ListWorkflowsInput:
     limit: int | None
 
 
-@dataclass
+@dataclass(slots=True)
 class CountWorkflowsInput:
     """A counting of runs."""
 
     query: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class QueryWorkflowInput:
     """A query."""
 
@@ -131,7 +132,7 @@ class QueryWorkflowInput:
     ret_type: Any
 
 
-@dataclass
+@dataclass(slots=True)
 class SignalWorkflowInput:
     """A signal; the same `request_id` is recorded once in a run."""
 
@@ -143,7 +144,7 @@ class SignalWorkflowInput:
     request_id: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class TerminateWorkflowInput:
     """An end at once."""
 
@@ -154,7 +155,7 @@ class TerminateWorkflowInput:
     reason: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class UpdateWithStartUpdateWorkflowInput:
     """The update that goes with a start."""
 
@@ -166,7 +167,7 @@ class UpdateWithStartUpdateWorkflowInput:
     ret_type: Any
 
 
-@dataclass
+@dataclass(slots=True)
 class StartWorkflowUpdateInput(UpdateWithStartUpdateWorkflowInput):
     """An update of an open run."""
 
@@ -175,7 +176,7 @@ class StartWorkflowUpdateInput(UpdateWithStartUpdateWorkflowInput):
     first_execution_run_id: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class StartWorkflowUpdateWithStartInput:
     """An update and the start that goes with it, sent as one; `operation` is what its caller waits on."""
 
@@ -184,7 +185,7 @@ class StartWorkflowUpdateWithStartInput:
     operation: WithStartWorkflowOperation[Any, Any] = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AsyncActivityIDReference:
     """An activity, by the ids of its workflow and its own."""
 
@@ -193,7 +194,7 @@ class AsyncActivityIDReference:
     activity_id: str
 
 
-@dataclass
+@dataclass(slots=True)
 class HeartbeatAsyncActivityInput:
     """A heartbeat from outside the worker."""
 
@@ -201,7 +202,7 @@ class HeartbeatAsyncActivityInput:
     details: Sequence[Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class CompleteAsyncActivityInput:
     """A result from outside the worker."""
 
@@ -209,7 +210,7 @@ class CompleteAsyncActivityInput:
     result: Any
 
 
-@dataclass
+@dataclass(slots=True)
 class FailAsyncActivityInput:
     """A failure from outside the worker."""
 
@@ -218,7 +219,7 @@ class FailAsyncActivityInput:
     last_heartbeat_details: Sequence[Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class ReportCancellationAsyncActivityInput:
     """A cancellation reported from outside the worker."""
 
@@ -255,7 +256,7 @@ class OutboundInterceptor:
         return await self.next.describe_workflow(input)
 
     def fetch_workflow_history_events(self, input: FetchWorkflowHistoryEventsInput) -> AsyncIterator[HistoryEvent]:
-        """Stands for `WorkflowHandle.fetch_history` and `fetch_history_events`; `result` does not come by here."""
+        """Stands for `WorkflowHandle.fetch_history`, `fetch_history_events`, and the wait of `result`."""
         return self.next.fetch_workflow_history_events(input)
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:

@@ -19,7 +19,7 @@ from tsuzuki.activity import Info
 from ._workflow_interceptor import WorkflowInboundInterceptor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkflowInterceptorClassInput:
     """What `Interceptor.workflow_interceptor_class` is asked with.
 
@@ -51,7 +51,7 @@ def workflow_interceptors(interceptors: Sequence[Interceptor]) -> list[type[Work
     return [found for found in classes if found is not None]
 
 
-@dataclass
+@dataclass(slots=True)
 class ExecuteActivityInput:
     """One attempt of an activity.
 

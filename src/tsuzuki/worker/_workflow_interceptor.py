@@ -26,7 +26,7 @@ from tsuzuki.workflow import (
 # ---- what comes in -------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(slots=True)
 class ExecuteWorkflowInput:
     """The start of the code.
 
@@ -43,7 +43,7 @@ class ExecuteWorkflowInput:
     headers: Mapping[str, Payload]
 
 
-@dataclass
+@dataclass(slots=True)
 class HandleSignalInput:
     """A signal that has a handler: its name, arguments (decoded) and headers (not decoded)."""
 
@@ -52,7 +52,7 @@ class HandleSignalInput:
     headers: Mapping[str, Payload]
 
 
-@dataclass
+@dataclass(slots=True)
 class HandleQueryInput:
     """A query that has a handler: what the service calls it, its name, arguments and headers."""
 
@@ -62,7 +62,7 @@ class HandleQueryInput:
     headers: Mapping[str, Payload]
 
 
-@dataclass
+@dataclass(slots=True)
 class HandleUpdateInput:
     """An update that has a handler: its id, name, arguments (decoded) and headers (not decoded)."""
 
@@ -109,7 +109,7 @@ class WorkflowInboundInterceptor:
 # ---- what goes out -------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(slots=True)
 class StartActivityInput:
     """An activity to start; the options are those of `ActivityConfig`.
 
@@ -136,7 +136,7 @@ class StartActivityInput:
     ret_type: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class StartLocalActivityInput:
     """A local activity to start; the options are those of `LocalActivityConfig`.
 
@@ -161,7 +161,7 @@ class StartLocalActivityInput:
     ret_type: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class StartChildWorkflowInput:
     """A child workflow to start; the options are those of `ChildWorkflowConfig`.
 
@@ -194,7 +194,7 @@ class StartChildWorkflowInput:
     ret_type: Any = None
 
 
-@dataclass
+@dataclass(slots=True)
 class SignalChildWorkflowInput:
     """A signal to a child."""
 
@@ -204,7 +204,7 @@ class SignalChildWorkflowInput:
     headers: Mapping[str, Payload] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class SignalExternalWorkflowInput:
     """A signal to another workflow."""
 
@@ -216,7 +216,7 @@ class SignalExternalWorkflowInput:
     headers: Mapping[str, Payload] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class ContinueAsNewInput:
     """The next run of the chain; the options are those of `workflow.continue_as_new`, None where not given."""
 
