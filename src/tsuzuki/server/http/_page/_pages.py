@@ -21,7 +21,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import KEY_COOKIE, Answers, Caller
 from .._refusals import HTTP_STATUSES, refusal
-from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _state
+from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _schedules, _state
 
 _HERE: Final = Path(__file__).parent
 _RUN: Final = "/ui/{namespace}/workflows/{workflow_id}/{run_id}"
@@ -57,6 +57,7 @@ def page_routes(answers: Answers, namespace: str) -> list[BaseRoute]:
         Route("/ui/{namespace}/workflows", pages.shown(pages.run_list)),
         Route("/ui/{namespace}/workflows/{workflow_id}", pages.shown(pages.newest_run)),
         Route("/ui/{namespace}/compare", pages.shown(pages.compare)),
+        Route("/ui/{namespace}/schedules", pages.shown(pages.schedules)),
         Route(_RUN, pages.shown(pages.run)),
         Route(f"{_RUN}/time-travel", pages.shown(pages.time_travel)),
         Route(f"{_RUN}/rows", pages.data(pages.rows)),
@@ -102,7 +103,7 @@ class Pages:
         return data
 
     def _page(self, template: str, shown: dict[str, Any], status: int = 200) -> Response:
-        more = {"signed_in": self._answers.asks_who_calls}
+        more = {"signed_in": self._answers.asks_who_calls, "has_schedules": self._answers.offers("list_schedules")}
         return HTMLResponse(self._templates.get_template(template).render(**more, **shown), status)
 
     async def run_list(self, caller: Caller, request: Request) -> Response:
@@ -143,6 +144,11 @@ class Pages:
         if left.workflow_id and right.workflow_id:
             shown["comparison"] = await _compare.compare(caller, left, right)
         return self._page("compare.html", shown)
+
+    async def schedules(self, caller: Caller, request: Request) -> Response:
+        namespace = _part(request, "namespace")
+        shown = {"schedules": await _schedules.schedules(caller, namespace), "namespace": namespace}
+        return self._page("schedule_rows.html" if "fragment" in request.query_params else "schedules.html", shown)
 
     async def rows(self, caller: Caller, request: Request) -> Response:
         asked = request.query_params
@@ -221,6 +227,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    del templates.globals["namespace"]  # a function of Jinja; here it is a name, or not defined
     templates.filters |= {
         "clock": _moments.clock,
         "iso": _moments.iso,

@@ -54,7 +54,7 @@ if (live?.dataset.live === "on") {
     const asked = new URL(location.href);
     asked.searchParams.set("fragment", "1");
     const text = await fetched(asked).then((response) => response.text(), () => "");
-    if (!text || text === shown) return;
+    if (!text || (text === shown && !live.querySelector("button:disabled"))) return;
     shown = text;
     const focused = document.activeElement?.closest?.("#live a")?.getAttribute("href");
     live.innerHTML = text; // our own template, which escapes what it shows
