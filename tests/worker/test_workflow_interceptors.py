@@ -18,7 +18,7 @@ from tsuzuki import activity, workflow
 from tsuzuki.client import WorkflowHistory
 from tsuzuki.common import RawValue
 from tsuzuki.exceptions import ApplicationError
-from tsuzuki.replay import Replayer
+from tsuzuki.replay import Replayer, state_at_event
 from tsuzuki.worker import (
     ContinueAsNewInput,
     ExecuteWorkflowInput,
@@ -381,6 +381,10 @@ async def test_what_links_do_is_replayed_with_them_and_missed_without(cached: bo
     assert (await with_them.replay_workflow(history)).replay_failure is None
     with pytest.raises(workflow.NondeterminismError, match="announced"):
         await Replayer(workflows=[acts]).replay_workflow(history)
+    state = await state_at_event(history, [acts], 5, interceptors=[GivesActsItself()])
+    assert [frame.line for frame in state.tasks[0].frames if frame.user] == [
+        ActsItself.execute_workflow.__code__.co_firstlineno + 1
+    ]
 
 
 def test_info_passes_the_chain_and_the_logger_does_not(cached: bool) -> None:

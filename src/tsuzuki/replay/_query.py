@@ -10,6 +10,7 @@ from temporalio.api.query.v1 import WorkflowQuery
 
 from tsuzuki.client import WorkflowHistory, WorkflowQueryFailedError
 from tsuzuki.converter import DataConverter
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder, answer
 
 from ._histories import decoded_events
@@ -25,6 +26,7 @@ async def query_history(
     args: Sequence[Any] = (),
     *,
     data_converter: DataConverter = DataConverter.default,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Any:
     """Replay a history and ask the run, as it was after its last workflow task, a query.
 
@@ -34,13 +36,14 @@ async def query_history(
         query: Its name; `__stack_trace` for where the code waits.
         args: Its arguments.
         data_converter: How the history was encoded.
+        interceptors: Of the worker and its client: what they make workflow code do is part of the history.
 
     Raises:
         WorkflowQueryFailedError: There is no such query, or its handler raised.
         NondeterminismError: The code does not fit the history.
         UnknownWorkflowError: The code at hand has no workflow of this type.
     """
-    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter)
+    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter, interceptors=interceptors)
     events = await decoded_events(history, data_converter)
     request = WorkflowQuery(query_type=query)
     request.query_args.payloads.extend(data_converter.payload_converter.to_payloads(args))

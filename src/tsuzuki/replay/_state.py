@@ -8,6 +8,7 @@ from typing import Any
 
 from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder, RunState, look_at
 
 from ._histories import decoded_events
@@ -21,6 +22,7 @@ async def state_at_event(
     *,
     masks: Sequence[str] = (),
     data_converter: DataConverter = DataConverter.default,
+    interceptors: Sequence[Interceptor] = (),
 ) -> RunState:
     """Replay a history up to an event and look at what the code waits for there.
 
@@ -30,6 +32,7 @@ async def state_at_event(
         event_id: The event; 0 for the newest.
         masks: Regular expressions for names of variables, beside the common ones, that are not to be shown.
         data_converter: How the history was encoded.
+        interceptors: Of the worker and its client: what they make workflow code do is part of the history.
 
     Raises:
         NondeterminismError: The code does not fit the history up to there.
@@ -44,7 +47,7 @@ async def state_at_event(
     except re.error as error:
         raise ValueError(f"{error.pattern!r} is no regular expression: {error}") from error
     event_id = event_id or last
-    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter)
+    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter, interceptors=interceptors)
     events = await decoded_events(history, data_converter)
     run = rebuilder.rebuild(events, workflow_id=history.workflow_id, run_id=history.run_id, until_event_id=event_id)
     try:
