@@ -117,6 +117,17 @@ async def test_an_empty_wait_for_history_says_where_to_go_on(stub: WorkflowServi
     assert started.run_id
 
 
+async def test_polls_end_empty_when_the_server_stops() -> None:
+    server = await Server.start(ServerOptions(port=0))
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        stub = WorkflowServiceStub(channel)
+        poll = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="empty"))
+        polls = [asyncio.ensure_future(stub.PollWorkflowTaskQueue(poll, timeout=50)) for _ in range(5)]
+        await stub.GetSystemInfo(rpc.GetSystemInfoRequest())  # behind the polls on the same connection
+        await server.stop()
+        assert [(await each).task_token for each in polls] == [b""] * 5
+
+
 async def test_health_and_reflection(channel: grpc.aio.Channel) -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "temporal.api.workflowservice.v1.WorkflowService"):

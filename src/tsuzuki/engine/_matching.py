@@ -140,10 +140,10 @@ class Matching:
             if not poll.future.done():
                 poll.future.set_result(poll.empty)
 
-    def end_polls(self, namespace: str) -> None:
-        """Answer all polls that wait in a namespace empty: their workers ask again, and learn why."""
+    def end_polls(self, namespace: str | None = None) -> None:
+        """Answer all polls that wait (in a namespace) empty: their workers ask again, and learn why."""
         for (of_namespace, _, _), queue in self._queues.items():
-            while of_namespace == namespace and queue.waiting:
+            while namespace in (None, of_namespace) and queue.waiting:
                 poll = queue.waiting.popleft()
                 if not poll.future.done():
                     poll.future.set_result(poll.empty)

@@ -152,6 +152,10 @@ class EmbeddedService:
     async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
         return GetSystemInfoResponse(server_version=f"tsuzuki-{__version__}")
 
+    def end_polls(self) -> None:
+        """Answer all polls that wait for a task empty; of a server that is about to stop."""
+        self._engine.matching.end_polls()
+
     async def drain(self) -> None:
         """Return when nothing waits for the disk any more."""
         await self._engine.drain()

@@ -5,6 +5,7 @@ Crash-only, like the engine: stopping it well only spares its clients a retry.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
@@ -18,7 +19,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
-from tsuzuki.engine import Limits, open_embedded
+from tsuzuki.engine import EmbeddedService, Limits, open_embedded
 from tsuzuki.service import WorkflowService
 
 from ._about import About
@@ -133,7 +134,7 @@ class Server:
             reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), grpc_server)
             port = _listen(grpc_server, f"{_in_url(options.host)}:{options.port}", credentials)
             await grpc_server.start()
-            opened.push_async_callback(grpc_server.stop, STOP_GRACE_S)
+            opened.push_async_callback(_stop, grpc_server, engine)
             http = None
             if options.http is not None:
                 access = Access(seal, authentication, options.tls)
@@ -145,6 +146,13 @@ class Server:
     async def stop(self) -> None:
         """End all polls and calls, and close the store. Killing the process instead loses nothing."""
         await self._closing.aclose()
+
+
+async def _stop(grpc_server: grpc.aio.Server, engine: EmbeddedService) -> None:
+    stopping = asyncio.ensure_future(grpc_server.stop(STOP_GRACE_S))
+    await asyncio.sleep(0)  # from here on no call is taken
+    engine.end_polls()
+    await stopping
 
 
 def _access(options: ServerOptions, opened: AsyncExitStack) -> tuple[TokenSeal, Authentication | None]:
