@@ -11,6 +11,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, ParentClosePolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
+from tsuzuki.service import ServiceError
 from tsuzuki.testing import LocalServer
 from tsuzuki.testing._local_server import cancel_workflow, complete_workflow, fail_workflow, start_timer
 
@@ -81,6 +82,28 @@ def test_a_child_is_started_and_its_end_is_told(server: LocalServer) -> None:
     started = server.history("c")[0].workflow_execution_started_event_attributes
     assert (started.parent_workflow_execution.workflow_id, started.parent_initiated_event_id) == ("w", 5)
     assert started.root_workflow_execution.workflow_id == "w"
+
+
+@pytest.mark.parametrize(
+    "close", [complete_workflow(), fail_workflow(), continue_as_new()], ids=["complete", "fail", "go on as new"]
+)
+def test_what_is_asked_of_others_in_the_task_that_closes_is_dropped(server: LocalServer, close: Command) -> None:
+    server.start_workflow("other")
+    do(server, "other")
+    run_id = server.start_workflow("w")
+    asked = [*(start_child(f"c{policy}", policy) for policy in (TERMINATE, REQUEST_CANCEL, ABANDON))]
+    do(server, "w", *asked, signal_other("other"), cancel_other("other"), close)
+    server.advance(SECOND)
+    assert server.notation("w", run_id).startswith(
+        "Started | WFT | StartChildWorkflowExecutionInitiated | StartChildWorkflowExecutionInitiated | "
+        "StartChildWorkflowExecutionInitiated | SignalExternalWorkflowExecutionInitiated | "
+        "RequestCancelExternalWorkflowExecutionInitiated | "
+    )
+    assert "ChildWorkflowExecutionStarted" not in server.notation("w", run_id)
+    assert server.notation("other") == "Started | WFT"
+    for policy in (TERMINATE, REQUEST_CANCEL, ABANDON):
+        with pytest.raises(ServiceError):
+            server.history(f"c{policy}")
 
 
 def test_a_child_that_continued_as_new_reports_with_its_last_run(server: LocalServer) -> None:

@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 
 
 def deliver(engine: Engine, run: Execution) -> None:
-    """Carry out everything that transitions of `run` asked of other runs."""
+    """Carry out everything that transitions of `run` asked of other runs.
+
+    What a run asks for in the workflow task that closes it is dropped, as by the real server: it could not be told
+    of the outcome any more.
+    """
     while run.outgoing:
         outgoing, run.outgoing = run.outgoing, []
         for each in outgoing:
-            _DELIVER[type(each)](engine, run, each)
+            if run.is_open or type(each) in _OF_CLOSED_RUNS:
+                _DELIVER[type(each)](engine, run, each)
 
 
 def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
@@ -111,3 +116,4 @@ _DELIVER: Final[Mapping[type, Callable[[Engine, Execution, Any], None]]] = {
     TellParent: _tell_parent,
     CloseChild: _close_child,
 }
+_OF_CLOSED_RUNS: Final = frozenset({TellParent, CloseChild})
