@@ -12,6 +12,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.api.schedule.v1 import BackfillRequest, Schedule, SchedulePatch, TriggerImmediatelyRequest
 from temporalio.api.workflowservice.v1 import (
     CreateScheduleRequest,
@@ -22,6 +23,7 @@ from temporalio.api.workflowservice.v1 import (
     ListSchedulesRequest,
     ListWorkflowExecutionsRequest,
     PatchScheduleRequest,
+    RegisterNamespaceRequest,
     UpdateScheduleRequest,
 )
 
@@ -425,3 +427,28 @@ def test_what_becomes_of_starts_that_wait(
         CANCEL_OTHER in policies and running,
         TERMINATE_OTHER in policies and running,
     )
+
+
+def test_schedules_go_with_their_namespace(site: Site) -> None:
+    server = site.server
+
+    def team(request_type: Any, **fields: Any) -> Any:
+        return request_type(namespace="team", **fields)
+
+    register = RegisterNamespaceRequest(namespace="team")
+    register.workflow_execution_retention_period.seconds = 86_400
+    server.call(server.service.register_namespace(register))
+    create = team(CreateScheduleRequest, schedule_id="s", schedule=_schedule())
+    server.call(server.service.create_schedule(create))
+    server.advance(MINUTE)
+    server.call(server.service.delete_namespace(DeleteNamespaceRequest(namespace="team")))
+    for _ in range(5):
+        server.advance(MINUTE)
+    server.call(server.service.register_namespace(register))
+    for _ in range(2):
+        server.advance(5 * MINUTE)
+        with Refused(StatusCode.NOT_FOUND, "no schedule 's' in namespace 'team'"):
+            server.call(server.service.describe_schedule(team(DescribeScheduleRequest, schedule_id="s")))
+        listed = server.call(server.service.list_workflow_executions(team(ListWorkflowExecutionsRequest)))
+        assert not listed.executions
+        server = site.restart()

@@ -126,6 +126,15 @@ class BatchOperations:
             self._operations[record.namespace, record.name] = operation
             self._go_on(operation)
 
+        engine.when_namespace_gone(self._forget_namespace)
+
+    def _forget_namespace(self, namespace: str) -> None:
+        """Its records go with it."""
+        for operation in list(self._of(namespace)):
+            if operation.task is not None:
+                operation.task.cancel()
+            del self._operations[namespace, operation.asked.job_id]
+
     def close(self) -> None:
         for operation in self._operations.values():
             if operation.task is not None:

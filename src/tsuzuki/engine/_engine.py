@@ -128,6 +128,7 @@ class Engine:
         chain has closed."""
         self._until_writable: list[Watch] = []
         self._when_started_over: list[Watch] = []
+        self._when_namespace_gone: list[Callable[[str], None]] = []
         self._evicting = False
         self._deleting: set[int] = set()
         """Runs that the store shows until their deletion is committed."""
@@ -353,6 +354,17 @@ class Engine:
     def when_started_over(self, callback: Watch) -> None:
         """Call back each time that memory was dropped after a failed commit, once the store takes writes again."""
         self._when_started_over.append(callback)
+
+    def when_namespace_gone(self, callback: Callable[[str], None]) -> None:
+        """Call back with the name of each namespace that is taken away for good, in the same transaction."""
+        self._when_namespace_gone.append(callback)
+
+    def forget_namespace(self, name: str) -> None:
+        """Nothing is left in it: let go of it, and of what is its own."""
+        self.namespaces.remove(name)
+        self.search_attributes.forget(name)
+        for callback in self._when_namespace_gone:
+            callback(name)
 
     def new_request_id(self) -> str:
         """An id for a start that the engine itself makes: unique in the store, cheap."""

@@ -63,6 +63,7 @@ class Scheduler:
         self._alarm: Alarm | None = None
         self._closed = False
         engine.when_started_over(self.load)
+        engine.when_namespace_gone(self._forget_namespace)
         self.load()
 
     def load(self) -> None:
@@ -82,6 +83,11 @@ class Scheduler:
         self._closed = True
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _forget_namespace(self, namespace: str) -> None:
+        """Its records go with it."""
+        for schedule in [each for each in self.schedules.values() if each.asked.namespace == namespace]:
+            del self.schedules[schedule.key]
 
     # ---- time --------------------------------------------------------------------------------------
 

@@ -87,8 +87,7 @@ class Sweeper:
         return len(found)
 
     def _finish(self, row: NamespaceRow) -> None:
-        self._engine.namespaces.remove(row.name)
-        self._engine.search_attributes.forget(row.name)
+        self._engine.forget_namespace(row.name)
         for future in self._gone.pop(row.name, []):
             if not future.done():
                 future.set_result(None)
