@@ -176,6 +176,31 @@ async def test_a_wish_to_stop_reaches_the_thread_and_a_link_may_answer_for_it() 
     assert values(sent.result) == ["stopped by CancelledError"]
 
 
+async def test_a_wish_to_stop_reaches_a_link_that_works_on_after_the_thread() -> None:
+    working = asyncio.Event()
+
+    @activity.defn
+    def quick() -> None:
+        pass
+
+    class WorksOn(Interceptor):
+        def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+            class Inbound(ActivityInboundInterceptor):
+                async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+                    await super().execute_activity(input)
+                    working.set()
+                    await asyncio.Event().wait()
+
+            return Inbound(next)
+
+    async with activities_running(quick, interceptors=[WorksOn()]) as setting:
+        task = activity_task("quick")
+        setting.service.give(task)
+        await working.wait()
+        setting.service.push_cancel(task)
+        assert isinstance(await setting.service.received(), RespondActivityTaskCanceledRequest)
+
+
 async def test_what_a_link_raises_is_what_the_attempt_fails_by() -> None:
     class Refuses(Interceptor):
         def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
