@@ -85,7 +85,7 @@ class ActivityTasks:
             raise service_error(refusal) from None
         key = (request.namespace, queue_name, True)
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse())
+        poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse(), request.worker_instance_key)
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
     def _hand(self, run: Execution, scheduled_event_id: int, poll: Poll) -> bool:

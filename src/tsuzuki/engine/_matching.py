@@ -23,6 +23,10 @@ RECENT_NS: Final = 10 * SECOND
 """A worker that polled this long ago is taken to be alive."""
 
 
+POLLERS_MAX: Final = 1000
+"""Workers of a queue that are remembered."""
+SHUT_DOWN_MAX: Final = 10_000
+
 # Plain tuples: a dozen are made for each step of a workflow, and a named one costs ten times as much to make.
 QueueKey: TypeAlias = tuple[str, str, bool]
 """Namespace, name, and whether it is for activities."""
@@ -40,13 +44,17 @@ class Poll:
         local: The worker lives in this process.
         empty: The answer when nothing came in time.
         expired: Its time is over; the task that it was about to get is the last chance.
+        worker_key: Tells the worker from others, also those of its identity; empty if it does not say.
     """
 
-    __slots__ = ("empty", "expired", "future", "identity", "local")
+    __slots__ = ("empty", "expired", "future", "identity", "local", "worker_key")
 
-    def __init__(self, future: asyncio.Future[object], identity: str, local: bool, empty: object) -> None:
+    def __init__(
+        self, future: asyncio.Future[object], identity: str, local: bool, empty: object, worker_key: str = ""
+    ) -> None:
         self.future = future
         self.identity = identity
+        self.worker_key = worker_key
         self.local = local
         self.empty = empty
         self.expired = False
@@ -57,6 +65,8 @@ class TaskQueue:
     waiting: deque[Poll] = field(default_factory=deque)
     backlog: deque[ReadyTask] | PriorityBacklog = field(default_factory=deque)
     last_poll_ns: int = 0
+    pollers: dict[str, int] = field(default_factory=dict)
+    """Identity -> when it polled last; the one that did so longest ago first."""
 
 
 Hand = Callable[[ReadyTask, Poll], bool]
@@ -72,6 +82,32 @@ class Matching:
         self._hand = hand
         self._priority_of = priority_of
         self._queues: dict[QueueKey, TaskQueue] = {}
+        self._shut_down: dict[tuple[str, str], None] = {}
+        """Namespace and key of workers that have gone, the last ones: polls that are still on their way end at once."""
+
+    def known(self, key: QueueKey) -> TaskQueue | None:
+        """A queue that was used before."""
+        return self._queues.get(key)
+
+    def shut_down(self, namespace: str, worker_key: str) -> None:
+        """A worker takes no more tasks: all its polls end empty, those that come after this too."""
+        self._shut_down[namespace, worker_key] = None
+        if len(self._shut_down) > SHUT_DOWN_MAX:
+            del self._shut_down[next(iter(self._shut_down))]
+        for (of_namespace, _, _), queue in self._queues.items():
+            if of_namespace != namespace:
+                continue
+            for poll in [each for each in queue.waiting if each.worker_key == worker_key]:
+                queue.waiting.remove(poll)
+                _end(poll)
+
+    def forget_workers(self, key: QueueKey) -> None:
+        """Nobody polls this (sticky) queue any more: its next tasks are for all workers."""
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.last_poll_ns = -RECENT_NS
+            while queue.waiting:
+                _end(queue.waiting.popleft())
 
     def queue(self, key: QueueKey) -> TaskQueue:
         found = self._queues.get(key)
@@ -107,6 +143,14 @@ class Matching:
         """A worker waits: it takes the oldest ready task, or waits for the next."""
         queue = self.queue(key)
         queue.last_poll_ns = now_ns
+        pollers = queue.pollers
+        pollers.pop(poll.identity, None)
+        pollers[poll.identity] = now_ns
+        if len(pollers) > POLLERS_MAX:
+            del pollers[next(iter(pollers))]
+        if poll.worker_key and (key[0], poll.worker_key) in self._shut_down:
+            _end(poll)
+            return
         while queue.backlog:
             if self._hand(queue.backlog.popleft(), poll):
                 return
@@ -144,9 +188,7 @@ class Matching:
         """Answer all polls that wait (in a namespace) empty: their workers ask again, and learn why."""
         for (of_namespace, _, _), queue in self._queues.items():
             while namespace in (None, of_namespace) and queue.waiting:
-                poll = queue.waiting.popleft()
-                if not poll.future.done():
-                    poll.future.set_result(poll.empty)
+                _end(queue.waiting.popleft())
 
     def has_workers(self, key: QueueKey, now_ns: int) -> bool:
         """Whether a worker waits on the queue, or did a moment ago."""
@@ -157,3 +199,8 @@ class Matching:
         """Drop all backlogs; the waiting polls stay."""
         for queue in self._queues.values():
             queue.backlog.clear()
+
+
+def _end(poll: Poll) -> None:
+    if not poll.future.done():
+        poll.future.set_result(poll.empty)

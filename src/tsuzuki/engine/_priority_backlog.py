@@ -32,6 +32,9 @@ class PriorityBacklog:
     def __bool__(self) -> bool:
         return bool(self._heap)
 
+    def __len__(self) -> int:
+        return len(self._heap)
+
     def append(self, task: ReadyTask, priority: Priority | None = None) -> None:
         level, key, weight = LEVEL_DEFAULT, "", 1.0
         if priority is not None:

@@ -33,10 +33,12 @@ from ._scheduler import Scheduler
 from ._schedules import Schedules
 from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
+from ._task_queues import TaskQueues
 from ._tokens import parse_activity_token
 from ._update_with_start import UpdateWithStart
 from ._updates import Updates
 from ._visibility import Visibility
+from ._workers import Workers
 from ._workflow_tasks import WorkflowTasks
 
 
@@ -120,6 +122,14 @@ class EmbeddedService:
         self.update_namespace = namespaces.update
         self.deprecate_namespace = namespaces.deprecate
         self.delete_namespace = namespaces.delete
+
+        task_queues, workers = TaskQueues(engine), Workers(engine)
+        self.describe_task_queue = task_queues.describe
+        self.list_task_queue_partitions = task_queues.list_partitions
+        self.record_worker_heartbeat = workers.record_heartbeat
+        self.list_workers = workers.list
+        self.describe_worker = workers.describe
+        self.shutdown_worker = workers.shut_down
 
         self.query_workflow = queries.query
         self.respond_query_task_completed = queries.respond

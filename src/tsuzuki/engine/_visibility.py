@@ -65,6 +65,14 @@ class Visibility:
             extended.execution_expiration_time.CopyFrom(started.workflow_execution_expiration_time)
         for activity in run.activities.values():
             response.pending_activities.append(_pending_activity(activity, engine.clock.now_ns()))
+        for child in run.children.values():
+            response.pending_children.add(
+                workflow_id=child.asked.workflow_id,
+                run_id=child.first_run_id,
+                workflow_type_name=child.asked.workflow_type.name,
+                initiated_id=child.initiated_event_id,
+                parent_close_policy=child.asked.parent_close_policy,
+            )
         task = run.workflow_task
         if task.state != WorkflowTaskState.NONE:
             pending = response.pending_workflow_task

@@ -58,7 +58,7 @@ class WorkflowTasks:
             raise service_error(refusal) from None
         key = (request.namespace, queue_name, False)
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse())
+        poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse(), request.worker_instance_key)
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
     def take_back(self, task: PollWorkflowTaskQueueResponse) -> None:

@@ -71,5 +71,6 @@ class About:
         capabilities.sync_update = self._offers("update_workflow_execution")
         capabilities.async_update = self._offers("poll_workflow_execution_update")
         capabilities.worker_heartbeats = self._offers("record_worker_heartbeat")
+        capabilities.worker_poll_complete_on_shutdown = self._offers("shutdown_worker")
         capabilities.workflow_pause = self._offers("pause_workflow_execution")
         info.supports_schedules = self._offers("create_schedule")

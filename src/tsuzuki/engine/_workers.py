@@ -1,0 +1,148 @@
+"""The RPCs by which workers say how they are, and that they go.
+
+What they say is kept in memory, for a bounded number of workers: it is news, and nothing is decided by it. A worker
+that goes has its polls ended here, so that none of them takes a task that nobody would run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerInfo, WorkerListInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerRequest,
+    DescribeWorkerResponse,
+    ListWorkersRequest,
+    ListWorkersResponse,
+    RecordWorkerHeartbeatRequest,
+    RecordWorkerHeartbeatResponse,
+    ShutdownWorkerRequest,
+    ShutdownWorkerResponse,
+)
+
+from tsuzuki.core.refusal import InvalidInput, NotFound
+from tsuzuki.core.times import SECOND
+
+from ._engine import Engine
+from ._refusals import refusals_as_errors
+
+WORKERS_MAX: Final = 10_000
+SEEN_NS_MAX: Final = 3600 * SECOND
+"""A worker that was not heard of for so long is forgotten."""
+_PAGE_MAX: Final = 1000
+_CONDITION: Final = re.compile(r"""\s*(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)")\s*""")
+_FIELDS: Final = {
+    "WorkerInstanceKey": "worker_instance_key",
+    "WorkerIdentity": "worker_identity",
+    "TaskQueue": "task_queue",
+    "SdkName": "sdk_name",
+    "SdkVersion": "sdk_version",
+}
+
+
+class Workers:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._heard: dict[tuple[str, str], tuple[int, WorkerHeartbeat]] = {}
+        """(namespace, worker key) -> when, what; the one heard of longest ago first."""
+
+    async def record_heartbeat(self, request: RecordWorkerHeartbeatRequest) -> RecordWorkerHeartbeatResponse:
+        self._engine.check_open()
+        self._engine.check_namespace(request.namespace)
+        for heartbeat in request.worker_heartbeat:
+            self._note(request.namespace, heartbeat)
+        return RecordWorkerHeartbeatResponse()
+
+    def _note(self, namespace: str, heartbeat: WorkerHeartbeat) -> None:
+        now_ns = self._engine.clock.now_ns()
+        key = (namespace, heartbeat.worker_instance_key)
+        self._heard.pop(key, None)
+        self._heard[key] = (now_ns, heartbeat)
+        oldest = next(iter(self._heard))
+        if len(self._heard) > WORKERS_MAX or self._heard[oldest][0] < now_ns - SEEN_NS_MAX:
+            del self._heard[oldest]
+
+    async def list(self, request: ListWorkersRequest) -> ListWorkersResponse:
+        self._engine.check_open()
+        self._engine.check_namespace(request.namespace)
+        with refusals_as_errors():
+            wanted = _parse(request.query)
+        after = request.next_page_token.decode("utf-8", "replace")
+        found = sorted(
+            (
+                each
+                for each in self._of(request.namespace)
+                if each.worker_instance_key > after and all(getattr(each, name) == value for name, value in wanted)
+            ),
+            key=lambda each: each.worker_instance_key,
+        )
+        size = min(request.page_size, _PAGE_MAX) if request.page_size > 0 else _PAGE_MAX
+        response = ListWorkersResponse()
+        for heartbeat in found[:size]:
+            response.workers_info.add().worker_heartbeat.CopyFrom(heartbeat)
+            response.workers.append(_listed(heartbeat))
+        if len(found) > size:
+            response.next_page_token = found[size - 1].worker_instance_key.encode()
+        return response
+
+    def _of(self, namespace: str) -> Iterator[WorkerHeartbeat]:
+        since_ns = self._engine.clock.now_ns() - SEEN_NS_MAX
+        return (
+            heartbeat
+            for (of_namespace, _), (heard_ns, heartbeat) in self._heard.items()
+            if of_namespace == namespace and heard_ns >= since_ns
+        )
+
+    async def describe(self, request: DescribeWorkerRequest) -> DescribeWorkerResponse:
+        self._engine.check_open()
+        self._engine.check_namespace(request.namespace)
+        with refusals_as_errors():
+            heard = self._heard.get((request.namespace, request.worker_instance_key))
+            if heard is None:
+                raise NotFound(f"worker {request.worker_instance_key} was not heard of, or not for an hour.")
+        return DescribeWorkerResponse(worker_info=WorkerInfo(worker_heartbeat=heard[1]))
+
+    async def shut_down(self, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
+        """End the polls of the worker that is named by its key, and those of its sticky queue."""
+        engine = self._engine
+        engine.check_open()
+        engine.check_namespace(request.namespace)
+        if request.HasField("worker_heartbeat"):
+            self._note(request.namespace, request.worker_heartbeat)
+        if request.sticky_task_queue:
+            engine.matching.forget_workers((request.namespace, request.sticky_task_queue, False))
+        if request.worker_instance_key:
+            engine.matching.shut_down(request.namespace, request.worker_instance_key)
+        return ShutdownWorkerResponse()
+
+
+def _listed(heartbeat: WorkerHeartbeat) -> WorkerListInfo:
+    listed = WorkerListInfo(
+        worker_instance_key=heartbeat.worker_instance_key,
+        worker_identity=heartbeat.worker_identity,
+        task_queue=heartbeat.task_queue,
+        sdk_name=heartbeat.sdk_name,
+        sdk_version=heartbeat.sdk_version,
+        status=heartbeat.status,
+        host_name=heartbeat.host_info.host_name,
+        process_id=heartbeat.host_info.process_id,
+    )
+    if heartbeat.HasField("start_time"):
+        listed.start_time.CopyFrom(heartbeat.start_time)
+    return listed
+
+
+def _parse(query: str) -> list[tuple[str, str]]:
+    """`Field = 'value'`, joined by AND, over the fields of `_FIELDS`."""
+    wanted = []
+    for part in re.split(r"\s+and\s+", query, flags=re.IGNORECASE) if query.strip() else ():
+        condition = _CONDITION.fullmatch(part)
+        if condition is None or condition[1] not in _FIELDS:
+            raise InvalidInput(
+                f"the query {query!r} is not understood at {part.strip()!r}; expected conditions such as "
+                f"TaskQueue = 'q' AND WorkerIdentity = 'w', over {', '.join(_FIELDS)}."
+            )
+        wanted.append((_FIELDS[condition[1]], condition[2] if condition[2] is not None else condition[3]))
+    return wanted

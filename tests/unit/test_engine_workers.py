@@ -1,0 +1,162 @@
+"""What task queues and workers say of themselves, and that a worker that goes takes no more tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from engine_requests import HOUR, Refused
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
+from temporalio.api.worker.v1 import WorkerHeartbeat
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    DescribeWorkerRequest,
+    ListTaskQueuePartitionsRequest,
+    ListWorkersRequest,
+    PollActivityTaskQueueRequest,
+    PollWorkflowTaskQueueRequest,
+    RecordWorkerHeartbeatRequest,
+    ShutdownWorkerRequest,
+    StartWorkflowExecutionRequest,
+)
+
+from tsuzuki.service import StatusCode
+from tsuzuki.testing import LocalServer
+from tsuzuki.testing._local_server import QUEUE, complete_workflow, schedule_activity
+
+ENHANCED = DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED
+ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer() as running:
+        yield running
+
+
+def describe(server: LocalServer, **fields: object) -> DescribeTaskQueueResponse:
+    request = DescribeTaskQueueRequest(namespace="default", **fields)  # type: ignore[arg-type]
+    request.task_queue.name = QUEUE
+    return server.call(server.service.describe_task_queue(request))
+
+
+# ---- task queues ---------------------------------------------------------------------------------------
+
+
+def test_who_polls_a_queue_is_shown_for_five_minutes(server: LocalServer) -> None:
+    server.poll_workflow_task()
+    assert [poller.identity for poller in describe(server).pollers] == ["worker"]
+    assert list(describe(server, task_queue_type=ACTIVITY).pollers) == []
+    server.advance(timedelta(minutes=5))
+    assert len(describe(server).pollers) == 1
+    server.advance(timedelta(seconds=1))
+    assert list(describe(server).pollers) == []
+
+
+def test_what_waits_is_counted(server: LocalServer) -> None:
+    for number in range(3):
+        server.start_workflow(f"w{number}")
+    assert describe(server, report_stats=True).stats.approximate_backlog_count == 3
+    server.complete_workflow_task(schedule_activity("a"), schedule_activity("b"))
+    shown = describe(server, api_mode=ENHANCED, report_stats=True, report_pollers=True).versions_info[""].types_info
+    assert {kind: info.stats.approximate_backlog_count for kind, info in shown.items()} == {1: 2, 2: 2}
+    assert [poller.identity for poller in shown[1].pollers] == ["worker"]
+
+
+def test_a_queue_is_one_partition(server: LocalServer) -> None:
+    request = ListTaskQueuePartitionsRequest(namespace="default")
+    request.task_queue.name = QUEUE
+    answer = server.call(server.service.list_task_queue_partitions(request))
+    assert [each.key for each in answer.workflow_task_queue_partitions] == [QUEUE]
+
+
+# ---- workers -------------------------------------------------------------------------------------------
+
+
+def beat(server: LocalServer, *keys: str, queue: str = QUEUE) -> None:
+    beats = [WorkerHeartbeat(worker_instance_key=key, worker_identity="me", task_queue=queue) for key in keys]
+    request = RecordWorkerHeartbeatRequest(namespace="default", worker_heartbeat=beats)
+    server.call(server.service.record_worker_heartbeat(request))
+
+
+def listed(server: LocalServer, query: str = "", page_size: int = 0) -> list[list[str]]:
+    request, pages = ListWorkersRequest(namespace="default", query=query, page_size=page_size), []
+    while True:
+        page = server.call(server.service.list_workers(request))
+        pages.append([each.worker_instance_key for each in page.workers])
+        if not page.next_page_token:
+            return pages
+        request.next_page_token = page.next_page_token
+
+
+def test_workers_that_say_how_they_are_are_listed(server: LocalServer) -> None:
+    beat(server, "c", "a")
+    beat(server, "b", queue="other")
+    assert listed(server) == [["a", "b", "c"]]
+    assert listed(server, page_size=2) == [["a", "b"], ["c"]]
+    assert listed(server, f"TaskQueue = '{QUEUE}' AND WorkerIdentity = \"me\"") == [["a", "c"]]
+    with Refused(StatusCode.INVALID_ARGUMENT, "not understood at"):
+        listed(server, "Nope = 'x'")
+    server.advance(HOUR + timedelta(seconds=1))
+    assert listed(server) == [[]]
+
+
+def test_a_worker_is_described(server: LocalServer) -> None:
+    beat(server, "a")
+    request = DescribeWorkerRequest(namespace="default", worker_instance_key="a")
+    heartbeat = server.call(server.service.describe_worker(request)).worker_info.worker_heartbeat
+    assert (heartbeat.worker_identity, heartbeat.task_queue) == ("me", QUEUE)
+    with Refused(StatusCode.NOT_FOUND, "worker b was not heard of"):
+        server.call(server.service.describe_worker(DescribeWorkerRequest(namespace="default", worker_instance_key="b")))
+
+
+async def poll(server: LocalServer, key: str) -> bytes:
+    request = PollWorkflowTaskQueueRequest(namespace="default", worker_instance_key=key)
+    request.task_queue.name = QUEUE
+    return (await server.service.poll_workflow_task_queue(request)).task_token
+
+
+async def poll_activity(server: LocalServer, key: str) -> bytes:
+    request = PollActivityTaskQueueRequest(namespace="default", worker_instance_key=key)
+    request.task_queue.name = QUEUE
+    return (await server.service.poll_activity_task_queue(request)).task_token
+
+
+def test_a_worker_that_goes_takes_no_more_tasks(server: LocalServer) -> None:
+    """Its polls end, those that are still on their way too; other workers of the queue get the task."""
+
+    async def shut_down() -> tuple[list[bytes], bytes]:
+        going = [asyncio.ensure_future(call) for call in (poll(server, "a"), poll(server, "a"))]
+        going.append(asyncio.ensure_future(poll_activity(server, "a")))
+        staying = asyncio.ensure_future(poll(server, "b"))
+        await server.clock.settle()
+        await server.service.shutdown_worker(ShutdownWorkerRequest(namespace="default", worker_instance_key="a"))
+        ended = [await each for each in going]
+        ended.append(await poll(server, "a"))
+        assert not staying.done()
+        return ended, await _with_a_task(server, staying)
+
+    ended, token = server.call(shut_down())
+    assert ended == [b""] * 4
+    assert token
+
+
+async def _with_a_task(server: LocalServer, staying: asyncio.Future[bytes]) -> bytes:
+    request = StartWorkflowExecutionRequest(namespace="default", workflow_id="w", request_id="1")
+    request.workflow_type.name, request.task_queue.name = "Workflow", QUEUE
+    await server.service.start_workflow_execution(request)
+    return await staying
+
+
+def test_the_sticky_queue_of_a_worker_that_goes_is_left(server: LocalServer) -> None:
+    server.start_workflow()
+    server.complete_workflow_task(sticky_queue="sticky")
+    server.poll_workflow_task("sticky", sticky=True)
+    request = ShutdownWorkerRequest(namespace="default", sticky_task_queue="sticky")
+    server.call(server.service.shutdown_worker(request))
+    server.signal("s")
+    server.complete_workflow_task(complete_workflow())
+    assert server.notation() == "Started | WFT | Signaled s | WFT | Completed"
