@@ -21,6 +21,7 @@ from ._fork import fork
 from ._gates import gates
 from ._lint import lint
 from ._replay import replay, state
+from ._schedule import schedule
 from ._server import server
 from ._store import store
 from ._top import top
@@ -53,6 +54,7 @@ _app.add_typer(_workflow, name="workflow")
 _app.add_typer(activity, name="activity")
 _app.add_typer(server, name="server")
 _app.add_typer(store, name="store")
+_app.add_typer(schedule, name="schedule")
 _app.add_typer(worker, name="worker")
 
 
