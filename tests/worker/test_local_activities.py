@@ -173,6 +173,26 @@ async def test_a_long_one_survives_a_full_cache(site: LocalSite, cached: int) ->
     assert len(work.begun) == 1
 
 
+async def test_what_ends_between_two_workflow_tasks_is_told_in_the_next(
+    site: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where nothing is cached; the heartbeat's answer is held up until the activity has ended."""
+    work = Work(site)
+    respond = site.client.service.respond_workflow_task_completed
+
+    async def respond_late(request: Any) -> Any:
+        if request.force_create_new_workflow_task:
+            await site.sleep(1)
+        return await respond(request)
+
+    monkeypatch.setattr(site.client.service, "respond_workflow_task_completed", respond_late)
+    async with site.worker([One], [work.work], max_cached_workflows=0):
+        handle = await site.start(One.run, 8.5)
+        await site.advance(20)
+        assert await handle.result() == 8.5
+    assert len(work.begun) == 1
+
+
 async def test_the_clock_of_the_workflow_moves_with_it(site: LocalSite) -> None:
     @workflow.defn
     class Times:

@@ -27,6 +27,8 @@ from ._workflow_run import WorkflowRun
 HEARTBEAT_SHARE: Final = 0.8
 """Part of a workflow task's timeout after which it is answered."""
 DEFAULT_TIMEOUT_S: Final = 10.0
+IDLE_S_MAX: Final = 10.0
+"""How long a run is kept for the next workflow task once its activities have ended; then it is as any cached one."""
 
 
 class TaskSupersededError(TsuzukiError):
@@ -86,8 +88,13 @@ class OpenTasks:
             self._between.popitem()[1].evict()
 
     def _release_if_idle(self, run_id: str) -> None:
+        """Its activities have ended: keep it no longer than it takes the next workflow task to come, if one comes."""
+        if _is_idle(self._between.get(run_id)):
+            self._local.alarms.set(self._local.pace.now() + IDLE_S_MAX, lambda: self._release(run_id))
+
+    def _release(self, run_id: str) -> None:
         run = self._between.get(run_id)
-        if run is not None and run.local is not None and len(run.local.arrived) >= len(run.local.running):
+        if run is not None and _is_idle(run):
             del self._between[run_id]
             self._put_by(run_id, run)
 
@@ -124,9 +131,8 @@ class OpenTasks:
                 if self._local.pace.now() >= self._local.stops_at_s:
                     calls.close(WORKER_SHUTDOWN)
                     return Held.HANDED_OVER
-                if (
-                    task.queries or self._local.pace.now() >= heartbeat_s
-                ):  # those who ask need not wait for the activities
+                asked = bool(task.queries)  # those who ask need not wait for the activities
+                if asked or self._local.pace.now() >= heartbeat_s:
                     return Held.HEARTBEAT
                 await self._wait(calls, min(heartbeat_s, self._local.stops_at_s))
                 if self._held.get(run_id) is not calls:
@@ -168,3 +174,7 @@ class OpenTasks:
     def _look_again(self) -> None:
         for calls in tuple(self._held.values()):
             calls.wake()
+
+
+def _is_idle(run: WorkflowRun | None) -> bool:
+    return run is not None and run.local is not None and len(run.local.arrived) >= len(run.local.running)
