@@ -165,6 +165,8 @@ class MemoryStore:
         """Add messages to a session; the same key again adds nothing."""
         rows = [(f"{key}/{at}", session_id, entry.kind.value, entry.text) for at, entry in enumerate(entries)]
         with self._lock:
+            if self._db.in_transaction:  # of a thread that was cancelled half way
+                self._db.execute("ROLLBACK")
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "INSERT OR IGNORE INTO session_messages (key, session_id, kind, text) VALUES (?, ?, ?, ?)", rows

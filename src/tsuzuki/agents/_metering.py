@@ -126,31 +126,36 @@ class _Meter:
             for pause in _pauses(grant.delay_s):
                 await asyncio.sleep(pause)
             result = await self.fn(*args)
+            kept = self._encode(result)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self._fail, attempt))
             raise
         finally:
             _attempt.reset(token)
-        kept = self._encode(result)
         await asyncio.shield(asyncio.to_thread(self._commit, attempt, kept))
         return result
 
     def run(self, args: tuple[Any, ...]) -> Any:
-        attempt = self._attempt(args)
-        grant = self._reserve(attempt)
-        if grant.result is not None:
-            return self._decode(grant.result)
+        attempt, grant = self._attempt(args), None
         token = _attempt.set(attempt)
         try:
+            with activity.shield_thread_cancel_exception():  # it comes when the block ends
+                grant = self._reserve(attempt)
+            if grant.result is not None:
+                return self._decode(grant.result)
             for pause in _pauses(grant.delay_s):
                 time.sleep(pause)
             result = self.fn(*args)
+            kept = self._encode(result)
         except BaseException:
-            self._fail(attempt)
+            if grant is not None and not grant.billed:
+                with activity.shield_thread_cancel_exception():
+                    self._fail(attempt)
             raise
         finally:
             _attempt.reset(token)
-        self._commit(attempt, self._encode(result))
+        with activity.shield_thread_cancel_exception():
+            self._commit(attempt, kept)
         return result
 
     def _attempt(self, args: tuple[Any, ...]) -> _Attempt:
