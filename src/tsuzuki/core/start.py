@@ -105,8 +105,14 @@ def start(
     now_ns: int,
     limits: Limits,
     signalled: SignalWorkflowExecutionRequest | None = None,
+    *,
+    eager: bool = False,
 ) -> None:
-    """Record the start that a client asked for, and the signal that came with it; `check_request` has passed."""
+    """Record the start that a client asked for, and the signal that came with it; `check_request` has passed.
+
+    `eager` if the caller may have the first workflow task with the answer, so that nobody else is offered it; history
+    says whether there is one now.
+    """
     event = run.event(STARTED, now_ns)
     attributes = event.workflow_execution_started_event_attributes
     attributes.workflow_type.name = request.workflow_type.name
@@ -139,6 +145,8 @@ def start(
     if request.cron_schedule:
         delay_ns = _put_on_schedule(attributes, request.cron_schedule, now_ns)
     set_duration(attributes.first_workflow_task_backoff, delay_ns)
+    if eager and not delay_ns:
+        attributes.eager_execution_accepted = True
     if request.memo.fields:
         attributes.memo.CopyFrom(request.memo)
     if request.HasField("last_completion_result"):
@@ -158,6 +166,8 @@ def start(
         signal(run, signalled, now_ns, limits)
     elif not delay_ns:
         schedule(run, now_ns)
+        if eager:
+            run.ready_workflow_task = False
 
 
 def _put_on_schedule(attributes: WorkflowExecutionStartedEventAttributes, schedule: str, now_ns: int) -> int:

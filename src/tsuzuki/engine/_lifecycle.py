@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Final, cast
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueResponse,
     RequestCancelWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionResponse,
     SignalWorkflowExecutionRequest,
@@ -27,6 +29,7 @@ from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 from ._answers import signal_answer, start_answer
 from ._engine import Engine
 from ._fork import planned
+from ._matching import Poll
 from ._refusals import refusals_as_errors, service_error
 
 _REJECT_DUPLICATE: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
@@ -58,12 +61,21 @@ class Lifecycle:
             run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
             with engine.changing(run):
                 if plan is None:
-                    start.start(run, request, engine.clock.now_ns(), engine.limits)
+                    eager = request.request_eager_execution
+                    start.start(run, request, engine.clock.now_ns(), engine.limits, eager=eager)
                 else:
                     fork.carry_out(run, plan, engine.moment(), request.identity)
             answer = start_answer(run, started=True)
+            if run.started.eager_execution_accepted and plan is None:
+                answer.eager_workflow_task.CopyFrom(await self._first_task(run, request.identity))
         await engine.durable()
         return answer
+
+    async def _first_task(self, run: Execution, identity: str) -> PollWorkflowTaskQueueResponse:
+        """The first workflow task, for a worker beside the client that started the run; once it is on disk."""
+        future: asyncio.Future[object] = self._engine.loop.create_future()
+        self._engine.hand_workflow_task(run, Poll(future, identity, False, PollWorkflowTaskQueueResponse()))
+        return cast("PollWorkflowTaskQueueResponse", await future)
 
     def existing_for(self, request: StartWorkflowExecutionRequest) -> Execution | None:
         """The run that a start which goes on to something else is to go on with; None to make a new one.

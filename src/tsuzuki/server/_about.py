@@ -42,6 +42,7 @@ class About:
                 supports_schedules=self._offers("create_schedule"),
                 encoded_failure_attributes=True,
                 upsert_memo=True,
+                eager_workflow_start=True,
                 sdk_metadata=True,
             ),
         )
@@ -68,6 +69,7 @@ class About:
 
     def _complete_namespace(self, info: NamespaceInfo) -> None:
         capabilities = info.capabilities
+        capabilities.eager_workflow_start = True
         capabilities.sync_update = self._offers("update_workflow_execution")
         capabilities.async_update = self._offers("poll_workflow_execution_update")
         capabilities.worker_heartbeats = self._offers("record_worker_heartbeat")
