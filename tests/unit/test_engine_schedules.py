@@ -10,11 +10,12 @@ from engine_requests import HOUR, MINUTE, SECOND, Refused
 from engine_site import Site
 from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Payloads
-from temporalio.api.enums.v1 import ScheduleOverlapPolicy
-from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
+from temporalio.api.common.v1 import Payloads, SearchAttributes
+from temporalio.api.enums.v1 import IndexedValueType, ScheduleOverlapPolicy
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, DeleteNamespaceRequest
 from temporalio.api.schedule.v1 import BackfillRequest, Schedule, SchedulePatch, TriggerImmediatelyRequest
 from temporalio.api.workflowservice.v1 import (
+    CountSchedulesRequest,
     CreateScheduleRequest,
     DeleteScheduleRequest,
     DescribeScheduleRequest,
@@ -452,3 +453,35 @@ def test_schedules_go_with_their_namespace(site: Site) -> None:
         listed = server.call(server.service.list_workflow_executions(team(ListWorkflowExecutionsRequest)))
         assert not listed.executions
         server = site.restart()
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("ScheduleId = 's1'", ["s1"]),
+        ("ScheduleId STARTS_WITH 's' AND TemporalSchedulePaused = true", ["s0"]),
+        ("TemporalSchedulePaused = false", ["s2", "s1"]),
+        ("Color = 'red'", ["s1"]),
+        ("NOT Color = 'red'", ["s2"]),
+        ("Color != 'red' OR ScheduleId = 's0'", ["s2", "s0"]),
+        ("Color IS NULL", ["s0"]),
+        ("Color IN ('red', 'blue') AND NOT (ScheduleId BETWEEN 's2' AND 's9')", ["s1"]),
+        ("WorkflowId = 's1'", []),
+    ],
+)
+def test_schedules_are_found_by_a_filter(server: LocalServer, query: str, found: list[str]) -> None:
+    register = AddSearchAttributesRequest(namespace=NAMESPACE)
+    register.search_attributes["Color"] = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    server.call(server.service.add_search_attributes(register))
+    for number, color in enumerate(["", "red", "blue"]):
+        attributes = SearchAttributes()
+        if color:
+            attributes.indexed_fields["Color"].data = f'"{color}"'.encode()
+        state = {"paused": not color}
+        _create(server, _schedule(state=state), schedule_id=f"s{number}", search_attributes=attributes)
+        server.advance(SECOND)
+    request = ListSchedulesRequest(namespace=NAMESPACE, query=query)
+    page = server.call(server.service.list_schedules(request))
+    assert [entry.schedule_id for entry in page.schedules] == found
+    counted = server.call(server.service.count_schedules(CountSchedulesRequest(namespace=NAMESPACE, query=query)))
+    assert counted.count == len(found)

@@ -525,15 +525,18 @@ class Client:
         check_name("the schedule id", id)
         return ScheduleHandle(self._context, id)
 
-    async def list_schedules(self, *, page_size: int = 1000) -> AsyncIterator[ScheduleListDescription]:
+    async def list_schedules(
+        self, query: str | None = None, *, page_size: int = 1000
+    ) -> AsyncIterator[ScheduleListDescription]:
         """Iterate over the schedules, the newest first: `async for each in await client.list_schedules()`.
 
         Args:
+            query: List filter over ScheduleId, TemporalSchedulePaused and search attributes of schedules.
             page_size: Most schedules of one call.
 
         Source: `ListSchedules`.
         """
-        return list_schedules(self._context, page_size)
+        return list_schedules(self._context, query or "", page_size)
 
     async def execute_update_with_start_workflow(
         self,

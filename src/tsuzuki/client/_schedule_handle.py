@@ -297,11 +297,13 @@ async def create_schedule(
     return ScheduleHandle(context, id)
 
 
-async def list_schedules(context: ClientContext, page_size: int) -> AsyncIterator[ScheduleListDescription]:
+async def list_schedules(context: ClientContext, query: str, page_size: int) -> AsyncIterator[ScheduleListDescription]:
     """See `Client.list_schedules`."""
     token = b""
     while True:
-        request = ListSchedulesRequest(namespace=context.namespace, maximum_page_size=page_size, next_page_token=token)
+        request = ListSchedulesRequest(
+            namespace=context.namespace, maximum_page_size=page_size, next_page_token=token, query=query
+        )
         page = await context.calls.send(context.service.list_schedules, request)
         for entry in page.schedules:
             yield _listed(entry)

@@ -30,20 +30,44 @@ from tsuzuki.core import start
 from tsuzuki.core.limits import check_id, too_large
 from tsuzuki.core.refusal import AlreadyStarted, Exhausted, InvalidInput, NotFound
 from tsuzuki.core.schedule import Spec, compile_spec
-from tsuzuki.core.search_attributes import check_search_attributes
+from tsuzuki.core.search_attributes import Kind, Kinds, check_search_attributes
 from tsuzuki.core.times import set_duration, set_time, time_ns
 from tsuzuki.core.workflow_task import NORMAL
+from tsuzuki.store import Attribute
 
 from ._engine import Engine
 from ._refusals import refusals_as_errors
 from ._schedule_state import Action, Progress, ScheduleState
 from ._scheduler import Scheduler, start_request
+from ._search_attributes import SearchAttributeRegister
+from .list_filter import fits, read_filter
 
 MATCHING_TIMES_MAX: Final = 1000
 _FUTURE_MAX: Final = 10
 _LISTED_FUTURE_MAX: Final = 5
 _PAGE_MAX: Final = 1000
+_SCHEDULE_ID: Final = "ScheduleId"
 _BACKFILLS_MAX: Final = 100
+
+
+class _ScheduleAttributes:
+    """What lists of schedules are filtered by."""
+
+    def __init__(self, register: SearchAttributeRegister, namespace: str) -> None:
+        self._register = register
+        self._namespace = namespace
+        self.kinds: Kinds = {**register.kinds(namespace), _SCHEDULE_ID: Kind.KEYWORD}
+
+    def attribute(self, name: str) -> Attribute:
+        return Attribute(0, many=False) if name == _SCHEDULE_ID else self._register.attribute(self._namespace, name)
+
+    def values_of(self, schedule: ScheduleState) -> dict[int, tuple[str | int | float, ...]]:
+        paused = self._register.attribute(self._namespace, "TemporalSchedulePaused").key
+        found: dict[int, tuple[str | int | float, ...]] = {
+            0: (schedule.asked.schedule_id,),
+            paused: (int(schedule.asked.schedule.state.paused),),
+        }
+        return found | self._register.values(self._namespace, schedule.asked.search_attributes)
 
 
 class Schedules:
@@ -281,12 +305,12 @@ class Schedules:
             return CountSchedulesResponse(count=len(self._of(request.namespace, request.query)))
 
     def _of(self, namespace: str, query: str) -> list[ScheduleState]:
-        if query.strip():
-            raise InvalidInput(
-                "lists of schedules take no query on this server; list all, and choose among them by id, memo or "
-                "search attributes."
-            )
+        """Those that a filter finds, over ScheduleId, TemporalSchedulePaused and search attributes of their own."""
         owned = [schedule for schedule in self._scheduler.schedules.values() if schedule.asked.namespace == namespace]
+        if query.strip():
+            attributes = _ScheduleAttributes(self._engine.search_attributes, namespace)
+            condition = read_filter(query, attributes).condition
+            owned = [schedule for schedule in owned if fits(condition, attributes.values_of(schedule))]
         return sorted(owned, key=lambda schedule: (-schedule.progress.created_ns, schedule.asked.schedule_id))
 
     async def matching_times(self, request: ListScheduleMatchingTimesRequest) -> ListScheduleMatchingTimesResponse:

@@ -7,6 +7,7 @@ so a failed commit leaves nothing to take back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -75,18 +76,21 @@ class SearchAttributeRegister:
         """Put the rows that follow from a run's search attributes into the batch."""
         if run.indexed_attributes.indexed_fields:
             batch.attribute_values_gone.append((run.key,))
-        known = self._namespaces.get(run.namespace, _NO_CUSTOM)
-        for name, payload in run.search_attributes.indexed_fields.items():
+        for key, values in self.values(run.namespace, run.search_attributes).items():
+            batch.attribute_values += [AttributeValue(key, value, run.key) for value in values]
+        run.indexed_attributes = run.search_attributes
+
+    def values(self, namespace: str, attributes: SearchAttributes) -> dict[int, tuple[str | int | float, ...]]:
+        """What is found by each attribute, by its key."""
+        known = self._namespaces.get(namespace, _NO_CUSTOM)
+        found = {}
+        for name, payload in attributes.indexed_fields.items():
             kind = known.kinds.get(name)
             if kind is None:  # it was removed since
                 continue
-            try:
-                values = values_of(name, payload, kind)
-            except InvalidInput:  # it was removed, and registered as something else
-                continue
-            key = known.keys[name]
-            batch.attribute_values += [AttributeValue(key, value, run.key) for value in values]
-        run.indexed_attributes = run.search_attributes
+            with suppress(InvalidInput):  # it was removed, and registered as something else
+                found[known.keys[name]] = values_of(name, payload, kind)
+        return found
 
     def typed(self, namespace: str, attributes: SearchAttributes) -> SearchAttributes:
         """The attributes with their kinds beside them, as clients read them; those that are unset are left out."""

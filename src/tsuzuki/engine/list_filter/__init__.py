@@ -7,5 +7,6 @@ reaches the store but as a bound value.
 from __future__ import annotations
 
 from ._conditions import Attributes, ListFilter, read_filter
+from ._in_memory import fits
 
-__all__ = ["Attributes", "ListFilter", "read_filter"]
+__all__ = ["Attributes", "ListFilter", "fits", "read_filter"]
