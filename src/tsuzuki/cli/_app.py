@@ -21,6 +21,7 @@ from ._fork import fork
 from ._gates import gates
 from ._lint import lint
 from ._replay import replay, state
+from ._reset import reset
 from ._schedule import schedule
 from ._server import server
 from ._store import store
@@ -47,7 +48,7 @@ _workflow = typer.Typer(help="Workflows: start them, look at them, work on them.
 for _command in (start, execute, result, signal_with_start, count, describe, show, trace):
     _workflow.command()(_command)
 _workflow.command("list")(list_workflows)
-for _command in (signal, query, stack, cancel, terminate, replay, state, debug, fork):
+for _command in (signal, query, stack, cancel, terminate, replay, state, debug, fork, reset):
     _workflow.command()(_command)
 _workflow.add_typer(update, name="update")
 _app.add_typer(_workflow, name="workflow")

@@ -61,6 +61,10 @@ class WorkflowService(Protocol):
         self, request: rpc.TerminateWorkflowExecutionRequest
     ) -> rpc.TerminateWorkflowExecutionResponse: ...
 
+    async def reset_workflow_execution(
+        self, request: rpc.ResetWorkflowExecutionRequest
+    ) -> rpc.ResetWorkflowExecutionResponse: ...
+
     async def describe_workflow_execution(
         self, request: rpc.DescribeWorkflowExecutionRequest
     ) -> rpc.DescribeWorkflowExecutionResponse: ...
