@@ -37,7 +37,7 @@ from tsuzuki.client import (
     WorkflowNotFoundError,
 )
 from tsuzuki.common import RetryPolicy, WorkflowIDReusePolicy
-from tsuzuki.engine import open_embedded
+from tsuzuki.engine import Limits, open_embedded
 from tsuzuki.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from tsuzuki.service import WorkflowService
 from tsuzuki.store import SqliteStore, Store
@@ -49,6 +49,7 @@ LONG = timedelta(minutes=5)
 BACKOFF = timedelta(milliseconds=20)
 AT_ONCE = RetryPolicy(initial_interval=SOON)
 SIGNALS = 3
+DEPOSITS = 3
 
 
 class FactLog:
@@ -79,6 +80,13 @@ def begin(**about: Any) -> activity.Info:
 @activity.defn
 async def step(value: int) -> int:
     begin()
+    return value + 1
+
+
+@activity.defn
+async def local_step(value: int) -> int:
+    info = activity.info()
+    log.note("local", run=info.workflow_run_id)
     return value + 1
 
 
@@ -241,8 +249,53 @@ async def timers() -> str:
     return "rang"
 
 
-WORKFLOWS = [steps, retries, at_most_once, counting, second_run, cleaning, answered, overdue, timers]
-ACTIVITIES = [step, threaded_step, flaky, slow_once, fragile, count_up, never_ends, outside]
+@workflow.defn
+async def adder(value: int) -> int:
+    return await workflow.execute_activity(step, value, start_to_close_timeout=LONG, retry_policy=AT_ONCE)
+
+
+@workflow.defn
+async def listener() -> int:
+    return await workflow.signal_channel("word", int).receive()
+
+
+@workflow.defn
+async def family(total: int, runs_left: int) -> int:
+    """Two children, of which one waits for its parent's word, and work of its own; then the same in a next run."""
+    listening = await workflow.start_child_workflow(listener, id=f"listener-{runs_left}")
+    added, own = await asyncio.gather(
+        workflow.execute_child_workflow(adder, total, id=f"adder-{runs_left}"),
+        workflow.execute_local_activity(local_step, total, start_to_close_timeout=LONG),
+    )
+    await listening.signal("word", added + own)
+    total = await listening
+    if runs_left:
+        workflow.continue_as_new(args=[total, runs_left - 1])
+    return total
+
+
+@workflow.defn
+async def account() -> int:
+    """Its balance is changed by updates, each of which waits for an activity."""
+    balance = 0
+
+    async def deposit(amount: int) -> int:
+        nonlocal balance
+        await workflow.execute_activity(step, amount, start_to_close_timeout=LONG, retry_policy=AT_ONCE)
+        balance += amount
+        return balance
+
+    workflow.set_update_handler("deposit", deposit)
+    await workflow.wait_condition(lambda: balance >= DEPOSITS)
+    await workflow.wait_condition(workflow.all_handlers_finished)
+    return balance
+
+
+WORKFLOWS = [
+    *(steps, retries, at_most_once, counting, second_run, cleaning, answered, overdue, timers),
+    *(adder, listener, family, account),
+]
+ACTIVITIES = [step, local_step, threaded_step, flaky, slow_once, fragile, count_up, never_ends, outside]
 
 
 # ---- what the worker is told -------------------------------------------------------------------------
@@ -365,6 +418,18 @@ async def answer_from_outside() -> None:
     waiting.cancel()
 
 
+async def make_deposits() -> None:
+    """Each of them once more after a crash, by the same update id."""
+    handle = await start(account)
+    for number in range(DEPOSITS):
+        try:
+            balance = await handle.execute_update("deposit", 1, id=f"deposit-{number}", result_type=int)
+        except WorkflowNotFoundError:
+            break  # closed: all were made before the last crash
+        log.note("updated", workflow=handle.id, update=f"deposit-{number}", answer=balance)
+    await finish(handle)
+
+
 async def play() -> None:
     async def both(start_it: Awaitable[WorkflowHandle[Any, Any]], *, followed: bool = False) -> None:
         handle = await start_it
@@ -384,6 +449,7 @@ async def play() -> None:
     await asyncio.gather(both(start(steps, 0), followed=True), terminate_one())
     await asyncio.gather(both(start(counting), followed=True), both(start(at_most_once)))
     await asyncio.gather(both(start(retries, 0)), answer_from_outside())
+    await asyncio.gather(both(start(family, 0, 1)), make_deposits())
     await asyncio.gather(
         both(start(second_run, retry_policy=again)),
         both(start(timers, start_delay=timedelta(milliseconds=3), run_timeout=LONG)),
@@ -397,7 +463,8 @@ async def run_scenario(database: str, log_path: str, wrap: Callable[[Store], Sto
     log, outside_waits = FactLog(log_path), asyncio.Event()
     log.note("process", pid=os.getpid())
     opened: Store = SqliteStore.open(database)
-    service = await open_embedded(None, store=opened if wrap is None else wrap(opened))
+    limits = Limits(continue_as_new_interval_min_ns=1_000_000)  # or each scenario would take a second longer
+    service = await open_embedded(None, store=opened if wrap is None else wrap(opened), limits=limits)
     client = Client(Witness(service), identity="scenario")  # type: ignore[arg-type]
     try:
         async with Worker(

@@ -30,9 +30,12 @@ RESULTS: Final[dict[str, Any]] = {
     "answered": "from outside",
     "overdue": "TerminatedError",
     "timers": "rang",
+    "family": 6,
+    "account": scenario.DEPOSITS,
 }
 """What each workflow ends with, however often it was killed; `at_most_once` tells what was lost."""
-RUNS: Final = dict.fromkeys([*RESULTS, "at_most_once"], 1) | {"second_run": 2}
+CHILDREN: Final = [f"{child}-{run}" for child in ("adder", "listener") for run in (0, 1)]
+RUNS: Final = dict.fromkeys([*RESULTS, *CHILDREN, "at_most_once"], 1) | {"second_run": 2, "family": 2}
 ENDED: Final = frozenset(
     {
         EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
@@ -118,6 +121,8 @@ def _told(facts: list[Fact], runs: dict[str, Run]) -> Iterator[str]:
                 ]
                 if names.count(fact["name"]) != 1:
                     yield f"invariant 2: an acknowledged signal is there {names.count(fact['name'])} times: {fact}"
+            case "updated":
+                yield from _update_answer(fact, by_workflow[fact["workflow"]])
             case "answered":
                 yield from _activity_answer(fact, runs[fact["run"]])
             case "decided":
@@ -149,6 +154,21 @@ def _told(facts: list[Fact], runs: dict[str, Run]) -> Iterator[str]:
     for fact in facts:
         if fact["fact"] == "result" and last.setdefault(fact["workflow"], fact["result"]) != fact["result"]:
             yield f"invariant 6: the same run had another result before: {fact}"
+
+
+def _update_answer(fact: Fact, run: Run) -> Iterator[str]:
+    """An acknowledged update was accepted once and completed once, with the answer that was given."""
+    accepted, answers = 0, []
+    for event in run.events[: run.shown]:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            attributes = event.workflow_execution_update_accepted_event_attributes
+            accepted += attributes.protocol_instance_id == fact["update"]
+        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+            completed = event.workflow_execution_update_completed_event_attributes
+            if completed.meta.update_id == fact["update"]:
+                answers.append(json.loads(completed.outcome.success.payloads[0].data))
+    if accepted != 1 or answers != [fact["answer"]]:
+        yield f"an acknowledged update was accepted {accepted} times, with the answers {answers}: {fact}"
 
 
 def _activity_answer(fact: Fact, run: Run) -> Iterator[str]:
@@ -252,8 +272,27 @@ def _ends(facts: list[Fact], runs: list[Run]) -> Iterator[str]:
         for event in run.events
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
     ]
-    if signals != [f"signal-{number}" for number in range(scenario.SIGNALS)]:
+    if sorted(signals) != [*(f"signal-{number}" for number in range(scenario.SIGNALS)), "word", "word"]:
         yield f"invariants 2, 21: signals in history: {signals}"
+    told = [name for name in signals if name != "word"]
+    if told != sorted(told):
+        yield f"invariant 21: signals out of order: {told}"
+    yield from _local_activities(facts, runs)
+
+
+def _local_activities(facts: list[Fact], runs: list[Run]) -> Iterator[str]:
+    """Each is recorded once, and was run at least once."""
+    ran = [fact["run"] for fact in facts if fact["fact"] == "local"]
+    for run in runs:
+        markers = sum(
+            event.marker_recorded_event_attributes.marker_name == "core_local_activity"
+            for event in run.events
+            if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED
+        )
+        if markers != (run.workflow_id == "family"):
+            yield f"{run.workflow_id} has {markers} local activities in history"
+        if markers and run.run_id not in ran:
+            yield f"a local activity of {run.workflow_id} was recorded and did not run"
 
 
 def _nothing_lost_without_reason(

@@ -327,6 +327,23 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         [(8, 10, "ACTIVITY_TASK_COMPLETED is 1 ns earlier than the event before")],
     ),
     (
+        "what others told a parent while its workflow task ran is earlier than that task's end",
+        [
+            started(),
+            *task(2),
+            event(5, "StartChildWorkflowExecutionInitiated", workflow_id="c"),
+            event(6, "WorkflowTaskScheduled"),
+            event(7, "WorkflowTaskStarted", scheduled_event_id=6),
+            event(8, "WorkflowTaskCompleted", scheduled_event_id=6, started_event_id=7, time_ns=T0 + 20 * SECOND),
+            event(9, "ChildWorkflowExecutionStarted", initiated_event_id=5, time_ns=T0 + 8 * SECOND),
+            event(10, "WorkflowExecutionSignaled", signal_name="s", time_ns=T0 + 15 * SECOND),
+            event(11, "ChildWorkflowExecutionCompleted", initiated_event_id=5, time_ns=T0 + 9 * SECOND),
+            event(12, "MarkerRecorded", time_ns=T0 + 19 * SECOND),
+        ],
+        {},
+        [(8, 12, "MARKER_RECORDED is 1000000000 ns earlier than the event before")],
+    ),
+    (
         "signal twice",
         [
             started(),

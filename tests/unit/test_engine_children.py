@@ -106,6 +106,26 @@ def test_what_is_asked_of_others_in_the_task_that_closes_is_dropped(server: Loca
             server.history(f"c{policy}")
 
 
+def test_the_end_of_a_child_that_waited_for_a_workflow_task_comes_last(server: LocalServer) -> None:
+    """As on the real server; the child was faster than the signal."""
+    server.start_workflow("w")
+    do(server, "w", start_child("c"), start_child("d"))
+    tasks = {task.workflow_execution.workflow_id: task for task in [server.take_workflow_task() for _ in range(3)]}
+    server.answer_workflow_task(tasks["c"], fail_workflow("broken"))
+    server.answer_workflow_task(tasks["d"], complete_workflow())
+    server.advance(SECOND)
+    server.signal("s", "w")
+    server.answer_workflow_task(tasks["w"])
+    assert [
+        str(event.WhichOneof("attributes")).removesuffix("_event_attributes") for event in server.history("w")[-4:]
+    ] == [
+        "workflow_execution_signaled",
+        "child_workflow_execution_failed",
+        "child_workflow_execution_completed",
+        "workflow_task_scheduled",
+    ]
+
+
 def test_a_child_that_continued_as_new_reports_with_its_last_run(server: LocalServer) -> None:
     server.start_workflow("w")
     do(server, "w", start_child())

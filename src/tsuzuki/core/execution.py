@@ -19,7 +19,8 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEven
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.sdk.v1 import UserMetadata
 
-from .activity import ENDS, Activity, link_started_event
+from . import activity, child_workflow
+from .activity import Activity, link_started_event
 from .apply import APPLY
 from .child_workflow import Child
 from .commands import Successor
@@ -32,6 +33,7 @@ from .wake import WakeKey, WakeKind
 from .workflow_task import WorkflowTask, WorkflowTaskState, show
 
 _TASK_STARTED: Final = WorkflowTaskState.STARTED
+_OUTCOMES: Final = activity.ENDS | child_workflow.ENDS
 _NO_MEMO: Final = Memo()
 _NO_SEARCH_ATTRIBUTES: Final = SearchAttributes()
 
@@ -255,12 +257,13 @@ class Execution:
     def flush_buffered(self) -> bool:
         """Give the waiting events their place in history. True if there were any.
 
-        They keep their order of arrival, but for the outcomes of activities: as on the real server, those come last.
+        They keep their order of arrival, but for the outcomes of activities and children: as on the real server, those
+        come last.
         """
         if not self.buffered:
             return False
-        outcomes = [event for event in self.buffered if event.event_type in ENDS]
-        others = [event for event in self.buffered if event.event_type not in ENDS] if outcomes else self.buffered
+        outcomes = [event for event in self.buffered if event.event_type in _OUTCOMES]
+        others = [event for event in self.buffered if event.event_type not in _OUTCOMES] if outcomes else self.buffered
         started_ids: dict[int, int] = {}
         for event in (*others, *outcomes):
             event.event_id = self.next_event_id
