@@ -96,6 +96,7 @@ STEPS: Final = (
     Step("workflow cancel --workflow-id c2", plain=True),
     Step("workflow result --workflow-id c2"),
     Step("workflow cancel --workflow-id nobody", plain=True),
+    Step("workflow update result --workflow-id c3 --update-id v"),  # so that no workflow task is under way
     Step("workflow terminate --workflow-id c3 --reason enough", plain=True),
     Step("workflow result --workflow-id c3"),
     Step("workflow terminate --workflow-id c3", plain=True),
@@ -132,6 +133,13 @@ STEPS: Final = (
     Step("workflow describe --workflow-id s1"),
     Step(start("Counter", "s2", "--search-attribute", "Unknown='\"north\"'"), plain=True),
     Step("operator search-attribute remove --name Region --yes", plain=True),
+    Step("workflow reset --workflow-id g1 --event-id 4 --reason again"),
+    Step("workflow result --workflow-id g1"),
+    Step("workflow show --workflow-id g1"),
+    Step("workflow reset --workflow-id f1 --type FirstWorkflowTask --reason again"),
+    Step("workflow result --workflow-id f1"),
+    Step("workflow reset --workflow-id f1 --event-id 99 --reason x", plain=True),
+    Step("workflow reset --workflow-id nobody --event-id 4 --reason x", plain=True),
     Step("workflow delete --workflow-id g1 --yes", plain=True),
     Step("workflow describe --workflow-id g1", plain=True),
     Step("workflow delete --workflow-id nobody --yes", plain=True),
@@ -232,7 +240,6 @@ def _without(value: Any, dropped: frozenset[str]) -> Any:
 
 
 NOT_OFFERED: Final[Mapping[str, str]] = {
-    "workflow reset --workflow-id c1 --event-id 4 --reason x": "ResetWorkflowExecution",
     "workflow pause --workflow-id c1": "PauseWorkflowExecution",
     "workflow unpause --workflow-id c1": "UnpauseWorkflowExecution",
     "workflow update-options --workflow-id c1 --versioning-override-behavior auto_upgrade": (
