@@ -24,7 +24,7 @@ class Step:
         command: As it is typed, after `temporal`.
         plain: Its output is text for people; else JSON is asked for.
         ignoring: Keys of the JSON that are left out of the comparison; why is said in the table.
-        until: It is tried until its output has this, as what it wants to see comes a little later; "" for once.
+        until: It is tried until its output or error has this, as what it wants to see comes later; "" for once.
         retry: It is tried until it succeeds, for the same reason.
         bare: Its error is the server's words alone, of which ours are others.
     """
@@ -141,7 +141,7 @@ STEPS: Final = (
     Step("workflow reset --workflow-id f1 --event-id 99 --reason x", plain=True),
     Step("workflow reset --workflow-id nobody --event-id 4 --reason x", plain=True),
     Step("workflow delete --workflow-id g1 --yes", plain=True),
-    Step("workflow describe --workflow-id g1", plain=True),
+    Step("workflow describe --workflow-id g1", plain=True, until="failed describing"),
     Step("workflow delete --workflow-id nobody --yes", plain=True),
     Step(
         "operator namespace create --namespace shop --retention 48h --description d --email a@example.org", plain=True

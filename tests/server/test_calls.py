@@ -123,7 +123,9 @@ async def test_polls_end_empty_when_the_server_stops() -> None:
         stub = WorkflowServiceStub(channel)
         poll = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="empty"))
         polls = [asyncio.ensure_future(stub.PollWorkflowTaskQueue(poll, timeout=50)) for _ in range(5)]
-        await stub.GetSystemInfo(rpc.GetSystemInfoRequest())  # behind the polls on the same connection
+        waiting = server.service._engine.matching._queues  # type: ignore[attr-defined]
+        while sum(len(queue.waiting) for queue in waiting.values()) < len(polls):  # noqa: ASYNC110
+            await asyncio.sleep(0)
         await server.stop()
         assert [(await each).task_token for each in polls] == [b""] * 5
 

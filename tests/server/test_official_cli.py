@@ -48,7 +48,7 @@ async def run_step(target: str, step: Step) -> Outcome:
     more = () if step.plain else ("--output", "json")
     for _ in range(TRIES_MAX):
         outcome = await asyncio.to_thread(run, target, step.command, *more)
-        if step.until in outcome.output and not (step.retry and outcome.exit_code):
+        if step.until in outcome.output + outcome.error and not (step.retry and outcome.exit_code):
             break
         await asyncio.sleep(0.1)
     return outcome

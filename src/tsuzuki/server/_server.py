@@ -36,6 +36,7 @@ from .http._answers import Access
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 PENDING_CALLS_MAX: Final = 20_000
 STOP_GRACE_S: Final = 2.0
+_END_POLLS_EVERY_S: Final = 0.02
 
 _SERVICES: Final = (WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 _OPTIONS: Final = (
@@ -150,8 +151,9 @@ class Server:
 
 async def _stop(grpc_server: grpc.aio.Server, engine: EmbeddedService) -> None:
     stopping = asyncio.ensure_future(grpc_server.stop(STOP_GRACE_S))
-    await asyncio.sleep(0)  # from here on no call is taken
-    engine.end_polls()
+    while not stopping.done():
+        await asyncio.wait({stopping}, timeout=_END_POLLS_EVERY_S)  # no new call is taken, but some were a moment ago
+        engine.end_polls()
     await stopping
 
 

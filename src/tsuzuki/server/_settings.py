@@ -98,6 +98,9 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "workflow_task_timeout_default_s": "Time of a worker for a workflow task, if the start says nothing",
     "workflow_task_timeout_max_s": "The longest that a start may ask for",
     "workflow_task_backoff_max_s": "The longest wait before a failing workflow task is tried again",
+    "search_attributes_max": "Search attributes of a run",
+    "search_attribute_bytes_max": "The value of one search attribute",
+    "search_attributes_bytes_max": "All search attributes of a run together",
     "continue_as_new_interval_min_s": "The least time between two runs of a chain",
 }
 FIXED: Final[Mapping[str, tuple[Any, str]]] = {
