@@ -63,6 +63,10 @@ CONDITIONS: list[tuple[Condition, list[int]]] = [
     (Not(Compare(CLOSED, ">", 0)), []),  # of what is not there neither holds
     (Compare(STARTED, "<", T0 + 2 * SECOND), [1]),
     (Compare(STARTED, "<=", T0 + 2 * SECOND), [1, 2]),
+    (Not(Compare(STARTED, "<", T0 + 2 * SECOND)), [3, 4, 2]),
+    (Not(Compare(STARTED, "<=", T0 + 2 * SECOND)), [3, 4]),
+    (Not(Compare(STARTED, ">", T0 + 2 * SECOND)), [1, 2]),
+    (Not(Compare(STARTED, ">=", T0 + 2 * SECOND)), [1]),
     (Between(STARTED, T0 + 2 * SECOND, T0 + 3 * SECOND), [3, 2]),
     (Not(Between(STARTED, T0 + 2 * SECOND, T0 + 3 * SECOND)), [1, 4]),
     (Compare(ID, "=", "workflow-2"), [2]),
