@@ -140,8 +140,8 @@ STEPS: Final = (
     Step("workflow result --workflow-id f1"),
     Step("workflow reset --workflow-id f1 --event-id 99 --reason x", plain=True),
     Step("workflow reset --workflow-id nobody --event-id 4 --reason x", plain=True),
-    Step("workflow delete --workflow-id g1 --yes", plain=True),
-    Step("workflow describe --workflow-id g1", plain=True, until="failed describing"),
+    Step("workflow delete --workflow-id p1 --yes", plain=True),
+    Step("workflow describe --workflow-id p1", plain=True, until="failed describing"),
     Step("workflow delete --workflow-id nobody --yes", plain=True),
     Step(
         "operator namespace create --namespace shop --retention 48h --description d --email a@example.org", plain=True
