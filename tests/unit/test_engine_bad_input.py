@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from engine_requests import MIB, SECOND, Refused, duration, payloads_of, retrying
-from temporalio.api.common.v1 import Memo, WorkflowExecution, WorkflowType
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.common.v1 import Memo, RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
@@ -37,7 +40,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
-from tsuzuki.testing._local_server import NAMESPACE, QUEUE, schedule_activity
+from tsuzuki.testing._local_server import NAMESPACE, QUEUE, schedule_activity, start_timer
 
 BAD_IDS = {
     "empty": ("", "is empty; give it a value of 1 to 1000 characters"),
@@ -252,6 +255,7 @@ def test_a_negative_duration_is_refused(server: LocalServer, field: str) -> None
 POLICIES = {
     "negative attempts": (retrying(attempts=-1), "maximum_attempts is -1; expected 1 or more, or 0 for no limit"),
     "negative interval": (retrying(-SECOND), "initial_interval is -1 s; expected 0 or more"),
+    "no coefficient": (retrying(coefficient=math.nan), "backoff_coefficient is nan; expected 1 or more"),
     "coefficient under 1": (retrying(coefficient=0.5), "backoff_coefficient is 0.5; expected 1 or more"),
 }
 
@@ -260,6 +264,38 @@ POLICIES = {
 def test_a_bad_retry_policy_is_refused(server: LocalServer, policy: Any, words: str) -> None:
     with Refused(StatusCode.INVALID_ARGUMENT, f"RetryPolicy.{words}"):
         server.call(server.service.start_workflow_execution(_start(retry_policy=policy)))
+
+
+LONGEST = Duration(seconds=315_576_000_000)
+"""Ten thousand years: the most that a protobuf duration may be."""
+
+
+def test_the_longest_durations_are_taken(server: LocalServer) -> None:
+    """In all places, and in sums: nothing of it may be too large for the store, whose other writers would wait."""
+    policy = RetryPolicy(initial_interval=LONGEST, maximum_interval=LONGEST, backoff_coefficient=1e300)
+    server.start_workflow(
+        "waits",
+        workflow_start_delay=LONGEST,
+        workflow_execution_timeout=LONGEST,
+        workflow_run_timeout=LONGEST,
+        retry_policy=policy,
+    )
+    server.signal("s", "waits")
+    server.start_workflow("w", retry_policy=policy)
+    timer = start_timer("t", timedelta(seconds=1))
+    timer.start_timer_command_attributes.start_to_fire_timeout.CopyFrom(LONGEST)
+    activity = schedule_activity("a")
+    attributes = activity.schedule_activity_task_command_attributes
+    for timeout in ("schedule_to_start", "start_to_close", "heartbeat"):
+        getattr(attributes, f"{timeout}_timeout").CopyFrom(LONGEST)
+    attributes.retry_policy.CopyFrom(policy)
+    server.complete_workflow_task(timer, activity)
+    failure = Failure(message="x")
+    failure.application_failure_info.SetInParent()
+    server.fail_activity(server.take_activity(), failure)
+
+    assert server.notation("w") == "Started | WFT | TimerStarted t | ActivityScheduled a"
+    assert server.notation("waits") == "Started | Signaled s"
 
 
 def test_a_bad_cron_schedule_is_refused(server: LocalServer) -> None:

@@ -35,7 +35,7 @@ def normalize(policy: RetryPolicy, into: RetryPolicy) -> None:
     coefficient = policy.backoff_coefficient
     if initial_ns < 0:
         raise InvalidInput(f"RetryPolicy.initial_interval is {in_words(initial_ns)}; expected 0 or more.")
-    if coefficient and coefficient < 1:
+    if coefficient and not coefficient >= 1:  # nor is it NaN
         raise InvalidInput(f"RetryPolicy.backoff_coefficient is {coefficient:g}; expected 1 or more.")
     if maximum_ns < 0:
         raise InvalidInput(f"RetryPolicy.maximum_interval is {in_words(maximum_ns)}; expected 0 or more.")

@@ -11,6 +11,8 @@ SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
 NEVER: Final = 1 << 62
 """A time that does not come; compares greater than any real one."""
+DURATION_NS_MAX: Final = 1 << 61
+"""73 years. Longer durations are cut to it, so that a time and the sum of a few of them fit into 63 bits."""
 
 
 def set_time(target: Timestamp, ns: int) -> None:
@@ -26,8 +28,9 @@ def time_ns(source: Timestamp) -> int:
 
 
 def duration_ns(source: Duration) -> int:
-    """The length in nanoseconds; an unset duration is 0."""
-    return source.seconds * SECOND + source.nanos
+    """The length in nanoseconds, at most 73 years either way; an unset duration is 0."""
+    ns = source.seconds * SECOND + source.nanos
+    return ns if -DURATION_NS_MAX < ns < DURATION_NS_MAX else DURATION_NS_MAX if ns > 0 else -DURATION_NS_MAX
 
 
 def in_words(ns: int) -> str:
