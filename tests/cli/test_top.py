@@ -41,8 +41,10 @@ def test_it_is_drawn_anew_until_ctrl_c(here: Path) -> None:
 
     start("tea")
     ours, theirs = pty.openpty()
-    command = [str(Path(sys.executable).with_name("tsuzuki")), "top", "--interval", "10ms"]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as shown:
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in the background
+    command = [sys.executable, "-c", listen + "from tsuzuki.cli import main; main()", "top", "--interval", "10ms"]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as shown:
         os.close(theirs)
         drawn = b""
         while b"commits/s" not in drawn:  # the second look

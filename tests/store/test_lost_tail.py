@@ -24,7 +24,8 @@ for n in range(1, 12):
     history = HistoryBatch(1, events[0].event_id, events[-1].event_id, links, data)
     update = run_update(due_ns=0, next_event_id=events[-1].event_id + 1, chain=links, history_bytes=total)
     current = CurrentRun(NAMESPACE, "workflow-1", 1)
-    store.write(Batch([new_run()] if n == 1 else [], [update], [history], [], [], [current]))
+    new, spaces = ([new_run()], [namespace_row()]) if n == 1 else ([], [])
+    store.write(Batch(new, [update], [history], [], [], [current], namespaces=spaces))
     store.commit()
     say(f"committed {n}")
 """

@@ -147,13 +147,16 @@ class DeepResearch:
     async def run(self, request: ResearchRequest) -> Report:
         approvals = Approvals()
         async with Control() as control:
-            if request.limit is not None and self._has("research_budget_v1"):
+            if (
+                request.limit is not None
+                and workflow.get_version("research_budget_v1", workflow.DEFAULT_VERSION, 1) >= 1
+            ):
                 await Budget.open(request.limit, soft=0.9)
             await control.checkpoint("pre_plan")
             plan = await self._approved(await self._plan(request.question), request, approvals)
             agents = Agents(request, control, self._progress)
             findings = list(await asyncio.gather(*(agents.look_up(topic) for topic in plan.first)))
-            if self._has("iterative_research_v1"):
+            if workflow.get_version("iterative_research_v1", workflow.DEFAULT_VERSION, 1) >= 1:
                 await self._fill_gaps(request.question, plan, findings, agents)
             await control.checkpoint("pre_synthesis")
             return await workflow.execute_activity(
@@ -162,9 +165,6 @@ class DeepResearch:
                 start_to_close_timeout=3 * MINUTE,
                 retry_policy=RetryPolicy(maximum_attempts=3),
             )
-
-    def _has(self, gate: str) -> bool:
-        return workflow.get_version(gate, workflow.DEFAULT_VERSION, 1) >= 1
 
     async def _plan(self, question: Question) -> Plan:
         return await workflow.execute_activity(
@@ -178,7 +178,7 @@ class DeepResearch:
     async def _approved(self, plan: Plan, request: ResearchRequest, approvals: Approvals) -> Plan:
         """Let people leave topics out, or refuse the plan."""
         titles = [topic.title for topic in plan.first]
-        if request.approve_plan and self._has("plan_approval_v1"):
+        if request.approve_plan and workflow.get_version("plan_approval_v1", workflow.DEFAULT_VERSION, 1) >= 1:
             decision = await approvals.ask(
                 "Follow this plan?", subject=titles, timeout=request.approval_timeout, approve_on_timeout=True
             )

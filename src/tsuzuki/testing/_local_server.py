@@ -166,7 +166,13 @@ class LocalServer:
         request = GetWorkflowExecutionHistoryRequest(namespace=NAMESPACE)
         request.execution.workflow_id = workflow_id
         request.execution.run_id = run_id
-        return list(self.call(self.service.get_workflow_execution_history(request)).history.events)
+        events: list[HistoryEvent] = []
+        while True:
+            page = self.call(self.service.get_workflow_execution_history(request))
+            events.extend(page.history.events)
+            if not page.next_page_token:
+                return events
+            request.next_page_token = page.next_page_token
 
     def notation(self, workflow_id: str = "w", run_id: str = "") -> str:
         """The history as text, one word or two an event; a workflow task that completed is `WFT`."""
