@@ -28,7 +28,9 @@ from tsuzuki.common import RawValue
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.worker import Worker
-from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
+from tsuzuki.worker._activation import activate
+from tsuzuki.worker._run_settings import RunSettings
+from tsuzuki.worker._workflow_run import WorkflowRun
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
 
@@ -104,7 +106,7 @@ async def test_official_histories_replay_on_ours(real_server: str) -> None:
     settings = RunSettings("default", queue, DataConverter.default)
     for tree, events in zip(trees(), histories, strict=True):
         run = WorkflowRun(settings, tsuzuki.workflow.definition_of(Ours), events[0], "id", "run")
-        run.activate(events, replay_only=True)
+        activate(run, events, replay_only=True)
         assert run.closed, tree
         run.evict()
 

@@ -15,7 +15,9 @@ from temporalio.api.history.v1 import HistoryEvent
 from differential._pairings import ours_on_ours, run
 from differential._program import load, names
 from tsuzuki.converter import DataConverter
-from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
+from tsuzuki.worker._activation import activate
+from tsuzuki.worker._run_settings import RunSettings
+from tsuzuki.worker._workflow_run import WorkflowRun
 from tsuzuki.workflow import definition_of
 
 FILES = ("children", "continuing", "external", "local_activities", "properties")
@@ -49,6 +51,6 @@ async def test_official_histories_replay_on_ours(name: str, real_server: str) ->
         started = events[0].workflow_execution_started_event_attributes
         definition = ours[started.workflow_type.name]
         replayed = WorkflowRun(settings, definition, events[0], started.workflow_id, started.original_execution_run_id)
-        replayed.activate(events, replay_only=True)
+        activate(replayed, events, replay_only=True)
         assert replayed.closed
         replayed.evict()

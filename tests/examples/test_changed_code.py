@@ -18,7 +18,9 @@ from virtual_run import QUEUE, scheduled, virtual_site
 from tsuzuki import workflow
 from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
-from tsuzuki.worker._workflow_run import RunSettings, WorkflowRun
+from tsuzuki.worker._activation import activate
+from tsuzuki.worker._run_settings import RunSettings
+from tsuzuki.worker._workflow_run import WorkflowRun
 from tsuzuki.workflow import NondeterminismError, definition_of
 
 ALL_STEPS = ("step_a", "step_b", "step_c", "step_b2")
@@ -46,7 +48,7 @@ def replay(definition: Any, place: str) -> WorkflowRun:
     events = recorded(place)
     settings = RunSettings("default", QUEUE, DataConverter.default)
     run = WorkflowRun(settings, definition_of(definition), events[0], "order-old", "run")
-    run.activate(events, replay_only=True)
+    activate(run, events, replay_only=True)
     return run
 
 
@@ -108,5 +110,5 @@ async def test_a_new_run_takes_the_new_way_and_replays() -> None:
     run = WorkflowRun(
         RunSettings("default", QUEUE, DataConverter.default), definition_of(After), history[0], "order-new", "run"
     )
-    run.activate(list(history), replay_only=True)
+    activate(run, list(history), replay_only=True)
     assert run.closed
