@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from tsuzuki.core import cron
 from tsuzuki.core.refusal import InvalidInput
-from tsuzuki.core.times import SECOND, duration_ns, time_ns
+from tsuzuki.core.times import SECOND, time_ns
 
 SCHEDULES = (
     *("* * * * *", "  *   * * * *  ", "* * ? * ?", "*/7 * * * *", "0-59/7,3 * * * *", "5/10 * * * *", "+1 * * * *"),
@@ -75,7 +75,7 @@ async def _compare(client: temporalio.client.Client, schedule: str) -> str:
         ours = [_ours(schedule, 0)]
     else:
         started = (await handle.fetch_history()).events[0]
-        theirs = duration_ns(started.workflow_execution_started_event_attributes.first_workflow_task_backoff)
+        theirs = started.workflow_execution_started_event_attributes.first_workflow_task_backoff.ToNanoseconds()
         now_ns = time_ns(started.event_time)
         ours = [_ours(schedule, now_ns), _ours(schedule, now_ns - SECOND)]  # it looks at the clock a little earlier
     return "" if theirs in ours else f"{schedule!r}: theirs {theirs}, ours {ours}"
