@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
@@ -30,11 +30,12 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from . import activity, child_workflow, signal, timer, workflow_task
+from .branch import copy_event, fail_task, offer_pending, take_past
 from .close import STATUS_AFTER
 from .limits import too_large
 from .refusal import InvalidInput
 from .times import duration_ns, set_duration, set_time, time_ns
-from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState
+from .workflow_task import ENGINE_IDENTITY
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -48,8 +49,6 @@ RESULT_HEADER: Final = "__tsuzuki_fork_result/"
 """With an activity id behind it: the result that this activity is to have in the new run."""
 MEMO: Final = "tsuzuki_forked_from"
 """Where a fork comes from: workflow id, run id, event id, in the new run's memo."""
-
-_RESET: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 _MESSAGES: Final = frozenset(
     (
@@ -116,7 +115,7 @@ def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent]
     """
     source = source_of(request)
     last = cut(history, source.workflow_task_finish_event_id)
-    events = [_copy(event) for event in history[:last]]
+    events = [copy_event(event) for event in history[:last]]
     made = ForkPlan(source, events)
     wanted = {
         name.removeprefix(RESULT_HEADER): payload
@@ -240,7 +239,7 @@ def _outcomes_elsewhere(history: Sequence[HistoryEvent], last: int) -> Iterator[
                 f"workflow '{what}', started or signalled at event {initiated.event_id}, has not answered yet, and a "
                 f"fork does not do it again. Wait until it has, or fork from an event before {initiated.event_id}."
             )
-        yield from (_copy(event) for event in answers if event.event_id > last)
+        yield from (copy_event(event) for event in answers if event.event_id > last)
 
 
 def _initiated_by(event: HistoryEvent) -> int:
@@ -261,12 +260,6 @@ def _signals(
         yield asked
 
 
-def _copy(event: HistoryEvent) -> HistoryEvent:
-    copied = HistoryEvent()
-    copied.CopyFrom(event)
-    return copied
-
-
 # ---- carrying out ------------------------------------------------------------------------------------
 
 
@@ -275,11 +268,14 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
     late_ns = max(0, moment.now_ns - time_ns(made.events[-1].event_time))
     _become_own_run(made, run, moment)
     _keep_time_left(made.events, late_ns)
-    for event in made.events:
-        run.last_event_ns = max(run.last_event_ns, time_ns(event.event_time))
-        run.record(event)
-    forget_the_past(run)
-    _fail_task(run, made, moment)
+    take_past(run, made.events)
+    execution = made.source.workflow_execution
+    failure = Failure(
+        message=f"forked from workflow '{execution.workflow_id}', run {execution.run_id}, "
+        f"at event {made.source.workflow_task_finish_event_id}",
+        source="Server",
+    )
+    fail_task(run, failure, moment, base_run_id=execution.run_id, identity=ENGINE_IDENTITY)
     run.completing = True
     started_ids: dict[int, int] = {}
     for event in made.outcomes:
@@ -289,10 +285,7 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
     for asked in made.signals:
         signal.signal(run, asked, moment.now_ns, moment.limits)
     run.completing = False
-    for pending in run.activities.values():
-        pending.attempt_scheduled_ns = moment.now_ns
-        run.touched_activities.add(pending.scheduled_event_id)
-        activity.offer(run, pending)
+    offer_pending(run, moment.now_ns)
     workflow_task.schedule_if_needed(run, moment.now_ns)
 
 
@@ -342,51 +335,6 @@ def _keep_time_left(events: Iterable[HistoryEvent], late_ns: int) -> None:
             pending.pop(activity.outcome_of(event), None)
     for left in pending.values():
         set_duration(left, duration_ns(left) + late_ns)
-
-
-def forget_the_past(run: Execution) -> None:
-    """Applying old events left notes for a shell that carries them out; nothing of them is to be."""
-    run.outgoing.clear()
-    run.cancelled_activities.clear()
-    run.ready_activities.clear()
-    run.forgotten_activities.clear()
-    run.ready_workflow_task = False
-    run.new_wakes = [(due_ns, key) for key, due_ns in run.wakes.items()]
-
-
-def _fail_task(run: Execution, made: ForkPlan, moment: Moment) -> None:
-    """End the workflow task at hand, or one made for it, as one that was reset."""
-    task = run.workflow_task
-    task.attempt = 1
-    if task.state == WorkflowTaskState.NONE:
-        workflow_task.schedule(run, moment.now_ns)
-    if task.state == WorkflowTaskState.SCHEDULED:
-        workflow_task.start(
-            run,
-            moment.now_ns,
-            limits=moment.limits,
-            identity=ENGINE_IDENTITY,
-            request_id="",
-            incarnation=None,
-            stamp=0,
-        )
-    execution = made.source.workflow_execution
-    failure = Failure(
-        message=f"forked from workflow '{execution.workflow_id}', run {execution.run_id}, "
-        f"at event {made.source.workflow_task_finish_event_id}",
-        source="Server",
-    )
-    failure.reset_workflow_failure_info.SetInParent()
-    workflow_task.record_failed(
-        run,
-        moment.now_ns,
-        cause=_RESET,
-        failure=failure,
-        identity=ENGINE_IDENTITY,
-        base_run_id=execution.run_id,
-    )
-    run.workflow_task_failure = None
-    task.attempt = 1
 
 
 def _take_over(run: Execution, event: HistoryEvent, started_ids: dict[int, int], now_ns: int) -> None:

@@ -17,17 +17,14 @@ from temporalio.api.enums.v1 import (
     EventType,
     ResetReapplyExcludeType,
     ResetReapplyType,
-    WorkflowTaskFailedCause,
 )
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from . import activity, signal, workflow_task
-from .fork import forget_the_past
+from . import signal, workflow_task
+from .branch import copy_event, fail_task, offer_pending, take_past
 from .refusal import InvalidInput
-from .times import time_ns
-from .workflow_task import WorkflowTaskState
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
 
 TERMINATED_BY: Final = "history-resetter"
 _IDENTITY: Final = "history-service"
-_RESET: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _UPDATE_ACCEPTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 _EXCLUDED_AS: Final[Mapping[int, ResetReapplyExcludeType.ValueType]] = {
     signal.SIGNALED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
@@ -100,48 +96,15 @@ def carry_out(
     moment: Moment,
 ) -> None:
     """Give a new, empty run the events taken from the old one, and let it go on from there."""
-    for event in taken:
-        run.last_event_ns = max(run.last_event_ns, time_ns(event.event_time))
-        run.record(_copy(event))
-    forget_the_past(run)
-    _fail_task(run, base_run_id, request.reason, moment)
+    take_past(run, map(copy_event, taken))
+    failure = Failure(message=request.reason)
+    fail_task(run, failure, moment, base_run_id=base_run_id, identity=_IDENTITY, request_id="emptyUuid")
     run.completing = True
     for event in reapplied:
         _signal_again(run, event, moment)
     run.completing = False
-    for pending in run.activities.values():
-        pending.attempt_scheduled_ns = moment.now_ns
-        run.touched_activities.add(pending.scheduled_event_id)
-        activity.offer(run, pending)
+    offer_pending(run, moment.now_ns)
     workflow_task.schedule(run, moment.now_ns)
-
-
-def _fail_task(run: Execution, base_run_id: str, reason: str, moment: Moment) -> None:
-    task = run.workflow_task
-    task.attempt = 1
-    if task.state == WorkflowTaskState.SCHEDULED:
-        workflow_task.start(
-            run,
-            moment.now_ns,
-            limits=moment.limits,
-            identity=_IDENTITY,
-            request_id="emptyUuid",
-            incarnation=None,
-            stamp=0,
-        )
-    failure = Failure(message=reason)
-    failure.reset_workflow_failure_info.SetInParent()
-    workflow_task.record_failed(
-        run, moment.now_ns, cause=_RESET, failure=failure, identity=_IDENTITY, base_run_id=base_run_id
-    )
-    run.workflow_task_failure = None
-    task.attempt = 1
-
-
-def _copy(event: HistoryEvent) -> HistoryEvent:
-    copied = HistoryEvent()
-    copied.CopyFrom(event)
-    return copied
 
 
 # ---- what came after the point -----------------------------------------------------------------------
