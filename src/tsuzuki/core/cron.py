@@ -36,7 +36,7 @@ _FIELDS: Final[tuple[tuple[str, int, int, Mapping[str, int]], ...]] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 6, _WEEKDAYS),
 )
-_DESCRIPTORS: Final = {
+DESCRIPTORS: Final[Mapping[str, str]] = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -82,9 +82,9 @@ def parse(schedule: str) -> CronSchedule:
     if rest.startswith(_EVERY):
         return _Every(max(_duration_ns(schedule, rest.removeprefix(_EVERY)) // SECOND, 1) * SECOND)
     if rest.startswith("@"):
-        if rest not in _DESCRIPTORS:
-            raise _invalid(schedule, f"{rest!r} is not one of {', '.join(_DESCRIPTORS)}, @every <duration>")
-        rest = _DESCRIPTORS[rest]
+        if rest not in DESCRIPTORS:
+            raise _invalid(schedule, f"{rest!r} is not one of {', '.join(DESCRIPTORS)}, @every <duration>")
+        rest = DESCRIPTORS[rest]
     fields = rest.split()
     if len(fields) != len(_FIELDS):
         raise _invalid(

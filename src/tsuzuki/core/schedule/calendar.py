@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from temporalio.api.schedule.v1 import CalendarSpec, Range, StructuredCalendarSpec
 
+from ..cron import DESCRIPTORS
 from ..refusal import InvalidInput
 
 YEAR_MIN: Final = 2000
@@ -48,15 +49,6 @@ _MONTHS: Final = (
     *("july", "august", "september", "october", "november", "december"),
 )
 _DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_DESCRIPTORS: Final[Mapping[str, str]] = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _CRON_FIELDS: Final[Mapping[int, tuple[str, ...]]] = {
     5: ("minute", "hour", "day_of_month", "month", "day_of_week"),
     6: ("minute", "hour", "day_of_month", "month", "day_of_week", "year"),
@@ -92,9 +84,9 @@ def from_cron(text: str) -> StructuredCalendarSpec:
     fields_text, _, comment = text.partition("#")
     expression = fields_text.strip()
     if expression.startswith("@"):
-        if expression not in _DESCRIPTORS:
-            raise invalid(f"CronString {expression!r} is not one of {', '.join(_DESCRIPTORS)}, @every <duration>")
-        expression = _DESCRIPTORS[expression]
+        if expression not in DESCRIPTORS:
+            raise invalid(f"CronString {expression!r} is not one of {', '.join(DESCRIPTORS)}, @every <duration>")
+        expression = DESCRIPTORS[expression]
     parts = expression.split()
     names = _CRON_FIELDS.get(len(parts))
     if names is None:
