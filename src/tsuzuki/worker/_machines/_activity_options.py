@@ -6,7 +6,6 @@ message costs several times what copying the finished message does.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -15,7 +14,9 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 
 from tsuzuki.common import Priority, RetryPolicy
-from tsuzuki.workflow import ActivityCancellationType, ActivityConfig
+from tsuzuki.workflow import ActivityCancellationType
+
+from ._option_types import check_option
 
 _TEMPLATES_MAX: Final = 4096
 _templates: dict[tuple[Any, ...], Command] = {}
@@ -62,7 +63,7 @@ def schedule_template(name: str, task_queue: str, options: Mapping[str, Any]) ->
             _templates.clear()
         template = _templates[key] = _build(name, task_queue, options)
     for option in _BESIDES & options.keys():
-        _check_type(option, options[option])
+        check_option("an activity", _TYPES, option, options[option])
     return template
 
 
@@ -113,17 +114,4 @@ def _build(name: str, own_task_queue: str, options: Mapping[str, Any]) -> Comman
 
 def _check_types(options: Mapping[str, Any]) -> None:
     for option, value in options.items():
-        _check_type(option, value)
-
-
-def _check_type(option: str, value: Any) -> None:
-    expected = _TYPES.get(option)
-    if expected is None:
-        near = difflib.get_close_matches(option, ActivityConfig.__annotations__, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise TypeError(f"an activity has no option {option}{hint}")
-    if not isinstance(value, expected) and (value is not None or option == "cancellation_type"):
-        raise TypeError(
-            f"the activity option {option} is {value!r} ({type(value).__name__}); "
-            f"it must be of type {expected.__name__}"
-        )
+        check_option("an activity", _TYPES, option, value)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from tsuzuki.common import RetryPolicy
-from tsuzuki.workflow import ActivityCancellationType, LocalActivityConfig
+from tsuzuki.workflow import ActivityCancellationType
+
+from ._option_types import check_option
 
 LOCAL_RETRY_THRESHOLD: Final = timedelta(minutes=1)
 _DEFAULT_POLICY: Final = RetryPolicy()
@@ -63,7 +64,7 @@ def local_activity_options(name: str, options: Mapping[str, Any]) -> LocalActivi
         ValueError: An option is out of its bounds, or no timeout bounds the activity.
     """
     for option, value in options.items():
-        _check_type(option, value)
+        check_option("a local activity", _TYPES, option, value)
     close_ns, start_ns, attempt_ns = (_timeout_ns(name, option, options.get(option)) for option in _TIMEOUTS)
     if close_ns is None and attempt_ns is None:
         raise ValueError(
@@ -93,16 +94,3 @@ def _timeout_ns(name: str, option: str, timeout: timedelta | None) -> int | None
     if timeout <= timedelta(0):
         raise ValueError(f"local activity {name}: {option} is {timeout}; it must be more than zero")
     return timeout // _MICROSECOND * 1000
-
-
-def _check_type(option: str, value: Any) -> None:
-    expected = _TYPES.get(option)
-    if expected is None:
-        near = difflib.get_close_matches(option, LocalActivityConfig.__annotations__, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise TypeError(f"a local activity has no option {option}{hint}")
-    if not isinstance(value, expected) and (value is not None or option == "cancellation_type"):
-        raise TypeError(
-            f"the local activity option {option} is {value!r} ({type(value).__name__}); "
-            f"it must be of type {expected.__name__}"
-        )
