@@ -20,7 +20,7 @@ from tsuzuki.client import Client
 from tsuzuki.opentelemetry import TracingInterceptor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
-from traced import recording, tree
+from recorded_spans import recording, tree
 
 PROGRAM = Path(__file__).with_name("_tracing_program.py")
 WAIT_S = 30.0

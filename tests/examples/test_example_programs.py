@@ -119,3 +119,9 @@ async def test_it_runs_the_same_on_the_real_server(
 def test_every_example_is_tested() -> None:
     elsewhere = {"order", "research"}
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {*elsewhere, *OUTPUT}
+
+
+def test_no_module_of_the_tests_takes_the_name_of_an_example() -> None:
+    # The folders of tests without __init__.py are on one path: the first module of a name would be the one for all.
+    helpers = {path.stem for path in (ROOT / "tests").glob("*/*.py") if not (path.parent / "__init__.py").exists()}
+    assert not helpers & {path.stem for path in (ROOT / "examples").glob("*.py")}

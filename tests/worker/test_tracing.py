@@ -14,8 +14,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from recorded_spans import recording, tree
 from scripted_run import CONVERTER, ScriptedRun, WorkflowTaskFailedError
-from traced import recording, tree
 
 from tsuzuki import activity, workflow
 from tsuzuki.client import Client, WorkflowFailureError
