@@ -44,7 +44,7 @@ ARROWS: Final[dict[str, frozenset[str]]] = {
     "opentelemetry": frozenset({"activity", "client", "converter", "worker", "workflow"}),
     "propagation": frozenset({"client", "converter", "worker"}),
     # Programs.
-    "server": frozenset({"core", "engine", "service", "store"}),
+    "server": frozenset({"agents", "core", "engine", "service", "store"}),
     "demo": frozenset({"activity", "agents", "workflow"}),
     "cli": frozenset(
         {"agents", "client", "converter", "demo", "engine", "replay", "server", "service", "store", "worker"},

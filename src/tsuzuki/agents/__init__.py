@@ -11,7 +11,7 @@ from ._control_state import ControlAction, ControlRequest, ControlState, Control
 from ._conversation import AgentResult, Entry, EntryKind, ModelCall, ModelReply, ToolCall, ToolOutcome
 from ._deadline import Deadline, WhilePaused
 from ._durable_agent import AgentTool, DurableAgent
-from ._executions import AgentExecution, ExecutionLog, RecordedExecution, persist_agent_execution
+from ._executions import AgentExecution, ExecutionLog, ExecutionTotals, RecordedExecution, persist_agent_execution
 from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, KeyedRate, WhenFull
 from ._ledger import Ledger
 from ._ledger_records import CallRecord, Grant, RateLimit
@@ -49,6 +49,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "ExecutionLog",
+    "ExecutionTotals",
     "Exhausted",
     "Grant",
     "KeyedLimit",

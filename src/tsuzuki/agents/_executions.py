@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from tsuzuki import activity, workflow
 from tsuzuki.common import RetryPolicy
 
 PERSIST_AGENT_EXECUTION: Final = "persist_agent_execution"
 GATE: Final = "agent_persistence_v1"
+_Group = Literal["agent_id", "model", "workflow_id"]
 ATTEMPT: Final = timedelta(seconds=5)
 DRAIN: Final = timedelta(seconds=10)
 
@@ -67,6 +68,25 @@ class RecordedExecution:
     run_id: str
     recorded_at: datetime
     execution: AgentExecution
+
+
+@dataclass(frozen=True)
+class ExecutionTotals:
+    """What several executions came to.
+
+    Attributes:
+        of: The agent, model or workflow id that they have in common.
+        executions: How many.
+        failed: How many of them failed.
+        tokens_used: What they used.
+        micros: What they cost, in millionths.
+    """
+
+    of: str
+    executions: int
+    failed: int
+    tokens_used: int
+    micros: int
 
 
 def persist_agent_execution(execution: AgentExecution, *, drain: timedelta = DRAIN) -> None:
@@ -130,24 +150,72 @@ class ExecutionLog:
         with self._lock:
             self._db.execute(f"INSERT OR IGNORE INTO agent_executions ({names}) VALUES ({marks})", row)
 
-    def read(self, workflow_id: str | None = None) -> list[RecordedExecution]:
-        """Give the executions of a workflow, of all its runs; of None: all. In the order in which they were written."""
+    def read(
+        self, workflow_id: str | None = None, *, namespace: str | None = None, newest: int | None = None
+    ) -> list[RecordedExecution]:
+        """Give executions, in the order in which they were written.
+
+        Args:
+            workflow_id: Those of a workflow, of all its runs; None for all.
+            namespace: Those of a namespace; None for all.
+            newest: So many of the newest; None for all.
+        """
         names = [field.name for field in fields(AgentExecution)]
-        where = "" if workflow_id is None else "WHERE workflow_id = ?"
+        where, given = _filter(workflow_id, namespace)
         with self._lock:
             rows = self._db.execute(
                 f"SELECT workflow_id, run_id, recorded_at, {', '.join(names)} FROM agent_executions {where} "
-                "ORDER BY recorded_at, key",
-                () if workflow_id is None else (workflow_id,),
+                "ORDER BY recorded_at DESC, key DESC LIMIT ?",
+                (*given, -1 if newest is None else newest),
             ).fetchall()
         return [
             RecordedExecution(
                 row[0], row[1], datetime.fromisoformat(row[2]), AgentExecution(**dict(zip(names, row[3:], strict=True)))
             )
-            for row in rows
+            for row in reversed(rows)
         ]
+
+    def totals(
+        self,
+        by: _Group = "agent_id",
+        *,
+        workflow_id: str | None = None,
+        namespace: str | None = None,
+    ) -> list[ExecutionTotals]:
+        """Sum executions up, the most expensive first.
+
+        Args:
+            by: What those of one sum have in common.
+            workflow_id: Those of a workflow, of all its runs; None for all.
+            namespace: Those of a namespace; None for all.
+
+        Raises:
+            ValueError: `by` is something else.
+        """
+        if by not in get_args(_Group):
+            raise ValueError(f"executions cannot be summed up by {by!r}; expected one of {', '.join(get_args(_Group))}")
+        where, given = _filter(workflow_id, namespace)
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {by}, count(*), sum(error <> ''), sum(tokens_used), sum(micros) FROM agent_executions {where} "
+                f"GROUP BY {by} ORDER BY sum(micros) DESC, sum(tokens_used) DESC, {by}",
+                given,
+            ).fetchall()
+        return [ExecutionTotals(*row) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def _filter(workflow_id: str | None, namespace: str | None) -> tuple[str, tuple[str, ...]]:
+    """The WHERE clause of some executions, and what it is given; a key begins with its namespace."""
+    clauses = [("workflow_id = ?", workflow_id), ("key GLOB ?", namespace and f"{_literally(namespace)}/*")]
+    used = [(clause, given) for clause, given in clauses if given is not None]
+    where = f"WHERE {' AND '.join(clause for clause, _ in used)}" if used else ""
+    return where, tuple(given for _, given in used)
+
+
+def _literally(text: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)

@@ -64,6 +64,12 @@ def start(
     tls_client_ca: Annotated[
         str | None, typer.Option(help="mTLS: who signs client certificates, PEM; clients without one are refused.")
     ] = None,
+    agent_executions: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The workers' log of agent executions, to be shown over HTTP.")
+    ] = None,
+    agent_ledger: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The workers' ledger of budgets, to be shown over HTTP.")
+    ] = None,
     require_api_key: Annotated[
         bool | None, typer.Option("--require-api-key", help="Refuse callers without a key, also before there is one.")
     ] = None,
@@ -153,6 +159,8 @@ def _http_options(settings: Settings) -> HttpOptions:
         namespace=_names(settings["server.namespace"])[0],
         allowed_hosts=_names(settings["server.http_allow_host"]),
         insecure_no_auth=settings["server.insecure_no_auth"],
+        agent_executions=settings["server.agent_executions"],
+        agent_ledger=settings["server.agent_ledger"],
     )
 
 

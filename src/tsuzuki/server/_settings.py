@@ -77,6 +77,8 @@ _SERVER: Final = (
     Setting("server", "tls_key", str, None, "TLS: its private key, PEM"),
     Setting("server", "tls_client_ca", str, None, "mTLS: who signs client certificates, PEM"),
     Setting("server", "require_api_key", bool, False, "Refuse callers without a key, also before the first is made"),
+    Setting("server", "agent_executions", str, None, "File of the workers' log of agent executions, to be shown"),
+    Setting("server", "agent_ledger", str, None, "File of the workers' ledger of budgets, to be shown"),
     Setting("server", "insecure_no_auth", bool, False, "Let anyone who can connect do anything"),
 )
 _MEANINGS: Final[Mapping[str, str]] = {

@@ -146,6 +146,9 @@ class Answers:
         """A caller of whom nothing is known, for RPCs that are public."""
         return Caller(self, None)
 
+    def permit(self, request: Message, identity: Identity | None) -> None:
+        self._doors[_BY_REQUEST[type(request)].path].enter(request, identity)
+
     async def call(self, rpc: Rpc, request: Message, identity: Identity | None, wait_s: float | None) -> Message:
         answer: Callable[..., Awaitable[Message]] | None
         answer = getattr(self._about, rpc.method, None) or getattr(self._service, rpc.method, None)
@@ -196,6 +199,14 @@ class Caller:
             ServiceError: It was refused, or is not offered, or failed inside.
         """
         return await self._answers.call(rpc, request, self.identity, None)
+
+    def permit(self, request: Message) -> None:
+        """Find out whether the caller may make a call, and make none: for what is kept beside the engine.
+
+        Raises:
+            ServiceError: PERMISSION_DENIED.
+        """
+        self._answers.permit(request, self.identity)
 
     async def ask(self, request: Message, response: type[Response], *, wait_s: float | None = None) -> Response:
         """Make the call that a request stands for.

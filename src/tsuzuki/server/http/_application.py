@@ -14,6 +14,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._rpcs import RPCS
+from ._agent_records import AgentRecords
+from ._agent_routes import agent_routes
 from ._answers import Answers
 from ._api import Api
 from ._events import EventStreams
@@ -25,13 +27,14 @@ _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _EVENTS: Final = "workflows/{workflow_id}/events"
 
 
-def application(answers: Answers, *, namespace: str, hosts: Collection[str]) -> ASGIApp:
+def application(answers: Answers, *, namespace: str, hosts: Collection[str], records: AgentRecords) -> ASGIApp:
     """Put the parts together.
 
     Args:
         answers: The service behind.
         namespace: That of the short form.
         hosts: Names under which this server may be asked.
+        records: What workers keep beside the engine.
     """
     api, streams = Api(answers, namespace), EventStreams(answers, namespace)
 
@@ -46,6 +49,7 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str]) -> 
     routes = [
         *page_routes(answers, namespace),
         Route("/api/openapi.json", openapi),
+        *agent_routes(answers, namespace, records),
         *(Route(f"{prefix}{_EVENTS}", streams.respond) for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")),
         *(Route(f"{prefix}{{rest:path}}", api.respond, methods=_METHODS) for prefix in _api_prefixes()),
     ]

@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from tsuzuki import __version__
 
+from ._agent_routes import describe_agent_routes
 from ._bindings import BINDINGS, Binding
 from ._field_text import find_field
 
@@ -58,7 +59,7 @@ def describe_api(offers: Iterable[str]) -> dict[str, Any]:
             "version": __version__,
             "description": "Payloads are JSON values; 64-bit integers are strings, as in all JSON of Protocol Buffers.",
         },
-        "paths": paths,
+        "paths": {**paths, **describe_agent_routes()},
         "components": {"schemas": {"Refusal": _REFUSAL, **schemas.known}},
     }
 

@@ -16,6 +16,7 @@ import uvicorn
 from .._about import About
 from .._port import PortTakenError
 from .._tls import TlsFiles
+from ._agent_records import AgentRecords
 from ._answers import Access, Answers
 from ._application import application
 from ._ending import Ending
@@ -41,6 +42,8 @@ class HttpOptions:
         namespace: The namespace of the short form, and the one that the page begins with.
         allowed_hosts: Further names under which browsers and clients may ask for this server, without ports.
         insecure_no_auth: Listen beyond this machine although whoever connects may do anything.
+        agent_executions: The file of the workers' `tsuzuki.agents.ExecutionLog`; None for none.
+        agent_ledger: The file of their `tsuzuki.agents.Ledger`; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +51,8 @@ class HttpOptions:
     namespace: str = "default"
     allowed_hosts: tuple[str, ...] = ()
     insecure_no_auth: bool = False
+    agent_executions: str | None = None
+    agent_ledger: str | None = None
 
 
 class HttpServer:
@@ -106,7 +111,8 @@ class HttpServer:
         port: int = listening.getsockname()[1]
         answers = Answers(service, about or About(service, cluster_id="", persistence=""), access)
         hosts = {*LOOPBACK_NAMES, _bracketed(options.host), *options.allowed_hosts}
-        ending = Ending(application(answers, namespace=options.namespace, hosts=hosts))
+        records = AgentRecords(options.agent_executions, options.agent_ledger)
+        ending = Ending(application(answers, namespace=options.namespace, hosts=hosts, records=records))
         config = uvicorn.Config(
             ending,
             http="h11",
