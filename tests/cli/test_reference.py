@@ -11,6 +11,7 @@ import typer.main
 
 from tsuzuki.cli._app import _app
 from tsuzuki.cli._connection import PANEL
+from tsuzuki.cli._lazy import StandIn
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 
@@ -36,6 +37,8 @@ def pages() -> str:
 
 
 def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(command, StandIn):
+        command = command.load()
     inner = getattr(command, "commands", None)
     if inner is None:
         yield path, command

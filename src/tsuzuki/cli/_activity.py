@@ -12,9 +12,10 @@ from tsuzuki.exceptions import ApplicationError
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
 from ._inputs import from_json
+from ._lazy import group
 from ._output import Output, OutputOption, write_json
 
-activity = typer.Typer(help="Activities that are finished from outside.", no_args_is_help=True)
+activity = group("Activities that are finished from outside.")
 
 ActivityId = Annotated[str, typer.Option("--activity-id", "-a", help="Its id within the workflow.")]
 

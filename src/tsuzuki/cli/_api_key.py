@@ -15,12 +15,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ._connection import FAILED, refuse
+from ._endings import FAILED, refuse
+from ._lazy import group
 
 if TYPE_CHECKING:
     from ..server import AccessFile
 
-api_key = typer.Typer(help="API keys: make, show and revoke them.", no_args_is_help=True)
+api_key = group("API keys: make, show and revoke them.")
 
 Database = Annotated[Path, typer.Option(help="The server's database file. A running server sees changes in a second.")]
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}

@@ -1,4 +1,4 @@
-"""The command line: one Typer application, one file per command.
+"""The command line: one Typer application, one file per command, imported when it is asked for.
 
 Exit codes: 0 done, 1 failed, 2 bad input (one line says what), 130 interrupted.
 """
@@ -12,51 +12,33 @@ from typer.exceptions import TyperException
 
 import tsuzuki
 
-from ._activity import activity
-from ._check import check
-from ._connection import BAD_INPUT, INTERRUPTED
-from ._debug import debug
-from ._demo import demo
-from ._fork import fork
-from ._gates import gates
-from ._lint import lint
-from ._replay import replay, state
-from ._reset import reset
-from ._schedule import schedule
-from ._server import server
-from ._store import store
-from ._top import top
-from ._trace import trace
-from ._worker_run import worker
-from ._workflow_look import count, describe, list_workflows, show
-from ._workflow_start import execute, result, signal_with_start, start
-from ._workflow_talk import cancel, query, signal, stack, terminate, update
+from ._endings import BAD_INPUT, INTERRUPTED
+from ._lazy import group
 
-_app = typer.Typer(
-    help="Durable execution for Python: workflows as plain asyncio code that survive crashes.",
-    no_args_is_help=True,
+_app = group(
+    "Durable execution for Python: workflows as plain asyncio code that survive crashes.",
+    {
+        "demo": ("_demo:demo", "Research a question with 15 searches, in a way that survives kill -9."),
+        "lint": ("_lint:lint", "Find in workflow code what would break replay, without running it."),
+        "check": ("_check:check", "Replay open runs on the code at hand, before it is deployed."),
+        "gates": (
+            "_gates:gates",
+            "List the gates (`get_version`, `patched`) in the code and in open runs, and which branches can go.",
+        ),
+        "top": (
+            "_top:top",
+            "Watch what runs: runs by status, task queues, rates.",
+        ),
+        "workflow": ("_workflow:workflow", "Workflows: start them, look at them, work on them."),
+        "activity": ("_activity:activity", "Activities that are finished from outside."),
+        "schedule": ("_schedule:schedule", "Workflows that are started again and again."),
+        "worker": ("_worker_run:worker", "Run workflows and activities."),
+        "server": ("_server:server", "Serve workflows to workers and clients in other processes and languages."),
+        "store": ("_store:store", "Look after a database file."),
+    },
+    add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
 )
-_app.command()(demo)
-_app.command()(lint)
-_app.command()(check)
-_app.command()(gates)
-_app.command()(top)
-
-_workflow = typer.Typer(help="Workflows: start them, look at them, work on them.", no_args_is_help=True)
-for _command in (start, execute, result, signal_with_start, count, describe, show, trace):
-    _workflow.command()(_command)
-_workflow.command("list")(list_workflows)
-for _command in (signal, query, stack, cancel, terminate, replay, state, debug, fork, reset):
-    _workflow.command()(_command)
-_workflow.add_typer(update, name="update")
-_app.add_typer(_workflow, name="workflow")
-_app.add_typer(activity, name="activity")
-_app.add_typer(server, name="server")
-_app.add_typer(store, name="store")
-_app.add_typer(schedule, name="schedule")
-_app.add_typer(worker, name="worker")
 
 
 def _show_version(wanted: bool) -> None:

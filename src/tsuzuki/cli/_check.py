@@ -11,7 +11,8 @@ from rich.console import Console
 from tsuzuki.client import Client
 from tsuzuki.replay import FORMATS, DeployVerdict, deploy_check, load_workflows
 
-from ._connection import FAILED, Connection, Modules, connected
+from ._connection import Connection, Modules, connected
+from ._endings import FAILED
 
 
 class Format(StrEnum):

@@ -13,21 +13,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
 
 from tsuzuki.client import Client, InvalidArgumentError, RPCError
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
-from tsuzuki.replay import ModuleLoadError, load_module
 from tsuzuki.service import ServiceError, TLSConfig
-from tsuzuki.store import StoreError
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-INTERRUPTED: Final = 130
+from ._endings import BAD_INPUT, FAILED, INTERRUPTED, refuse
 
 PANEL: Final = "Connection"
 """Where the help shows the options of a connection."""
@@ -216,23 +211,33 @@ def run_or_refuse(work: Callable[[], Awaitable[Answer]], doing: str = "") -> Ans
     async def run() -> Answer:
         if not doing or not sys.stderr.isatty():
             return await work()
+        from rich.console import Console
+
         with Console(stderr=True).status(f"{doing} ..."):
             return await work()
 
     try:
         return asyncio.run(run())
-    except (InvalidArgumentError, ModuleLoadError, StoreError, OSError) as error:
-        refuse(str(error))
-    except (RPCError, ServiceError, TsuzukiError) as error:
-        refuse(str(error), FAILED)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        refuse(str(error), code)
 
 
-def refuse(why: str, code: int = BAD_INPUT) -> NoReturn:
-    """Say in one line why nothing came of it, and end the command."""
-    typer.echo(f"tsuzuki: {' '.join(why.split())}", err=True)
-    raise typer.Exit(code)
+def _exit_code(error: Exception) -> int | None:
+    """What an error of a caller or of the engine ends a command with; None for a bug.
+
+    What raises some of them is imported by few commands, so nothing is imported for them before.
+    """
+    from tsuzuki.replay import ModuleLoadError
+    from tsuzuki.store import StoreError
+
+    if isinstance(error, InvalidArgumentError | ModuleLoadError | StoreError | OSError):
+        return BAD_INPUT
+    return FAILED if isinstance(error, RPCError | ServiceError | TsuzukiError) else None
 
 
 def _is_file(target: str) -> bool:
@@ -258,6 +263,8 @@ def _headers(pairs: list[str] | tuple[()]) -> dict[str, str] | None:
 
 
 def _loaded(name: str) -> DataConverter:
+    from tsuzuki.replay import ModuleLoadError, load_module
+
     module, _, attribute = name.partition(":")
     try:
         found = getattr(load_module(module), attribute)

@@ -11,7 +11,8 @@ import typer
 
 from tsuzuki.replay import Breakpoint, RunDebugger, StoppedRun, load_workflows, stop_at_event
 
-from ._connection import FAILED, Connection, Modules, connected, refuse, run_or_refuse
+from ._connection import Connection, Modules, connected, run_or_refuse
+from ._endings import FAILED, refuse
 from ._ids import RunId
 from ._replay import HistoryFile, WorkflowId, recorded_history
 

@@ -8,7 +8,8 @@ import typer
 
 from tsuzuki.client import Client, WorkflowHandle
 
-from ._connection import Connection, connected, refuse
+from ._connection import Connection, connected
+from ._endings import refuse
 from ._ids import RunId, WorkflowId
 from ._inputs import from_json, pairs
 from ._output import Output, OutputOption, write_fields, write_json

@@ -19,3 +19,4 @@ Code = Annotated[
         help="Ask this code, by replaying the history on it, and no worker; may be given again.",
     ),
 ]
+Name = Annotated[str, typer.Option("--name", "--type", help="Its name.")]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ._connection import refuse
+from ._endings import refuse
 
 Inputs = Annotated[
     list[str] | None,

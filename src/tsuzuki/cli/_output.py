@@ -95,3 +95,8 @@ def _payload(value: dict[str, Any]) -> Any:
 
 def _one_line(value: object) -> str:
     return " ".join(str(value).split("\n"))
+
+
+def json_text(value: Any) -> str:
+    """Give a text as it is, and another value as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -13,7 +13,8 @@ from tsuzuki.client import Client, WorkflowHistory
 from tsuzuki.replay import Replayer, describe_failure, load_workflows, state_at_event
 from tsuzuki.worker.past import RunState
 
-from ._connection import FAILED, Connection, Modules, connected, refuse, run_or_refuse
+from ._connection import Connection, Modules, connected, run_or_refuse
+from ._endings import FAILED, refuse
 from ._ids import RunId
 from ._output import Output, OutputOption, write_json
 

@@ -11,7 +11,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from tsuzuki.client import Client, InvalidArgumentError, WorkflowHistory
 
-from ._connection import Connection, connected, refuse
+from ._connection import Connection, connected
+from ._endings import refuse
 from ._ids import RunId, WorkflowId
 from ._output import Output, OutputOption, write_fields, write_json
 

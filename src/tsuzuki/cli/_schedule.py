@@ -22,11 +22,13 @@ from tsuzuki.client import (
     ScheduleState,
 )
 
-from ._connection import FAILED, Connection, connected, refuse
+from ._connection import Connection, connected
+from ._endings import FAILED, refuse
 from ._inputs import InputFiles, Inputs, arguments, duration, pairs
+from ._lazy import group
 from ._output import Output, OutputOption, time_text, write_fields, write_json, write_table
 
-schedule = typer.Typer(help="Workflows that are started again and again.", no_args_is_help=True)
+schedule = group("Workflows that are started again and again.")
 
 ScheduleId = Annotated[str, typer.Option("--schedule-id", "-s", help="The schedule.")]
 Overlap = Annotated[

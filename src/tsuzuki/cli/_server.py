@@ -19,7 +19,8 @@ from rich.table import Table
 
 from ..store import StoreError
 from ._api_key import api_key
-from ._connection import FAILED, refuse
+from ._endings import FAILED, refuse
+from ._lazy import group
 
 if TYPE_CHECKING:
     from ..server import HttpOptions, Server, ServerOptions, Settings
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 HTTP_PORT = 8088
 Authentication: TypeAlias = Literal["api key", "client certificate"] | None
 
-server = typer.Typer(
-    help="Serve workflows to workers and clients in other processes and languages.", no_args_is_help=True
-)
+server = group("Serve workflows to workers and clients in other processes and languages.")
 server.add_typer(api_key, name="api-key")
 
 

@@ -13,10 +13,11 @@ from rich.progress import Progress
 from tsuzuki.client import WorkflowExecutionStatus
 from tsuzuki.store import StoreError, back_up, check_store, store_info
 
-from ._connection import FAILED, refuse
+from ._endings import FAILED, refuse
+from ._lazy import group
 from ._output import Output, OutputOption, write_fields, write_json
 
-store = typer.Typer(help="Look after a database file.", no_args_is_help=True)
+store = group("Look after a database file.")
 
 Database = Annotated[
     str,

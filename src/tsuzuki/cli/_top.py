@@ -22,7 +22,8 @@ from rich.text import Text
 from tsuzuki.client import Client, WorkflowExecutionStatus
 from tsuzuki.store import store_info
 
-from ._connection import INTERRUPTED, Connection, connected, run_or_refuse
+from ._connection import Connection, connected, run_or_refuse
+from ._endings import INTERRUPTED
 from ._inputs import duration
 from ._output import Output, OutputOption, write_json
 from ._store import database_path

@@ -9,10 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from tsuzuki.client import Client
-from tsuzuki.replay import load_definitions
-from tsuzuki.worker import Worker
 
-from ._connection import Connection, refuse
+from ._connection import Connection
+from ._endings import refuse
 
 WorkerModules = Annotated[
     list[str] | None,
@@ -44,6 +43,9 @@ def with_worker(
         refuse("--worker needs --task-queue, the one that the workflow was started with")
 
     async def beside(client: Client) -> Answer:
+        from tsuzuki.replay import load_definitions
+        from tsuzuki.worker import Worker
+
         found = load_definitions(modules)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(

@@ -24,10 +24,12 @@ from tsuzuki.client import Client
 from tsuzuki.replay import Definitions, load_definitions
 from tsuzuki.worker import Worker
 
-from ._connection import FAILED, INTERRUPTED, Connection, connected, refuse, run_or_refuse
+from ._connection import Connection, connected, run_or_refuse
+from ._endings import FAILED, INTERRUPTED, refuse
 from ._inputs import duration
+from ._lazy import group
 
-worker = typer.Typer(help="Run workflows and activities.", no_args_is_help=True)
+worker = group("Run workflows and activities.")
 
 RELOAD: Final = "--reload"
 GRACE: Final = timedelta(seconds=10)

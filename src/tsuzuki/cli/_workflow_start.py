@@ -11,7 +11,8 @@ import typer
 from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle
 from tsuzuki.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from ._connection import FAILED, Connection, connected, refuse
+from ._connection import Connection, connected
+from ._endings import FAILED, refuse
 from ._ids import RunId, WorkflowId
 from ._inputs import InputFiles, Inputs, arguments, duration, pairs
 from ._output import Output, OutputOption, write_fields, write_json

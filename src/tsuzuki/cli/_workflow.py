@@ -1,0 +1,73 @@
+"""`tsuzuki workflow`: its commands by name."""
+
+from __future__ import annotations
+
+from ._lazy import group
+
+workflow = group(
+    "Workflows: start them, look at them, work on them.",
+    {
+        "start": ("_workflow_start:start", "Start a workflow and say its ids."),
+        "execute": (
+            "_workflow_start:execute",
+            "Start a workflow and wait for its result.",
+        ),
+        "result": ("_workflow_start:result", "Wait for the result of a workflow."),
+        "signal-with-start": (
+            "_workflow_start:signal_with_start",
+            "Signal the open run of a workflow id, or one that is started with the signal in its history.",
+        ),
+        "list": ("_workflow_look:list_workflows", "List runs, newest first."),
+        "count": (
+            "_workflow_look:count",
+            "Count runs; with GROUP BY ExecutionStatus at the end of the filter, by status.",
+        ),
+        "describe": (
+            "_workflow_look:describe",
+            "Show a run: its state, its times, what it waits for, and why it is stuck if it is.",
+        ),
+        "show": (
+            "_workflow_look:show",
+            "Show the history of a run.",
+        ),
+        "trace": ("_trace:trace", "Show a run with its activities, timers and children as a tree."),
+        "signal": ("_workflow_talk:signal", "Send a signal to a workflow."),
+        "query": (
+            "_workflow_talk:query",
+            "Ask a workflow's code, open or closed.",
+        ),
+        "stack": (
+            "_workflow_talk:stack",
+            "Show where a workflow's code waits.",
+        ),
+        "update": ("_workflow_update:update", "Change a workflow and get an answer."),
+        "cancel": (
+            "_workflow_talk:cancel",
+            "Ask a workflow to stop: its code is cancelled, may clean up, and decides how it ends.",
+        ),
+        "terminate": (
+            "_workflow_talk:terminate",
+            "End a workflow at once; its code is not told and does not clean up.",
+        ),
+        "reset": (
+            "_reset:reset",
+            "End a run, and go on in a new one of the same workflow id from a workflow task of the old one.",
+        ),
+        "replay": (
+            "_replay:replay",
+            "Replay a history on the code at hand, from a database, a server, or an exported file.",
+        ),
+        "state": (
+            "_replay:state",
+            "Show where a run's code stood at an event: lines, variables, pending work, answers of queries.",
+        ),
+        "debug": (
+            "_debug:debug",
+            "Replay a run up to an event and open a debugger there, with the real frames of its code.",
+        ),
+        "fork": (
+            "_fork:fork",
+            "Start a new run from an event of an old one, if wanted with other results or further signals.",
+        ),
+    },
+)

@@ -1,0 +1,120 @@
+"""`tsuzuki workflow update`: change a workflow and get an answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from tsuzuki.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
+
+from ._connection import Connection, connected
+from ._endings import FAILED, refuse
+from ._ids import Name, RunId, WorkflowId
+from ._inputs import InputFiles, Inputs, arguments
+from ._lazy import group
+from ._output import Output, OutputOption, json_text, write_fields, write_json
+from ._worker import WorkerModules, with_worker
+
+update = group("Change a workflow and get an answer.")
+UpdateId = Annotated[str, typer.Option(help="The same id counts once in a run; a new one by default.")]
+KnownUpdate = Annotated[str, typer.Option("--update-id", help="The update.")]
+WorkerQueue = Annotated[str, typer.Option("--task-queue", "-t", help="Of --worker.")]
+
+
+@update.command("execute")
+@connected
+def execute_update(
+    connection: Connection,
+    name: Name,
+    workflow_id: WorkflowId,
+    run_id: RunId = "",
+    update_id: UpdateId = "",
+    inputs: Inputs = None,
+    input_file: InputFiles = None,
+    worker: WorkerModules = None,
+    task_queue: WorkerQueue = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Send an update and wait for its result. Exit code 1: it was rejected, or failed."""
+    args = arguments(inputs, input_file)
+
+    async def work(client: Client) -> dict[str, Any]:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        sent = await handle.start_update(
+            name, args=args, id=update_id or None, wait_for_stage=WorkflowUpdateStage.COMPLETED
+        )
+        return {"name": name, "updateId": sent.id, "result": await sent.result()}
+
+    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+
+
+@update.command("start")
+@connected
+def start_update(
+    connection: Connection,
+    name: Name,
+    workflow_id: WorkflowId,
+    run_id: RunId = "",
+    update_id: UpdateId = "",
+    wait_for_stage: Annotated[str, typer.Option(help="accepted; there is no other.")] = "accepted",
+    inputs: Inputs = None,
+    input_file: InputFiles = None,
+    worker: WorkerModules = None,
+    task_queue: WorkerQueue = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Send an update and wait until it is accepted."""
+    if wait_for_stage != "accepted":
+        refuse(f"--wait-for-stage {wait_for_stage}: expected accepted; `update execute` waits for the result")
+    args = arguments(inputs, input_file)
+
+    async def work(client: Client) -> dict[str, Any]:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
+        sent = await handle.start_update(
+            name, args=args, id=update_id or None, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+        return {"name": name, "updateId": sent.id}
+
+    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+
+
+@update.command("result")
+@connected
+def update_result(
+    connection: Connection,
+    update_id: KnownUpdate,
+    workflow_id: WorkflowId,
+    run_id: RunId = "",
+    worker: WorkerModules = None,
+    task_queue: WorkerQueue = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Wait for the result of an update."""
+
+    async def work(client: Client) -> dict[str, Any]:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id or None).get_update_handle(update_id)
+        return {"updateId": update_id, "result": await handle.result()}
+
+    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+
+
+def _tell_update(connection: Connection, work: Any, output: Output) -> None:
+    async def tolerant(client: Client) -> dict[str, Any] | WorkflowUpdateFailedError:
+        try:
+            done: dict[str, Any] = await work(client)
+        except WorkflowUpdateFailedError as error:
+            return error
+        return done
+
+    found = connection.run(tolerant, "Updating")
+    if isinstance(found, WorkflowUpdateFailedError):
+        _update_failed(found)
+    if output is Output.JSON:
+        write_json(found)
+    else:
+        write_fields("Update", ((key[0].upper() + key[1:], json_text(value)) for key, value in found.items()))
+
+
+def _update_failed(error: WorkflowUpdateFailedError) -> NoReturn:
+    refuse(f"{error}", FAILED)

@@ -1,0 +1,67 @@
+"""Small commands import what they need and no more; and what stands for a command says what that says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+
+from tsuzuki.cli._app import _app
+from tsuzuki.cli._lazy import StandIn
+
+ENGINE = ("tsuzuki.engine", "tsuzuki.store", "tsuzuki.core", "tsuzuki.server", "sqlite3")
+CODE = ("tsuzuki.worker", "tsuzuki.replay", "tsuzuki.agents", "tsuzuki.demo", "tsuzuki.opentelemetry")
+CLIENT = ("tsuzuki.client", "tsuzuki.service", "tsuzuki.converter", "temporalio", "google.protobuf", "grpc", "msgspec")
+OTHERS = ("starlette", "uvicorn", "pydantic_ai", "opentelemetry", "multiprocessing", "debugpy")
+
+_PROGRAM = """
+import contextlib, io, sys
+from tsuzuki.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+print(*sys.modules, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "forbidden"),
+    [
+        ("--version", (*ENGINE, *CODE, *CLIENT, *OTHERS, "asyncio", "rich")),
+        ("--help", (*ENGINE, *CODE, *CLIENT, *OTHERS, "asyncio")),
+        ("workflow --help", (*ENGINE, *CODE, *CLIENT, *OTHERS, "asyncio")),
+        ("lint --rules", (*ENGINE, *(set(CODE) - {"tsuzuki.replay"}), *CLIENT, *OTHERS, "asyncio")),
+        ("workflow list --help", (*ENGINE, *CODE, *OTHERS)),
+        ("workflow describe --help", (*ENGINE, *CODE, *OTHERS)),
+        ("workflow signal --help", (*ENGINE, *CODE, *OTHERS)),
+        ("workflow start --help", (*ENGINE, *CODE, *OTHERS)),
+        ("schedule list --help", (*ENGINE, *CODE, *OTHERS)),
+    ],
+)
+def test_what_a_command_does_not_import(command: str, forbidden: tuple[str, ...]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *command.split()], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {*ran.stdout.split()} & {*forbidden}
+
+
+def stand_ins(group: Any, path: str) -> Iterator[tuple[str, StandIn, Any]]:
+    for name, command in group.commands.items():
+        loaded = command.load() if isinstance(command, StandIn) else command
+        if isinstance(command, StandIn):
+            yield f"{path} {name}", command, loaded
+        if hasattr(loaded, "commands"):
+            yield from stand_ins(loaded, f"{path} {name}")
+
+
+def test_a_line_in_a_list_is_how_the_help_of_the_command_begins() -> None:
+    found = list(stand_ins(typer.main.get_command(_app), "tsuzuki"))
+    assert len(found) > 25
+    for path, stand_in, command in found:
+        whole, line = " ".join(command.help.split()), stand_in.help
+        assert whole.startswith(line), f"{path}: {line!r} is not how its help begins: {whole!r}"
+        assert line.endswith("."), path
+        assert command.name == path.rpartition(" ")[2]
