@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import _machine, _memory, _profile, _replay, _restart, _step, _table, _throughput
+from benchmarks import _machine, _memory, _profile, _replay, _restart, _served, _step, _table, _throughput
 from benchmarks._progress import say
 from benchmarks._table import Row
 
-MEASURED = "abcdef"
+MEASURED = "abcdefg"
 ROUNDS = 5
 
 
@@ -44,6 +44,7 @@ def _rows(arguments: argparse.Namespace, folder: Path) -> list[Row]:
         "d": lambda: _replay.measure(folder, arguments.rounds),
         "e": lambda: _restart.measure(folder, min(arguments.rounds, 3)),
         "f": lambda: _memory.measure(folder, min(arguments.rounds, 3)),
+        "g": lambda: _served.measure(folder, min(arguments.rounds, 3)),
     }
     rows: list[Row] = []
     for letter, part in parts.items():
@@ -67,7 +68,9 @@ def _throughput_rows(arguments: argparse.Namespace, folder: Path) -> list[Row]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("profile", nargs="*", metavar="profile LETTER", help="show where the time of a to d goes")
+    parser.add_argument(
+        "profile", nargs="*", metavar="profile LETTER", help="show where the time of a to d, or g, goes"
+    )
     parser.add_argument("--only", default=MEASURED, help="letters of the measurements to take, e.g. bc")
     parser.add_argument("--sides", default="tsuzuki,temporal,dbos", help="who takes part in b and c")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each (default {ROUNDS})")
@@ -78,8 +81,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.sides = arguments.sides.split(",")
     words = arguments.profile
-    if words and (words[0] != "profile" or len(words) != 2 or words[1] not in "abcd"):
-        parser.error("expected: profile a, profile b, profile c or profile d")
+    if words and (words[0] != "profile" or len(words) != 2 or words[1] not in "abcdg"):
+        parser.error("expected: profile a, profile b, profile c, profile d or profile g")
     arguments.profile = words[1] if words else None
     return arguments
 

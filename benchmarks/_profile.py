@@ -12,6 +12,7 @@ import cProfile
 import pstats
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,10 +21,12 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from benchmarks import _replay
+from benchmarks._side import SideProcess
 from benchmarks._side_tsuzuki import open_side
 
 INTERVAL_S = 0.001
 SHOWN = 50
+SERVED_WORKFLOWS = 1500
 WAITING = "waiting"
 WAITS = ("EpollSelector.select", "Condition.wait", "_Committer._work", "SqliteStore.commit", "LogCopier._run")
 OURS = "tsuzuki/"
@@ -118,7 +121,7 @@ class Sampler:
 
 
 def run(letter: str, folder: Path | None, *, calls: bool) -> None:
-    """Print the profile of one of the measurements a to d; without a folder on a database in memory."""
+    """Print the profile of one of the measurements a to d, or of our server in g; without a folder in memory."""
     asyncio.run(_run(letter, folder, calls=calls))
 
 
@@ -127,6 +130,9 @@ async def _run(letter: str, folder: Path | None, *, calls: bool) -> None:
         task = await _replay.recorded_task(folder, _replay.STEPS)
         count = len(task.history.events) * _replay.REPLAYS
         await _measured("events replayed", count, lambda: _replay.replay(task, _replay.REPLAYS), calls)
+        return
+    if letter == "g":
+        await _profile_server(folder, calls=calls)
         return
     side = await open_side(folder)
     try:
@@ -139,6 +145,22 @@ async def _run(letter: str, folder: Path | None, *, calls: bool) -> None:
         await _measured(unit, workflows * steps, lambda: side.batch(workflows, steps, concurrency), calls)
     finally:
         await side.close()
+
+
+async def _profile_server(folder: Path | None, *, calls: bool) -> None:
+    """Our server in this process, the official client and worker in another one."""
+    from tsuzuki.server import Server, ServerOptions
+
+    server = await Server.start(ServerOptions(db=None if folder is None else folder / "served.db", port=0))
+    with tempfile.TemporaryDirectory() as log:
+        driver = await asyncio.to_thread(SideProcess, "official", Path(log), server.target)
+        try:
+            await asyncio.to_thread(driver.batch, 100, 1, 50)
+            batch = lambda: asyncio.to_thread(driver.batch, SERVED_WORKFLOWS, 1, 50)  # noqa: E731
+            await _measured("workflows of one activity, served", SERVED_WORKFLOWS, batch, calls)
+        finally:
+            await asyncio.to_thread(driver.close)
+            await server.stop()
 
 
 async def _measured(unit: str, count: int, work: Callable[[], Awaitable[float]], calls: bool) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 SIDES = ("tsuzuki", "temporal", "dbos")
 TITLES = {
@@ -36,15 +36,15 @@ class Side(Protocol):
 
 
 class SideProcess:
-    """The parent's end of a side."""
+    """The parent's end of a side. `options` are told to its `open_side`."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *options: str) -> None:
         self.name = name
-        log = folder / f"{name}.log"
+        log = folder / f"{'-'.join((name, *options))}.log"
         self._log = log
         with log.open("wb") as errors:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks._side", name, str(folder)],
+                [sys.executable, "-m", "benchmarks._side", name, str(folder), *options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -54,9 +54,13 @@ class SideProcess:
 
     def batch(self, workflows: int, steps: int, concurrency: int) -> float:
         """As `Side.batch`, and then per second: workflows if `steps` is 1, else activities."""
-        self._write({"workflows": workflows, "steps": steps, "concurrency": concurrency})
-        seconds = float(self._read()["seconds"])
+        seconds: float = self.ask("batch", workflows=workflows, steps=steps, concurrency=concurrency)
         return workflows * steps / seconds
+
+    def ask(self, method: str, **arguments: int) -> Any:
+        """Call a method of the side, and wait for its answer."""
+        self._write({"method": method, "arguments": arguments})
+        return self._read()["answer"]
 
     def close(self) -> None:
         """End the child by ending its input; kill it if it does not go."""
@@ -68,18 +72,18 @@ class SideProcess:
             self._child.kill()
             self._child.wait()
 
-    def _write(self, message: dict[str, int]) -> None:
+    def _write(self, message: dict[str, Any]) -> None:
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(message) + "\n")
         self._child.stdin.flush()
 
-    def _read(self) -> dict[str, float]:
+    def _read(self) -> dict[str, Any]:
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
             raise RuntimeError(f"the {self.name} side ended with {self._child.wait()}:\n{tail}")
-        answer: dict[str, float] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
 
@@ -92,20 +96,21 @@ async def timed(batch: asyncio.Future[list[object]], steps: int) -> float:
     return seconds
 
 
-async def _serve(name: str, folder: Path) -> None:
+async def _serve(name: str, folder: Path, *options: str) -> None:
     # Whatever the engine prints goes to the log; answers have the original output for themselves.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    side: Side = await importlib.import_module(f"benchmarks._side_{name}").open_side(folder)
+    side: Side = await importlib.import_module(f"benchmarks._side_{name}").open_side(folder, *options)
     try:
         print(json.dumps({"serving": 1}), file=answers, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            seconds = await side.batch(**json.loads(line))
-            print(json.dumps({"seconds": seconds}), file=answers, flush=True)
+            asked = json.loads(line)
+            answer = await getattr(side, asked["method"])(**asked["arguments"])
+            print(json.dumps({"answer": answer}), file=answers, flush=True)
     finally:
         await side.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(_serve(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))
     os._exit(0)  # a peer's idle thread must not keep the run waiting

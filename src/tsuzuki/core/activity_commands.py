@@ -124,6 +124,8 @@ def schedule_command(run: Execution, command: Command, completed_event_id: int, 
     event_id = run.record(event)
     watch_deadline(run, run.activities[event_id])
     run.ready_activities.append(event_id)
+    if asked.request_eager_execution:
+        run.eager_activities.append(event_id)
 
 
 def _set_timeouts(

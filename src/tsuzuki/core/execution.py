@@ -57,6 +57,7 @@ class Execution:
         "completing",
         "dirty",
         "durable_event_id",
+        "eager_activities",
         "execution_ns",
         "first_workflow_task_pending",
         "forgotten_activities",
@@ -193,6 +194,8 @@ class Execution:
         self.new_request_ids: list[str] = []
         self.new_wakes: list[tuple[int, WakeKey]] = []
         self.ready_activities: list[int] = []
+        self.eager_activities: list[int] = []
+        """Of the ready ones those that the worker whose workflow task scheduled them would start at once."""
         self.ready_workflow_task = False
         self.cancelled_activities: list[tuple[int, int]] = []
         """(scheduled event id, attempt) of running attempts that should stop."""

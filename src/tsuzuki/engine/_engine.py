@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 from temporalio.api.common.v1 import Priority
 from temporalio.api.history.v1 import History
@@ -52,6 +52,12 @@ _RECOVERY_CHUNK: Final = 100
 _REOPEN_INTERVAL_NS: Final = SECOND
 
 Watch = Callable[[], None]
+
+
+class HandWorkflowTask(Protocol):
+    """Start the scheduled workflow task for a worker; `follows` if it has just answered the one before."""
+
+    def __call__(self, run: Execution, poll: Poll, *, follows: bool = False) -> None: ...
 
 
 class Changing:
@@ -103,7 +109,7 @@ class Engine:
         self.journal = Journal(store, clock, self.search_attributes, self._on_durable, self._on_failed, self._told)
         self.namespaces = Namespaces(store, self.journal, new_id)
         self.sweeper = Sweeper(self)
-        self.hand_workflow_task: Callable[[Execution, Poll], None]
+        self.hand_workflow_task: HandWorkflowTask
         self.hand_activity: Callable[[Execution, int, Poll], bool]
         self.hand_query: Callable[[Execution, int, Poll], bool]
         self._cached_runs_max = self._evict_at = cached_runs_max

@@ -66,8 +66,8 @@ class EmbeddedService:
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
         queries, updates = Queries(engine), Updates(engine)
         namespaces = NamespaceRpcs(engine)
-        workflow_tasks = WorkflowTasks(engine, queries, updates, local=local)
         activity_tasks = ActivityTasks(engine, local=local)
+        workflow_tasks = WorkflowTasks(engine, activity_tasks, queries, updates, local=local)
         self._take_back: Mapping[type[Message], Callable[[Any], None]] = {
             PollWorkflowTaskQueueResponse: workflow_tasks.take_back,
             PollActivityTaskQueueResponse: activity_tasks.take_back,

@@ -25,6 +25,8 @@ from tsuzuki.core.times import set_time
 from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
+from ._activity_tasks import ActivityTasks
+from ._eager import EagerTasks
 from ._engine import Engine
 from ._long_poll import wait_for_task
 from ._matching import Poll
@@ -37,8 +39,11 @@ _CAUSE_PREFIX: Final = "WORKFLOW_TASK_FAILED_CAUSE_"
 
 
 class WorkflowTasks:
-    def __init__(self, engine: Engine, queries: Queries, updates: Updates, *, local: bool) -> None:
+    def __init__(
+        self, engine: Engine, activities: ActivityTasks, queries: Queries, updates: Updates, *, local: bool
+    ) -> None:
         self._engine = engine
+        self._activities = activities
         self._queries = queries
         self._updates = updates
         self._local = local
@@ -76,13 +81,13 @@ class WorkflowTasks:
             with engine.changing(run):
                 workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
 
-    def _hand(self, run: Execution, poll: Poll) -> None:
-        """Start the scheduled task for a waiting worker. One in this process may have it ahead of the commit."""
+    def _hand(self, run: Execution, poll: Poll, *, follows: bool = False) -> None:
+        """As `HandWorkflowTask`. A worker in this process may have it ahead of the commit."""
         engine = self._engine
         task = run.workflow_task
         now_ns = engine.clock.now_ns()
         stamp = engine.new_stamp()
-        was_sticky = task.on_sticky_queue
+        knows_the_past = task.on_sticky_queue or follows
         with engine.changing(run):
             workflow_task.start(
                 run,
@@ -93,7 +98,7 @@ class WorkflowTasks:
                 incarnation=engine.incarnation if poll.local else None,
                 stamp=stamp,
             )
-        response = self._response(run, was_sticky)
+        response = self._response(run, knows_the_past)
         if poll.local:
             engine.journal.ahead.add(stamp)
             poll.future.set_result(response)
@@ -109,7 +114,7 @@ class WorkflowTasks:
 
         engine.journal.when_durable(deliver)
 
-    def _response(self, run: Execution, sticky: bool) -> PollWorkflowTaskQueueResponse:
+    def _response(self, run: Execution, knows_the_past: bool) -> PollWorkflowTaskQueueResponse:
         task = run.workflow_task
         response = PollWorkflowTaskQueueResponse()
         response.task_token = workflow_token(run.key, task.stamp)
@@ -125,7 +130,7 @@ class WorkflowTasks:
         queue.kind = NORMAL
         set_time(response.scheduled_time, task.scheduled_ns)
         set_time(response.started_time, task.started_ns)
-        frames = self._engine.frames(run, run.previous_started_event_id + 1 if sticky else 1)
+        frames = self._engine.frames(run, run.previous_started_event_id + 1 if knows_the_past else 1)
         if task.transient_at:
             frames += b"".join(workflow_task.transient_frames(run))
         response.history.MergeFromString(frames)
@@ -158,19 +163,34 @@ class WorkflowTasks:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
         first_event_id = run.next_event_id
+        eager = None
         with engine.changing(run):
             bad = complete_workflow_task(run, request, engine.moment())
+            if bad is None and (run.eager_activities or request.return_new_workflow_task):
+                eager = EagerTasks(engine, run, request)
         engine.journal.ahead.discard(stamp)
         self._queries.workflow_task_ended(run, request.query_results)
         self._updates.workflow_task_ended(run)
-        await engine.durable()
-        if bad is not None:
-            cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
-            raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{cause}: {bad}")
         response = RespondWorkflowTaskCompletedResponse()
         if run.next_event_id == first_event_id:  # history shows no trace of this task
             response.reset_history_event_id = run.previous_started_event_id
+        if eager is None:
+            await engine.durable()
+        else:
+            await self._with_eager(eager, response)
+        if bad is not None:
+            cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
+            raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{cause}: {bad}")
         return response
+
+    async def _with_eager(self, eager: EagerTasks, response: RespondWorkflowTaskCompletedResponse) -> None:
+        eager.start(local=self._local)
+        try:
+            await self._engine.durable()
+            await eager.put_into(response)
+        except BaseException:
+            eager.take_back(self._activities.take_back, self.take_back)
+            raise
 
     async def respond_failed(self, request: RespondWorkflowTaskFailedRequest) -> RespondWorkflowTaskFailedResponse:
         engine = self._engine
