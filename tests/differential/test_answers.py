@@ -15,7 +15,10 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 
+import tsuzuki.client
 from differential._pairings import our_server
+from tsuzuki import workflow
+from tsuzuki.worker import Worker
 
 
 async def starts_and_signals(target: str) -> list[dict[str, Any]]:
@@ -65,3 +68,34 @@ async def test_starts_and_signals_are_answered_as_by_the_real_server(real_server
     expected = await starts_and_signals(real_server)
     async with our_server() as target:
         assert await starts_and_signals(target) == expected
+
+
+# ---- histories of many pages -------------------------------------------------------------------------
+
+SIGNALS = 300
+"""The real server hands out 256 batches of events at once."""
+
+
+@workflow.defn
+class Counting:
+    def __init__(self) -> None:
+        self.count = 0
+
+    @workflow.run
+    async def run(self) -> int:
+        await workflow.wait_condition(lambda: self.count >= SIGNALS)
+        return self.count
+
+    @workflow.signal
+    def add(self) -> None:
+        self.count += 1
+
+
+async def test_our_worker_follows_the_pages_of_the_real_server(real_server: str) -> None:
+    queue = str(uuid.uuid4())
+    async with await tsuzuki.client.Client.connect(real_server) as client:
+        handle = await client.start_workflow(Counting.run, id=queue, task_queue=queue)
+        for _ in range(SIGNALS):
+            await handle.signal(Counting.add)
+        async with Worker(client, task_queue=queue, workflows=[Counting]):
+            assert await handle.result() == SIGNALS

@@ -16,3 +16,22 @@ def frame(event: bytes) -> bytes:
         size >>= 7
     head.append(size)
     return bytes(head) + event
+
+
+def split_frames(frames: bytes) -> list[bytes]:
+    """Concatenated frames, one by one."""
+    found = []
+    start, end = 0, len(frames)
+    while start < end:
+        size = shift = 0
+        at = start + 1
+        while True:
+            byte = frames[at]
+            at += 1
+            size |= (byte & 127) << shift
+            if byte < 128:
+                break
+            shift += 7
+        found.append(frames[start : at + size])
+        start = at + size
+    return found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import struct
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from temporalio.api.enums.v1 import HistoryEventFilterType
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import History
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
@@ -17,20 +16,15 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core.execution import Execution
-from tsuzuki.core.limits import MIB, check_id
+from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import InvalidInput, NotFound
+from tsuzuki.core.workflow_task import WorkflowTaskState, transient_frames
 
 from ._engine import Engine
+from ._history_pages import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PageToken, read_backwards, read_page
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
 
-_PAGE: Final = struct.Struct(">qq")
-"""A page token: run key, next event id."""
-_PAGE_EVENTS_MAX: Final = 10_000
-PAGE_BYTES_MAX: Final = 2 * MIB
-"""Of a page that is longer than one commit: clients take 4 MiB, by default."""
-_READ_EVENTS: Final = 500
-"""Read at once."""
 _CLOSE_ONLY: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -46,18 +40,22 @@ class HistoryReading:
         engine.check_open()
         engine.check_namespace(request.namespace)
         with refusals_as_errors():
-            run, first_event_id = self._position(request)
+            run, token = self._position(request)
+        first_event_id = token.next_event_id
         if not request.wait_new_event:  # who waits for events sees durable ones as they come, now or later
             await engine.durable_if_writable()
         close_only = request.history_event_filter_type == _CLOSE_ONLY
         if not _is_final(run):  # else it may have left memory meanwhile, and is at hand all the same
             run = self._run(run.key)
+        if token.last_event_id:
+            with refusals_as_errors():
+                return self._page_of_task(run, token, _page_size(request.maximum_page_size))
         until_ns = None if wait_ns is None else engine.clock.now_ns() + wait_ns
         while request.wait_new_event:
             if _is_final(run) or (not close_only and run.durable_event_id >= first_event_id):
                 break
             if until_ns is not None and engine.clock.now_ns() >= until_ns:
-                return GetWorkflowExecutionHistoryResponse(next_page_token=_PAGE.pack(run.key, first_event_id))
+                return GetWorkflowExecutionHistoryResponse(next_page_token=PageToken(run.key, first_event_id).pack())
             await self._more(run, until_ns)
             if not _is_final(run):
                 run = self._run(run.key)
@@ -67,18 +65,18 @@ class HistoryReading:
 
     def _position(
         self, request: GetWorkflowExecutionHistoryRequest | GetWorkflowExecutionHistoryReverseRequest
-    ) -> tuple[Execution, int]:
+    ) -> tuple[Execution, PageToken]:
         if request.next_page_token:
-            run_key, first_event_id = _parse_page(request.next_page_token)
-            run = self._run(run_key)
+            token = PageToken.parse(request.next_page_token)
+            run = self._run(token.run_key)
             if run.namespace != request.namespace:
                 raise InvalidInput(f"next_page_token is of another namespace than '{request.namespace}'.")
-            return run, first_event_id
+            return run, token
         check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
         found = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
         if found is None:
             raise NotFound(not_found_message(request.execution))
-        return found, 1
+        return found, PageToken(found.key, 1)
 
     def _run(self, run_key: int) -> Execution:
         run = self._engine.run(run_key)
@@ -120,34 +118,31 @@ class HistoryReading:
     def _page(
         self, run: Execution, first_event_id: int, request: GetWorkflowExecutionHistoryRequest
     ) -> GetWorkflowExecutionHistoryResponse:
-        events = self._events(run, first_event_id, _page_size(request.maximum_page_size))
+        count = _page_size(request.maximum_page_size)
+        frames, next_event_id = read_page(self._engine.store, run, first_event_id, run.durable_event_id, count)
         response = GetWorkflowExecutionHistoryResponse()
-        response.history.CopyFrom(events)
-        next_event_id = events.events[-1].event_id + 1 if events.events else first_event_id
+        response.history.MergeFromString(frames)
         if next_event_id <= run.durable_event_id or (request.wait_new_event and run.is_open):
-            response.next_page_token = _PAGE.pack(run.key, next_event_id)
+            response.next_page_token = PageToken(run.key, next_event_id).pack()
         return response
 
-    def _events(self, run: Execution, first_event_id: int, count: int) -> History:
-        """At most so many durable events from an id on, and not many more bytes than a page has."""
-        history = History()
-        last_event_id = min(first_event_id + count - 1, run.durable_event_id)
-        frames: list[bytes] = []
-        size, next_event_id = 0, first_event_id
-        while next_event_id <= last_event_id and size < PAGE_BYTES_MAX:
-            until_event_id = min(next_event_id + _READ_EVENTS - 1, last_event_id)
-            for batch in self._engine.store.history(run.key, next_event_id, until_event_id):
-                if frames and size + len(batch.events) > PAGE_BYTES_MAX:
-                    size = PAGE_BYTES_MAX
-                    break
-                frames.append(batch.events)
-                size += len(batch.events)
-                next_event_id = batch.last_event_id + 1
-        history.MergeFromString(b"".join(frames))
-        events = history.events
-        if events and (events[0].event_id < first_event_id or events[-1].event_id > last_event_id):
-            return History(events=[each for each in events if first_event_id <= each.event_id <= last_event_id])
-        return history
+    def _page_of_task(self, run: Execution, token: PageToken, count: int) -> GetWorkflowExecutionHistoryResponse:
+        """More of what a worker was handed with a task: nothing that came after, and what history does not show."""
+        task = run.workflow_task
+        if token.stamp and (task.stamp != token.stamp or task.state != WorkflowTaskState.STARTED):
+            raise NotFound(
+                f"the workflow task whose history this is is over (workflow '{run.workflow_id}', run {run.run_id}): it "
+                "timed out, was answered before, or its run closed. Drop it; the current attempt is handed out anew."
+            )
+        last_event_id = min(token.last_event_id, run.durable_event_id)
+        frames, next_event_id = read_page(self._engine.store, run, token.next_event_id, last_event_id, count)
+        response = GetWorkflowExecutionHistoryResponse()
+        response.history.MergeFromString(frames)
+        if next_event_id <= last_event_id:
+            response.next_page_token = replace(token, next_event_id=next_event_id).pack()
+        elif token.stamp:
+            response.history.MergeFromString(b"".join(transient_frames(run)))
+        return response
 
     async def get_reverse(
         self, request: GetWorkflowExecutionHistoryReverseRequest
@@ -158,42 +153,24 @@ class HistoryReading:
         engine.check_namespace(request.namespace)
         await engine.durable_if_writable()
         with refusals_as_errors():
-            run, last_event_id = self._position(request)
-            if not request.next_page_token:
-                last_event_id = run.durable_event_id
+            run, token = self._position(request)
+        last_event_id = token.next_event_id if request.next_page_token else run.durable_event_id
+        least = max(1, last_event_id - _page_size(request.maximum_page_size) + 1)
         response = GetWorkflowExecutionHistoryReverseResponse()
         size = 0
-        for event in self._backwards(run, last_event_id, _page_size(request.maximum_page_size)):
+        for event in read_backwards(engine.store, run, last_event_id, least):
             size += event.ByteSize()
             if response.history.events and size > PAGE_BYTES_MAX:
                 break
             response.history.events.append(event)
         last = response.history.events[-1].event_id if response.history.events else 1
         if last > 1:
-            response.next_page_token = _PAGE.pack(run.key, last - 1)
+            response.next_page_token = PageToken(run.key, last - 1).pack()
         return response
-
-    def _backwards(self, run: Execution, last_event_id: int, count: int) -> Iterator[HistoryEvent]:
-        least = max(1, last_event_id - count + 1)
-        while last_event_id >= least:
-            first = max(least, last_event_id - _READ_EVENTS + 1)
-            stored = self._engine.store.history(run.key, first, last_event_id)
-            events = History.FromString(b"".join(batch.events for batch in stored)).events
-            for event in reversed(events):
-                if first <= event.event_id <= last_event_id:
-                    yield event
-            last_event_id = first - 1
 
 
 def _page_size(asked: int) -> int:
-    return asked if 0 < asked < _PAGE_EVENTS_MAX else _PAGE_EVENTS_MAX
-
-
-def _parse_page(token: bytes) -> tuple[int, int]:
-    run_key, first_event_id = _PAGE.unpack(token) if len(token) == _PAGE.size else (0, 0)
-    if first_event_id < 1:
-        raise InvalidInput("next_page_token is none of this engine's; pass the token as it was received.")
-    return run_key, first_event_id
+    return asked if 0 < asked < PAGE_EVENTS_MAX else PAGE_EVENTS_MAX
 
 
 def _is_final(run: Execution) -> bool:

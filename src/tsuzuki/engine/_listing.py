@@ -46,6 +46,7 @@ from tsuzuki.store import (
 )
 
 from ._engine import Engine
+from ._history_pages import PAGE_BYTES_MAX
 from ._refusals import refusals_as_errors
 from .list_filter import read_filter
 
@@ -164,9 +165,15 @@ class Listing:
                 runs = self._engine.store.list_runs(namespace, condition, before, size + 1)
             except StoreQueryTooLongError as error:
                 raise Exhausted(str(error)) from None
-        shown = runs[:size]
-        response.executions.extend(self._info(run) for run in shown)
-        if len(runs) > size:
+        shown: list[StoredRun] = []
+        bytes_left = PAGE_BYTES_MAX  # memos may be large, and clients take 4 MiB
+        for run in runs[:size]:
+            bytes_left -= len(run.update.memo) + len(run.update.search_attributes)
+            if shown and bytes_left < 0:
+                break
+            shown.append(run)
+        response.executions.extend(map(self._info, shown))
+        if len(runs) > len(shown):
             response.next_page_token = _PAGE.pack(*_position(shown[-1]))
         return response
 

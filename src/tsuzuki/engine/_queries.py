@@ -21,7 +21,6 @@ from temporalio.api.enums.v1 import (
 )
 from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import History
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
@@ -39,6 +38,7 @@ from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
+from ._history_pages import PageToken, read_backwards, read_page
 from ._lifecycle import not_found_message
 from ._matching import Poll
 from ._refusals import refusals_as_errors, service_error
@@ -171,8 +171,12 @@ class Queries:
         response.workflow_type.name = run.workflow_type
         response.workflow_execution_task_queue.name = run.task_queue
         response.workflow_execution_task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-        response.history.MergeFromString(self._engine.frames(run, 1))
-        response.previous_started_event_id = _last_workflow_task(response.history)
+        last_event_id = run.next_event_id - 1
+        frames, next_event_id = read_page(self._engine.store, run, 1, last_event_id)
+        response.history.MergeFromString(frames)
+        if next_event_id <= last_event_id:
+            response.next_page_token = PageToken(run.key, next_event_id, last_event_id).pack()
+        response.previous_started_event_id = self._last_workflow_task(run)
         if poll.local:
             poll.future.set_result(response)
             return True
@@ -185,6 +189,15 @@ class Queries:
 
         self._engine.journal.when_durable(deliver)
         return True
+
+    def _last_workflow_task(self, run: Execution) -> int:
+        """Where the last workflow task that was completed started, up to which a worker replays for a question."""
+        if run.is_open or run.previous_started_event_id:
+            return run.previous_started_event_id
+        for event in read_backwards(self._engine.store, run, run.next_event_id - 1):  # in memory is only how it started
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                return event.workflow_task_completed_event_attributes.started_event_id
+        return 0
 
     def take_back(self, token: bytes) -> None:
         """The worker went away in the moment in which it got a question: ask another one at once."""
@@ -242,17 +255,6 @@ def _is_rejected(run: Execution, condition: QueryRejectCondition.ValueType) -> b
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
         return not run.is_open and run.status != _COMPLETED
     return False
-
-
-def _last_workflow_task(history: History) -> int:
-    """Where the last workflow task that was completed started, up to which a worker replays for a question.
-
-    Read from history: of a closed run, in memory, not more is known than how it started.
-    """
-    for event in reversed(history.events):
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-            return event.workflow_task_completed_event_attributes.started_event_id
-    return 0
 
 
 def _failed(message: str, failure: Failure) -> ServiceError:

@@ -28,6 +28,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._activity_tasks import ActivityTasks
 from ._eager import EagerTasks
 from ._engine import Engine
+from ._history_pages import PageToken, read_page
 from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._queries import Queries
@@ -130,14 +131,24 @@ class WorkflowTasks:
         queue.kind = NORMAL
         set_time(response.scheduled_time, task.scheduled_ns)
         set_time(response.started_time, task.started_ns)
-        frames = self._engine.frames(run, run.previous_started_event_id + 1 if knows_the_past else 1)
-        if task.transient_at:
-            frames += b"".join(workflow_task.transient_frames(run))
-        response.history.MergeFromString(frames)
+        self._show_history(response, run, run.previous_started_event_id + 1 if knows_the_past else 1)
         for number, query in self._queries.riding_along(run).items():
             response.queries[number].CopyFrom(query)
         response.messages.extend(update.send(run))
         return response
+
+    def _show_history(self, response: PollWorkflowTaskQueueResponse, run: Execution, first_event_id: int) -> None:
+        """In this process all of it; elsewhere a page, and a token for more, as messages are bounded there."""
+        engine, task = self._engine, run.workflow_task
+        if self._local:
+            frames, next_event_id = engine.frames(run, first_event_id), run.next_event_id
+        else:
+            frames, next_event_id = read_page(engine.store, run, first_event_id, run.next_event_id - 1)
+        if next_event_id < run.next_event_id:
+            response.next_page_token = PageToken(run.key, next_event_id, task.started_event_id, task.stamp).pack()
+        elif task.transient_at:
+            frames += b"".join(workflow_task.transient_frames(run))
+        response.history.MergeFromString(frames)
 
     def _started_run(self, token_bytes: bytes, namespace: str) -> Execution:
         run_key, stamp = parse_workflow_token(token_bytes)
