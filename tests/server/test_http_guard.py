@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -123,3 +124,13 @@ async def test_a_second_server_on_the_port_is_refused() -> None:
         with pytest.raises(PortTakenError, match="--http-port"):
             await HttpServer.start(client.service, HttpOptions(port=first.port))
         await first.stop()
+
+
+async def test_small_answers_are_not_held_back() -> None:
+    """Nagle's algorithm and a delayed acknowledgement would make 40 ms of an answer that takes one."""
+    async with in_process_with_http() as (server, http):
+        await http.get("/api/v1/system-info")
+        assert server.http is not None
+        (connection,) = server.http._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -66,6 +66,16 @@ def test_what_waits_is_counted(server: LocalServer) -> None:
     assert [poller.identity for poller in shown[1].pollers] == ["worker"]
 
 
+def test_the_queues_that_were_used_are_known_by_name(server: LocalServer) -> None:
+    names = server.service.task_queue_names
+    assert names("default") == []
+    server.start_workflow("w")
+    server.complete_workflow_task(schedule_activity("a", queue="other"))
+    server.poll_workflow_task("of one worker alone", sticky=True)
+    assert names("default") == ["other", QUEUE]
+    assert names("elsewhere") == []
+
+
 def test_a_queue_is_one_partition(server: LocalServer) -> None:
     request = ListTaskQueuePartitionsRequest(namespace="default")
     request.task_queue.name = QUEUE

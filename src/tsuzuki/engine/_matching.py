@@ -67,6 +67,8 @@ class TaskQueue:
     last_poll_ns: int = 0
     pollers: dict[str, int] = field(default_factory=dict)
     """Identity -> when it polled last; the one that did so longest ago first."""
+    sticky: bool = False
+    """Of one worker alone, for the runs that it has in memory."""
 
 
 Hand = Callable[[ReadyTask, Poll], bool]
@@ -88,6 +90,14 @@ class Matching:
     def known(self, key: QueueKey) -> TaskQueue | None:
         """A queue that was used before."""
         return self._queues.get(key)
+
+    def names(self, namespace: str) -> set[str]:
+        """The queues of a namespace that were used before, without those of single workers."""
+        return {
+            name
+            for (of_namespace, name, _), queue in self._queues.items()
+            if of_namespace == namespace and not queue.sticky
+        }
 
     def shut_down(self, namespace: str, worker_key: str) -> None:
         """A worker takes no more tasks: all its polls end empty, those that come after this too."""

@@ -126,6 +126,7 @@ class EmbeddedService:
         task_queues, workers = TaskQueues(engine), Workers(engine)
         self.describe_task_queue = task_queues.describe
         self.list_task_queue_partitions = task_queues.list_partitions
+        self.task_queue_names = task_queues.names  # not an RPC: no client asks for it, the web page does
         self.record_worker_heartbeat = workers.record_heartbeat
         self.list_workers = workers.list
         self.describe_worker = workers.describe

@@ -76,6 +76,10 @@ class TaskQueues:
             shown.append(info)
         return shown
 
+    def names(self, namespace: str) -> list[str]:
+        """Those that have had a task or a poll since this engine was opened, in order; not those of single workers."""
+        return sorted(self._engine.matching.names(namespace))
+
     async def list_partitions(self, request: ListTaskQueuePartitionsRequest) -> ListTaskQueuePartitionsResponse:
         """A queue is one partition here."""
         engine = self._engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
@@ -63,6 +63,8 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         key = (request.namespace, queue_name, False)
+        if request.task_queue.kind == _STICKY:
+            engine.matching.queue(key).sticky = True
         future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse(), request.worker_instance_key)
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
@@ -227,3 +229,4 @@ class WorkflowTasks:
 
 
 _STARTED: Final = WorkflowTaskState.STARTED
+_STICKY: Final = TaskQueueKind.TASK_QUEUE_KIND_STICKY

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -123,6 +123,14 @@ class Answers:
         """True if there is such a method behind, `list_schedules`."""
         return hasattr(self._about, method) or hasattr(self._service, method)
 
+    def task_queue_names(self, namespace: str) -> Sequence[str] | None:
+        """The task queues that the engine behind knows; None if it does not tell, for no RPC lists them.
+
+        Whoever shows them must have asked for something of the namespace before, so that the caller may see it.
+        """
+        names: Callable[[str], Sequence[str]] | None = getattr(self._service, "task_queue_names", None)
+        return None if names is None else names(namespace)
+
     async def forks(self) -> bool:
         """True if the engine behind is one of this package, which can fork a run; others do not know what that is."""
         if self._forks is None:
@@ -207,6 +215,10 @@ class Caller:
             ServiceError: PERMISSION_DENIED.
         """
         self._answers.permit(request, self.identity)
+
+    def task_queue_names(self, namespace: str) -> Sequence[str] | None:
+        """As `Answers.task_queue_names`."""
+        return self._answers.task_queue_names(namespace)
 
     async def ask(self, request: Message, response: type[Response], *, wait_s: float | None = None) -> Response:
         """Make the call that a request stands for.

@@ -6,7 +6,7 @@ Ids stand in the path, quoted; the router sees it unquoted nowhere, so that an i
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -21,7 +21,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import KEY_COOKIE, Answers, Caller
 from .._refusals import HTTP_STATUSES, refusal
-from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _schedules, _state
+from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _schedules, _state, _task_queues, _workers
 
 _HERE: Final = Path(__file__).parent
 _RUN: Final = "/ui/{namespace}/workflows/{workflow_id}/{run_id}"
@@ -34,6 +34,13 @@ _ACTIONS: Final = {
     "terminate": "terminate_workflow_execution",
     "reset": "reset_workflow_execution",
 }
+
+_LISTS: Final[Mapping[str, Callable[[Caller, str], Awaitable[Sequence[object]]]]] = {
+    "schedules": _schedules.schedules,
+    "task-queues": _task_queues.task_queues,
+    "workers": _workers.workers,
+}
+"""Lists of a namespace that are shown whole and kept fresh: the path, and what gives the rows."""
 
 Shown = Callable[[Caller, Request], Awaitable[Response]]
 
@@ -57,7 +64,7 @@ def page_routes(answers: Answers, namespace: str) -> list[BaseRoute]:
         Route("/ui/{namespace}/workflows", pages.shown(pages.run_list)),
         Route("/ui/{namespace}/workflows/{workflow_id}", pages.shown(pages.newest_run)),
         Route("/ui/{namespace}/compare", pages.shown(pages.compare)),
-        Route("/ui/{namespace}/schedules", pages.shown(pages.schedules)),
+        *(Route(f"/ui/{{namespace}}/{name}", pages.shown(pages.live_list(name))) for name in _LISTS),
         Route(_RUN, pages.shown(pages.run)),
         Route(f"{_RUN}/time-travel", pages.shown(pages.time_travel)),
         Route(f"{_RUN}/rows", pages.data(pages.rows)),
@@ -103,7 +110,12 @@ class Pages:
         return data
 
     def _page(self, template: str, shown: dict[str, Any], status: int = 200) -> Response:
-        more = {"signed_in": self._answers.asks_who_calls, "has_schedules": self._answers.offers("list_schedules")}
+        offers = self._answers.offers
+        more = {
+            "signed_in": self._answers.asks_who_calls,
+            "has_schedules": offers("list_schedules"),
+            "has_task_queues": offers("describe_task_queue"),
+        }
         return HTMLResponse(self._templates.get_template(template).render(**more, **shown), status)
 
     async def run_list(self, caller: Caller, request: Request) -> Response:
@@ -145,10 +157,17 @@ class Pages:
             shown["comparison"] = await _compare.compare(caller, left, right)
         return self._page("compare.html", shown)
 
-    async def schedules(self, caller: Caller, request: Request) -> Response:
-        namespace = _part(request, "namespace")
-        shown = {"schedules": await _schedules.schedules(caller, namespace), "namespace": namespace}
-        return self._page("schedule_rows.html" if "fragment" in request.query_params else "schedules.html", shown)
+    def live_list(self, name: str) -> Shown:
+        """A page with one of `_LISTS`, or its rows alone for the script that keeps it fresh."""
+        template = name.replace("-", "_")
+
+        async def show(caller: Caller, request: Request) -> Response:
+            namespace = _part(request, "namespace")
+            shown = {template: await _LISTS[name](caller, namespace), "namespace": namespace}
+            rows = "_rows" if "fragment" in request.query_params else ""
+            return self._page(f"{template}{rows}.html", shown)
+
+        return show
 
     async def rows(self, caller: Caller, request: Request) -> Response:
         asked = request.query_params
@@ -237,5 +256,9 @@ def _templates() -> Environment:
         "css_status": _run_list.css_status,
         "quoted": lambda text: quote(text, safe=""),
     }
-    templates.globals |= {"run_path": _run_path, "seconds_between": _moments.seconds_between}
+    templates.globals |= {
+        "run_path": _run_path,
+        "seconds_between": _moments.seconds_between,
+        "queue_link": lambda name: _run_list.Filters(query=_run_list.equals("TaskQueue", name)).link(),
+    }
     return templates

@@ -65,9 +65,9 @@ class Filters:
         """In the query language; with another status if one is given."""
         chosen = self.status if status is None else status
         conditions = [
-            f"ExecutionStatus = {_quoted(chosen)}" if chosen else "",
-            f"WorkflowType = {_quoted(self.type)}" if self.type else "",
-            f"WorkflowId = {_quoted(self.id)}" if self.id else "",
+            equals("ExecutionStatus", chosen) if chosen else "",
+            equals("WorkflowType", self.type) if self.type else "",
+            equals("WorkflowId", self.id) if self.id else "",
             f"StartTime >= {_quoted(_iso(self.since))}" if self.since else "",
             (f"({self.query})" if any((chosen, self.type, self.id, self.since)) and _joins(self.query) else self.query),
         ]
@@ -85,6 +85,11 @@ class Filters:
 
 def _joins(query: str) -> bool:
     return " or " in f" {query.lower()} "
+
+
+def equals(attribute: str, value: str) -> str:
+    """A condition of the query language."""
+    return f"{attribute} = {_quoted(value)}"
 
 
 def _quoted(text: str) -> str:

@@ -74,7 +74,8 @@ export function tellTimes(root = document) {
     const at = new Date(time.dateTime);
     time.title = time.dateTime;
     const left = at - Date.now();
-    if (time.dataset.relative) time.textContent = left > 0 ? `in ${length(left)}` : "now";
+    if (time.dataset.relative === "ago") time.textContent = left > -1000 ? "now" : `${length(Math.floor(-left / 1000) * 1000).replace(".0s", "s")} ago`;
+    else if (time.dataset.relative) time.textContent = left > 0 ? `in ${length(left)}` : "now";
     else time.textContent = localTime(time.dateTime);
   }
   for (const since of root.querySelectorAll(".since")) {

@@ -46,6 +46,11 @@ const keys = {
   t: () => document.querySelector("a#travel")?.click(),
 };
 
+// What is drawn anew between the press and the release of a button takes the click with it.
+let pressed = false;
+addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const over of ["pointerup", "pointercancel", "dragend"]) addEventListener(over, () => setTimeout(() => { pressed = false; }), true);
+
 const live = by("live");
 if (live?.dataset.live === "on") {
   let shown = "";
@@ -54,7 +59,7 @@ if (live?.dataset.live === "on") {
     const asked = new URL(location.href);
     asked.searchParams.set("fragment", "1");
     const text = await fetched(asked).then((response) => response.text(), () => "");
-    if (!text || (text === shown && !live.querySelector("button:disabled"))) return;
+    if (!text || pressed || (text === shown && !live.querySelector("button:disabled"))) return;
     shown = text;
     const focused = document.activeElement?.closest?.("#live a")?.getAttribute("href");
     live.innerHTML = text; // our own template, which escapes what it shows
