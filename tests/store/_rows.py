@@ -19,6 +19,7 @@ from tsuzuki.store import (
     NamespaceRow,
     NewRun,
     RunUpdate,
+    StreamRow,
     chain,
 )
 
@@ -36,6 +37,14 @@ def event(event_id: int, kind: str, *, time_ns: int | None = None, **attributes:
     field.SetInParent()
     field.MergeFrom(type(field)(**attributes))
     return made
+
+
+def stream_row(run_key: int, first_offset: int, kinds: str, **columns: Any) -> StreamRow:
+    """A batch of the first attempt of the activity of event 5, unless said otherwise."""
+    last = first_offset + len(kinds) - 1
+    return StreamRow(run_key, first_offset, last, 5, 1, first_offset, kinds, T0, "a", "search", b"x")._replace(
+        **columns
+    )
 
 
 def started(run_key: int = 1, **attributes: Any) -> HistoryEvent:

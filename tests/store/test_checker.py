@@ -22,6 +22,7 @@ from store._rows import (
     event,
     new_run,
     started,
+    stream_row,
     task,
     whole_run,
 )
@@ -489,6 +490,17 @@ def test_current_run_that_is_not_the_newest(database: Path) -> None:
     second = whole_run([started(2)], new=new_run(2, workflow_id="workflow-1"))
     second.currents.clear()
     assert problems_of(database, first, second) == [(9, None, "the current run is 1, expected 2")]
+
+
+def test_stream_with_a_gap_and_stream_of_nobody(database: Path) -> None:
+    run = whole_run([started()])
+    run.streams = [stream_row(1, 1, "bd"), stream_row(1, 4, "d"), stream_row(1, 5, "dd", last_offset=5)]
+    run.streams.append(stream_row(7, 1, "b"))
+    assert problems_of(database, run) == [
+        (9, None, "stream events 4 to 4 where 3 belongs"),
+        (9, None, "stream events 5 to 5 where 5 belongs"),
+        (9, None, "stream events 1 to 1 where 1 belongs"),
+    ]
 
 
 def test_batch_that_is_missing_in_the_middle(database: Path) -> None:

@@ -21,6 +21,7 @@ from store._rows import (
     new_run,
     run_update,
     started,
+    stream_row,
     task,
     whole_run,
 )
@@ -39,6 +40,7 @@ from tsuzuki.store import (
     StoredRun,
     StoreFailedError,
     StoreNotADatabaseError,
+    StreamEnd,
     chain,
 )
 
@@ -178,6 +180,20 @@ def test_activity_is_replaced_and_deleted(store: Store) -> None:
 def test_activity_put_and_gone_in_one_batch_is_gone(store: Store) -> None:
     put(store, Batch(activities=[activity_row(1, 5)], activities_gone=[(1, 5)]))
     assert store.activities(1) == []
+
+
+def test_stream_is_read_after_an_offset_from_the_batch_that_holds_the_next(store: Store) -> None:
+    rows = [stream_row(1, 1, "bdd"), stream_row(1, 4, "d"), stream_row(1, 5, "bde", attempt=2, first_seq=1)]
+    put(store, Batch(streams=[stream_row(2, 1, "b")]))
+    put(store, Batch(streams=rows[:2]))
+    put(store, Batch(streams=rows[2:]))
+    assert store.stream(1, 0, 10) == rows
+    assert store.stream(1, 0, 2) == rows[:2]
+    assert store.stream(1, 2, 10) == rows
+    assert store.stream(1, 3, 10) == rows[1:]
+    assert store.stream(1, 7, 10) == []
+    assert sorted(store.stream_ends(1)) == [StreamEnd(5, 1, 4, 4, 2), StreamEnd(5, 2, 3, 7, 1)]
+    assert store.stream_ends(3) == []
 
 
 def test_request_id_belongs_to_its_run_and_may_come_twice(store: Store) -> None:

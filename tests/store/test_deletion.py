@@ -6,7 +6,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from store._rows import T0, activity_row, activity_scheduled, namespace_row, new_run, started, task, whole_run
+from store._rows import (
+    T0,
+    activity_row,
+    activity_scheduled,
+    namespace_row,
+    new_run,
+    started,
+    stream_row,
+    task,
+    whole_run,
+)
 from tsuzuki.store import Batch, RequestId, SqliteStore, Store
 from tsuzuki.store._schema import MIGRATIONS, migrate
 
@@ -34,6 +44,7 @@ def test_a_deleted_run_takes_along_all_that_is_its_own(store: Store) -> None:
         new = new_run(run_key, workflow_id=workflow_id)
         batch = whole_run(events, new=new, activities=[activity_row(run_key)])
         batch.request_ids = [RequestId(run_key, "r")]
+        batch.streams = [stream_row(run_key, 1, "b")]
         put(store, batch)
     put(store, Batch(runs_gone=[1]))
     assert store.run(1) is None
@@ -41,10 +52,12 @@ def test_a_deleted_run_takes_along_all_that_is_its_own(store: Store) -> None:
     assert not store.history(1)
     assert not store.activities(1)
     assert not store.has_request_id(1, "r")
+    assert not store.stream(1, 0, 1)
     assert store.current_run("default", "stays") == store.run(2)
     assert store.history(2)
     assert store.activities(2)
     assert store.has_request_id(2, "r")
+    assert store.stream(2, 0, 1)
 
 
 def test_an_older_run_is_deleted_and_the_current_one_stays(store: Store) -> None:

@@ -26,12 +26,14 @@ from ._context import (
 from ._definition import ActivityDefinition, definition_of, defn, name_and_result_type
 from ._info import ActivityCancellationDetails, Info
 from ._logger import LoggerAdapter, logger
+from ._stream import EventStream, open_stream
 
 __all__ = [
     "ActivityCancellationDetails",
     "ActivityContext",
     "ActivityDefinition",
     "CompleteAsyncSignal",
+    "EventStream",
     "Info",
     "LoggerAdapter",
     "cancellation_details",
@@ -46,6 +48,7 @@ __all__ = [
     "logger",
     "metric_meter",
     "name_and_result_type",
+    "open_stream",
     "payload_converter",
     "raise_complete_async",
     "shield_thread_cancel_exception",

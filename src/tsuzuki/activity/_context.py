@@ -8,6 +8,7 @@ own does not see it unless it is run with `contextvars.copy_context()`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -48,6 +49,14 @@ class ActivityContext(ABC):
 
     @abstractmethod
     def heartbeat(self, details: tuple[object, ...]) -> None: ...
+
+    async def keeps_streams(self) -> bool:
+        """Tell whether the server keeps what is published."""
+        raise RuntimeError("activity.open_stream is for async activities that run in the worker's own process")
+
+    async def publish(self, kinds: str, values: Sequence[object]) -> bool:
+        """Send events of a stream; returns when they are acknowledged, False if the stream is full."""
+        raise NotImplementedError
 
     @abstractmethod
     async def wait_for_cancelled(self) -> None: ...

@@ -30,6 +30,10 @@ workflow = group(
             "_workflow_look:show",
             "Show the history of a run.",
         ),
+        "stream": (
+            "_workflow_stream:stream",
+            "Show the event stream of a run: tokens of models, progress.",
+        ),
         "trace": ("_trace:trace", "Show a run with its activities, timers and children as a tree."),
         "signal": ("_workflow_talk:signal", "Send a signal to a workflow."),
         "query": (

@@ -77,6 +77,7 @@ from ._schedule_handle import (
     ScheduleUpdateInput,
 )
 from ._start import StartWorkflowOptions
+from ._stream import StreamEvent, StreamEventKind
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage
 from ._update_with_start import WithStartWorkflowOperation
 from ._visibility import WorkflowExecutionCount, WorkflowExecutionCountAggregationGroup
@@ -135,6 +136,8 @@ __all__ = [
     "StartWorkflowOptions",
     "StartWorkflowUpdateInput",
     "StartWorkflowUpdateWithStartInput",
+    "StreamEvent",
+    "StreamEventKind",
     "TerminateWorkflowInput",
     "UpdateWithStartStartWorkflowInput",
     "UpdateWithStartUpdateWorkflowInput",

@@ -32,6 +32,7 @@ from ._interceptor import (
 from ._query import query_workflow
 from ._result import wait_for_result
 from ._signal import send_signal
+from ._stream import StreamEvent, read_stream
 from ._update import WorkflowUpdateHandle, WorkflowUpdateStage, start_update
 from ._validation import UNSET, arguments, check_name
 
@@ -161,6 +162,33 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
                 FetchWorkflowHistoryEventsInput(self.id, run_id, page_size, wait_new_event, event_filter_type)
             )
         async for event in events:
+            yield event
+
+    async def read_stream(self, *, after: str = "", wait: bool = True) -> AsyncIterator[StreamEvent]:
+        """Yield what the run's activities say while they run (`activity.open_stream`), until the run has closed.
+
+        Events come in one order for all readers, and each comes once. When an attempt dies half way, what it has said
+        stays; the next one begins with an event of kind `BEGIN`, which supersedes it. The stream outlives crashes of
+        workers and of the engine, and is kept as long as the run.
+
+        On a Temporal cluster, which keeps no streams, this reads the newest events from heartbeats, and tells with an
+        event of kind `GAP` when some were missed; the end of a stream may be missed too. The results of the activities
+        are complete in any case.
+
+        Args:
+            after: The `id` of the last event that was seen, of this run; the default begins with the first.
+            wait: False to stop with the newest event instead of waiting for more.
+
+        Raises:
+            InvalidArgumentError: `after` is no position of a stream.
+            WorkflowNotFoundError: No such run, or past its retention.
+            ServiceUnavailableError: No answer for 10 s; reading on with `after` is safe.
+            PayloadDecodeError: An event cannot be read.
+
+        Source: `QueryWorkflow` with a query of a reserved type; on other servers `DescribeWorkflowExecution`.
+        """
+        run_id = self.run_id or self.result_run_id or ""
+        async for event in read_stream(self._context, self.id, run_id, after, wait=wait):
             yield event
 
     async def cancel(self, *, reason: str = "") -> None:

@@ -1,7 +1,8 @@
 """Every payload of a message, wherever it stands; found by descriptors, so that no list of fields can go stale.
 
 Search attributes are left out, for servers must read them; headers too, for interceptors own them. So are the
-details of markers that SDKs write for themselves: other SDKs read those without the user's codec.
+details of markers that SDKs write for themselves: other SDKs read those without the user's codec. And the frame before
+a batch of a stream, which the engine reads.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+
+from tsuzuki.common.stream_frames import has_frame
 
 Transform = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
 
@@ -87,8 +90,9 @@ def _collect(message: Message, groups: list[_Group], packed: list[tuple[AnyMessa
                 _collect_one(value[key], groups, packed)
         elif field.is_repeated:
             if inner_type.full_name == _PAYLOAD:
-                if value:
-                    groups.append(_Group(list(value), _putting_all(value)))
+                framed = 1 if has_frame(value) else 0
+                if len(value) > framed:
+                    groups.append(_Group(list(value)[framed:], _putting_all(value, framed)))
             else:
                 for item in value:
                     _collect(item, groups, packed)
@@ -103,10 +107,10 @@ def _collect_one(value: Message, groups: list[_Group], packed: list[tuple[AnyMes
         _collect(value, groups, packed)
 
 
-def _putting_all(field: Any) -> Callable[[Sequence[Payload]], None]:
+def _putting_all(field: Any, first: int) -> Callable[[Sequence[Payload]], None]:
     def put(payloads: Sequence[Payload]) -> None:
         copies = [_copy(payload) for payload in payloads]  # they may be the very ones that are removed now
-        del field[:]
+        del field[first:]
         field.extend(copies)
 
     return put

@@ -11,7 +11,7 @@ Changes pile up here until the shell takes them: serialized events in `fresh`, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from temporalio.api.common.v1 import Memo, Priority, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
@@ -31,6 +31,9 @@ from .times import SECOND, time_ns
 from .update import Update
 from .wake import WakeKey, WakeKind
 from .workflow_task import WorkflowTask, WorkflowTaskState, show
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 _TASK_STARTED: Final = WorkflowTaskState.STARTED
 _OUTCOMES: Final = activity.ENDS | child_workflow.ENDS
@@ -94,6 +97,7 @@ class Execution:
         "status",
         "sticky_queue",
         "sticky_timeout_ns",
+        "stream",
         "successor",
         "tail",
         "tail_first_event_id",
@@ -175,6 +179,9 @@ class Execution:
         self.request_ids: set[str] = set()
         """Request ids of this run not yet durable; durable ones are in the store."""
         self.wakes: dict[WakeKey, int] = {}
+
+        self.stream: Stream | None = None
+        """None until it is needed; the store has it."""
 
         # What the shell takes.
         self.is_new = False

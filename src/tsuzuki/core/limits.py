@@ -34,6 +34,8 @@ class Limits:
     updates_suggest: int = 1_800
     buffered_events_max: int = 100
     buffered_bytes_max: int = 2 * MIB
+    stream_events_max: int = 200_000
+    stream_bytes_max: int = 64 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND
     workflow_task_timeout_max_ns: int = 120 * SECOND
     workflow_task_backoff_max_ns: int = 10 * SECOND

@@ -28,6 +28,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedResponse,
 )
 
+from tsuzuki.common.stream_frames import has_frame
 from tsuzuki.core import activity as activities
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
@@ -42,6 +43,7 @@ from ._engine import Engine
 from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._refusals import service_error
+from ._streams import Streams
 from ._tokens import activity_token, parse_activity_token
 
 
@@ -64,8 +66,9 @@ class ById(Protocol):
 
 
 class ActivityTasks:
-    def __init__(self, engine: Engine, *, local: bool) -> None:
+    def __init__(self, engine: Engine, streams: Streams, *, local: bool) -> None:
         self._engine = engine
+        self._streams = streams
         self._local = local
         engine.hand_activity = self._hand
 
@@ -311,28 +314,34 @@ class ActivityTasks:
 
     async def heartbeat(self, request: RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse:
         run, activity = self._by_token(request)
-        cancel = self._heartbeat(run, activity, request.details if request.HasField("details") else None)
-        await self._engine.durable()
+        cancel = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
         return RecordActivityTaskHeartbeatResponse(cancel_requested=cancel)
 
     async def heartbeat_by_id(
         self, request: RecordActivityTaskHeartbeatByIdRequest
     ) -> RecordActivityTaskHeartbeatByIdResponse:
         run, activity = self._by_id(request)
-        cancel = self._heartbeat(run, activity, request.details if request.HasField("details") else None)
-        await self._engine.durable()
+        cancel = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
         return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=cancel)
 
-    def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
+    async def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
         """Details over the limit fail the activity for good, and the attempt is told to stop."""
         engine = self._engine
         too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
         now_ns = engine.clock.now_ns()
+        streamed = True
         with engine.changing(run):
-            if too_much is None:
-                return activities.heartbeat(run, activity, details, now_ns)
-            activities.fail(run, activity, too_much, activity.identity, now_ns)
-            return True
+            if too_much is not None:
+                activities.fail(run, activity, too_much, activity.identity, now_ns)
+                cancel = True
+            else:
+                if details is not None and has_frame(details.payloads):
+                    streamed, details = self._streams.take(run, activity, details, now_ns)
+                cancel = activities.heartbeat(run, activity, details, now_ns)
+        await engine.durable()
+        if not streamed:
+            raise self._streams.full(run)
+        return cancel
 
 
 def _name(activity: Activity) -> str:

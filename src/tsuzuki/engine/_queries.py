@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondQueryTaskCompletedResponse,
 )
 
+from tsuzuki.common.stream_frames import STREAM_QUERY
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound, Refusal
@@ -42,6 +43,7 @@ from ._history_pages import PageToken, read_backwards, read_page
 from ._lifecycle import not_found_message
 from ._matching import Poll
 from ._refusals import refusals_as_errors, service_error
+from ._streams import Streams
 from ._tokens import parse_query_token, query_token
 
 PATIENCE_NS: Final = 10 * SECOND
@@ -88,8 +90,9 @@ class Questions:
 
 
 class Queries:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, streams: Streams) -> None:
         self._engine = engine
+        self._streams = streams
         self._open = Questions()
         self._count = 0
         engine.hand_query = self._hand
@@ -111,6 +114,8 @@ class Queries:
             rejected = QueryWorkflowResponse()
             rejected.query_rejected.status = run.status
             return rejected
+        if request.query.query_type == STREAM_QUERY:
+            return QueryWorkflowResponse(query_result=await self._streams.read(run, request.query.query_args))
         self._count += 1
         future: asyncio.Future[WorkflowQueryResult] = asyncio.get_running_loop().create_future()
         question = Question(self._count, run.key, request.query, future)

@@ -18,6 +18,7 @@ from tsuzuki.store import (
     NewRun,
     RequestId,
     RunUpdate,
+    StreamRow,
     chain,
 )
 
@@ -65,6 +66,9 @@ def take_changes(run: Execution, batch: Batch, now_ns: int, register: SearchAttr
         for scheduled_event_id in run.forgotten_activities:
             batch.activities_gone.append((key, scheduled_event_id))
         run.forgotten_activities.clear()
+    if run.stream is not None and run.stream.fresh:
+        batch.streams.extend(StreamRow(key, *said) for said in run.stream.fresh)
+        run.stream.fresh.clear()
     if run.new_request_ids:
         for request_id in run.new_request_ids:
             batch.request_ids.append(RequestId(key, request_id))

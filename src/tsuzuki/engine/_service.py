@@ -33,6 +33,7 @@ from ._scheduler import Scheduler
 from ._schedules import Schedules
 from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
+from ._streams import Streams
 from ._task_queues import TaskQueues
 from ._tokens import parse_activity_token
 from ._update_with_start import UpdateWithStart
@@ -64,9 +65,10 @@ class EmbeddedService:
         self._engine = engine
         self.local = local
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
-        queries, updates = Queries(engine), Updates(engine)
+        streams = Streams(engine)
+        queries, updates = Queries(engine, streams), Updates(engine)
         namespaces = NamespaceRpcs(engine)
-        activity_tasks = ActivityTasks(engine, local=local)
+        activity_tasks = ActivityTasks(engine, streams, local=local)
         workflow_tasks = WorkflowTasks(engine, activity_tasks, queries, updates, local=local)
         self._take_back: Mapping[type[Message], Callable[[Any], None]] = {
             PollWorkflowTaskQueueResponse: workflow_tasks.take_back,

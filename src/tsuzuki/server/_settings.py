@@ -97,6 +97,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "updates_suggest": "Updates from which continue-as-new is suggested",
     "buffered_events_max": "Events that wait while a workflow task runs",
     "buffered_bytes_max": "The same in bytes",
+    "stream_events_max": "Events of a run's stream; more are refused, and the run goes on",
+    "stream_bytes_max": "The same in bytes",
     "workflow_task_timeout_default_s": "Time of a worker for a workflow task, if the start says nothing",
     "workflow_task_timeout_max_s": "The longest that a start may ask for",
     "workflow_task_backoff_max_s": "The longest wait before a failing workflow task is tried again",

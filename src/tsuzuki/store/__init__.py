@@ -43,6 +43,8 @@ from tsuzuki.store._contract import (
     StoreReadOnlyError,
     StoreTooNewError,
     StoreWentBackError,
+    StreamEnd,
+    StreamRow,
     chain,
 )
 from tsuzuki.store._copy import StoreInfo, back_up, store_info
@@ -89,6 +91,8 @@ __all__ = [
     "StoreTooNewError",
     "StoreWentBackError",
     "StoredRun",
+    "StreamEnd",
+    "StreamRow",
     "back_up",
     "chain",
     "check_store",

@@ -121,6 +121,18 @@ def _counter_problems(connection: sqlite3.Connection, database: str) -> Iterator
 # Each selects (workflow_id, run_id, text) of what is wrong.
 _RELATIONS: tuple[tuple[int, str], ...] = (
     (
+        9,
+        """
+        SELECT coalesce(workflow_id, ''), coalesce(run_id, 'key ' || streams.run_key),
+            'stream events ' || first_offset || ' to ' || last_offset || ' where ' || (before + 1) || ' belongs'
+        FROM (
+            SELECT *, coalesce(lag(last_offset) OVER (PARTITION BY run_key ORDER BY last_offset), 0) AS before
+            FROM streams
+        ) AS streams LEFT JOIN runs USING (run_key)
+        WHERE runs.run_key IS NULL OR first_offset <> before + 1 OR last_offset - first_offset + 1 <> length(kinds)
+        """,
+    ),
+    (
         34,
         """
         SELECT workflow_id, max(run_id), count(*) || ' open runs of one workflow id' FROM runs

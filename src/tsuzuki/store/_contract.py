@@ -103,6 +103,34 @@ class ActivityRow(NamedTuple):
     last_ended_ns: int | None
 
 
+class StreamRow(NamedTuple):
+    """Events of a run's stream that came together, from one attempt of an activity."""
+
+    run_key: int
+    first_offset: int
+    last_offset: int
+    scheduled_event_id: int
+    attempt: int
+    first_seq: int
+    kinds: str
+    """A letter for each event."""
+    at_ns: int
+    activity_id: str
+    activity_type: str
+    events: bytes
+    """Serialized `Payload`."""
+
+
+class StreamEnd(NamedTuple):
+    """How far one attempt has come in a run's stream."""
+
+    scheduled_event_id: int
+    attempt: int
+    last_seq: int
+    last_offset: int
+    bytes: int
+
+
 class CurrentRun(NamedTuple):
     """The newest run of a workflow id."""
 
@@ -195,6 +223,7 @@ class Batch:
     """Keys of runs to delete with all that is theirs, after everything else of the batch was written."""
     namespaces_gone: list[str] = field(default_factory=list)
     """Deleted before `namespaces` are written: one may be made anew."""
+    streams: list[StreamRow] = field(default_factory=list)
 
 
 class StoredRun(NamedTuple):
@@ -274,6 +303,14 @@ class Store(Protocol):
         ...
 
     def activities(self, run_key: int) -> list[ActivityRow]: ...
+
+    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
+        """The first rows that hold any event after an offset, in order."""
+        ...
+
+    def stream_ends(self, run_key: int) -> list[StreamEnd]:
+        """One for each attempt that is in the run's stream."""
+        ...
 
     def has_request_id(self, run_key: int, request_id: str) -> bool: ...
 

@@ -24,6 +24,8 @@ from tsuzuki.store._contract import (
     SearchAttributeRow,
     StoredRun,
     StoreQueryTooLongError,
+    StreamEnd,
+    StreamRow,
     chain,
 )
 from tsuzuki.store._failures import damaged, read_failure
@@ -87,6 +89,12 @@ class SqliteReads:
 
     def activities(self, run_key: int) -> list[ActivityRow]:
         return [ActivityRow._make(row) for row in self._rows(sql.ACTIVITIES, (run_key,))]
+
+    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
+        return [StreamRow._make(row) for row in self._rows(sql.STREAM, (run_key, after, limit))]
+
+    def stream_ends(self, run_key: int) -> list[StreamEnd]:
+        return [StreamEnd._make(row) for row in self._rows(sql.STREAM_ENDS, (run_key,))]
 
     def has_request_id(self, run_key: int, request_id: str) -> bool:
         return bool(self._rows(sql.HAS_REQUEST, (run_key, request_id)))

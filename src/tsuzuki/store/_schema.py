@@ -196,6 +196,28 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "ALTER TABLE meta ADD COLUMN last_run_key INTEGER NOT NULL DEFAULT 0",
         ),
     ),
+    # In order of arrival, as history is.
+    Migration(
+        5,
+        (
+            """
+            CREATE TABLE streams (
+                run_key INTEGER NOT NULL,
+                first_offset INTEGER NOT NULL,
+                last_offset INTEGER NOT NULL,
+                scheduled_event_id INTEGER NOT NULL,
+                attempt INTEGER NOT NULL,
+                first_seq INTEGER NOT NULL,
+                kinds TEXT NOT NULL,
+                at_ns INTEGER NOT NULL,
+                activity_id TEXT NOT NULL,
+                activity_type TEXT NOT NULL,
+                events BLOB NOT NULL
+            )
+            """,
+            "CREATE UNIQUE INDEX streams_by_run ON streams (run_key, last_offset)",
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -166,6 +166,9 @@ class SqliteStore(SqliteReads):
             many(sql.PUT_ACTIVITY, map(tuple, batch.activities))
         if batch.activities_gone:
             many(sql.DELETE_ACTIVITY, batch.activities_gone)
+        if batch.streams:
+            many(sql.INSERT_STREAM, map(tuple, batch.streams))
+            self._pages += sum([1 + (len(row.events) >> 12) for row in batch.streams])
         if batch.currents:
             many(sql.PUT_CURRENT, map(tuple, batch.currents))
         if batch.request_ids:

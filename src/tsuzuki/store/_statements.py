@@ -21,6 +21,7 @@ from tsuzuki.store._contract import (
     RequestId,
     RunUpdate,
     SearchAttributeRow,
+    StreamRow,
 )
 from tsuzuki.store._where import Where, drives, where
 
@@ -54,6 +55,7 @@ UPDATE_RUN: Final = {
 INSERT_HISTORY: Final = _insert("history", HistoryBatch._fields)
 PUT_ACTIVITY: Final = _insert("activities", ActivityRow._fields, "REPLACE")
 DELETE_ACTIVITY: Final = "DELETE FROM activities WHERE run_key = ? AND scheduled_event_id = ?"
+INSERT_STREAM: Final = _insert("streams", StreamRow._fields)
 PUT_CURRENT: Final = _insert("currents", CurrentRun._fields, "REPLACE")
 PUT_REQUEST: Final = _insert("requests", RequestId._fields, "INSERT OR IGNORE")
 PUT_NAMESPACE: Final = _insert("namespaces", NamespaceRow._fields, "REPLACE")
@@ -68,6 +70,7 @@ DELETE_RUN: Final = (
     "(SELECT namespace, workflow_id FROM runs WHERE run_key = ?1)",
     "DELETE FROM history WHERE run_key = ?1",
     "DELETE FROM activities WHERE run_key = ?1",
+    "DELETE FROM streams WHERE run_key = ?1",
     "DELETE FROM requests WHERE run_key = ?1",
     "DELETE FROM attribute_values WHERE run_key = ?1",
     "DELETE FROM runs WHERE run_key = ?1",
@@ -107,6 +110,14 @@ HISTORY: Final = f"""
 ACTIVITIES: Final = (
     f"SELECT {', '.join(ActivityRow._fields)} FROM activities WHERE run_key = ? ORDER BY scheduled_event_id"
 )
+STREAM: Final = (
+    f"SELECT {', '.join(StreamRow._fields)} FROM streams WHERE run_key = ? AND last_offset > ? "
+    "ORDER BY last_offset LIMIT ?"
+)
+STREAM_ENDS: Final = """
+    SELECT scheduled_event_id, attempt, max(first_seq + length(kinds) - 1), max(last_offset), sum(length(events))
+    FROM streams WHERE run_key = ? GROUP BY scheduled_event_id, attempt
+"""
 SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
 RECORDS: Final = f"SELECT {', '.join(Record._fields)} FROM records WHERE kind = ? ORDER BY namespace, name"
 HAS_REQUEST: Final = "SELECT 1 FROM requests WHERE run_key = ? AND request_id = ?"

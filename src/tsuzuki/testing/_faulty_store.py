@@ -26,6 +26,8 @@ from tsuzuki.store import (
     StoredRun,
     StoreFailedError,
     StoreFullError,
+    StreamEnd,
+    StreamRow,
 )
 
 
@@ -156,6 +158,12 @@ class FaultyStore:
 
     def activities(self, run_key: int) -> list[ActivityRow]:
         return self.inner.activities(run_key)
+
+    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
+        return self.inner.stream(run_key, after, limit)
+
+    def stream_ends(self, run_key: int) -> list[StreamEnd]:
+        return self.inner.stream_ends(run_key)
 
     def has_request_id(self, run_key: int, request_id: str) -> bool:
         return self.inner.has_request_id(run_key, request_id)

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, PollActivityTaskQueueResponse
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, Info
 from tsuzuki.common import MetricMeter
+from tsuzuki.common.stream_frames import OURS
 from tsuzuki.converter import DataConverter, PayloadConverter
 from tsuzuki.service import ServiceError, WorkflowService
 
-from ._activity_info import info_from
+from ._activity_info import info_from, proper_details
 from ._heartbeat import Heartbeats, throttle_s
 from ._pace import Pace
+from ._stream_sender import StreamSender
 
 CANCEL_REQUESTED: Final = ActivityCancellationDetails(cancel_requested=True)
 WORKER_SHUTDOWN: Final = ActivityCancellationDetails(worker_shutdown=True)
@@ -70,6 +72,17 @@ class ActivityHost:
     default_heartbeat_throttle: timedelta = timedelta(seconds=30)
     max_heartbeat_throttle: timedelta = timedelta(seconds=60)
     metric_meter: MetricMeter | None = None
+    _versions: list[str] = field(default_factory=list)
+
+    async def keeps_streams(self) -> bool:
+        """Whether the server is one of this package; asked once.
+
+        Raises:
+            ServiceError: It gave no answer.
+        """
+        if not self._versions:
+            self._versions.append((await self.service.get_system_info(GetSystemInfoRequest())).server_version)
+        return self._versions[0].startswith(OURS)
 
 
 class Attempt(ActivityContext):
@@ -82,6 +95,7 @@ class Attempt(ActivityContext):
         "_info",
         "_loop",
         "_loop_thread",
+        "_stream",
         "_thread_cancelled",
         "done",
         "error",
@@ -115,6 +129,7 @@ class Attempt(ActivityContext):
         self._details: ActivityCancellationDetails | None = None
         self._info: Info | None = None
         self._heartbeats: Heartbeats | None = None
+        self._stream: StreamSender | None = None
         self._cancelled: asyncio.Event | None = None
         self._thread_cancelled: threading.Event | None = None
 
@@ -163,6 +178,20 @@ class Attempt(ActivityContext):
         """Take encoded details; a heartbeat that comes after the end is dropped."""
         if self.done:
             return
+        self._beating().record(details)
+
+    async def keeps_streams(self) -> bool:
+        if threading.get_ident() != self._loop_thread:
+            raise RuntimeError("activity.open_stream is for async activities")
+        return await self.host.keeps_streams()
+
+    async def publish(self, kinds: str, values: Sequence[object]) -> bool:
+        if self._stream is None:
+            keeps = await self.host.keeps_streams()
+            self._stream = StreamSender(self._beating(), self.payload_converter, self.task.attempt, keeps=keeps)
+        return await self._stream.send(kinds, values)
+
+    def _beating(self) -> Heartbeats:
         if self._heartbeats is None:
             host = self.host
             self._heartbeats = Heartbeats(
@@ -174,8 +203,9 @@ class Attempt(ActivityContext):
                 pace=host.pace,
                 on_stop=self.stop,
                 on_error=self._on_heartbeat_refused,
+                proper=proper_details(self.task.heartbeat_details),
             )
-        self._heartbeats.record(details)
+        return self._heartbeats
 
     def _on_heartbeat_refused(self, error: ServiceError) -> None:
         self.stop(ActivityCancellationDetails(), error)

@@ -114,6 +114,12 @@ class InterceptedContext(ActivityContext):
     def heartbeat(self, details: tuple[object, ...]) -> None:
         self._outbound.heartbeat(*details)
 
+    async def keeps_streams(self) -> bool:
+        return await self._attempt.keeps_streams()
+
+    async def publish(self, kinds: str, values: Sequence[object]) -> bool:
+        return await self._attempt.publish(kinds, values)
+
     @property
     def cancellation_details(self) -> ActivityCancellationDetails | None:
         return self._attempt.cancellation_details

@@ -11,10 +11,12 @@ from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki.activity import Info
 from tsuzuki.common import Priority, RetryPolicy
+from tsuzuki.common.stream_frames import FRAMED, has_frame
 from tsuzuki.converter import PayloadConverter
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +41,7 @@ def info_from(
         activity_type=task.activity_type.name,
         attempt=task.attempt,
         current_attempt_scheduled_time=_utc(task.current_attempt_scheduled_time),
-        heartbeat_details=converter.from_payloads_wrapper(task.heartbeat_details),
+        heartbeat_details=converter.from_payloads_wrapper(proper_details(task.heartbeat_details)),
         heartbeat_timeout=_timeout(task.heartbeat_timeout),
         is_local=is_local,
         namespace=task.workflow_namespace or namespace,
@@ -57,6 +59,11 @@ def info_from(
         retry_policy=RetryPolicy.from_proto(task.retry_policy) if task.HasField("retry_policy") else None,
         activity_run_id=None if started_by_workflow else task.activity_run_id or None,
     )
+
+
+def proper_details(details: Payloads) -> Payloads:
+    """Heartbeat details without the batch of a stream before them, which other servers leave there."""
+    return Payloads(payloads=details.payloads[FRAMED:]) if has_frame(details.payloads) else details
 
 
 def seconds_left(task: PollActivityTaskQueueResponse) -> float:

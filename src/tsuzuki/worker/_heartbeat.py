@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueResponse,
     RecordActivityTaskHeartbeatRequest,
+    RecordActivityTaskHeartbeatResponse,
 )
 
 from tsuzuki.activity import ActivityCancellationDetails
@@ -48,6 +49,7 @@ class Heartbeats:
         "_on_error",
         "_on_stop",
         "_pace",
+        "_reported",
         "_sender",
         "_service",
         "_task_token",
@@ -64,6 +66,7 @@ class Heartbeats:
         pace: Pace,
         on_stop: Callable[[ActivityCancellationDetails], None],
         on_error: Callable[[ServiceError], None],
+        proper: Payloads,
     ) -> None:
         self._service = service
         self._task_token = task_token
@@ -74,6 +77,8 @@ class Heartbeats:
         self._on_stop = on_stop
         self._on_error = on_error
         self._newest: Payloads | None = None
+        self._reported = proper
+        """The last details, acknowledged or not: a batch of a stream has them after it, so that they stay."""
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -81,7 +86,7 @@ class Heartbeats:
         """Make these the newest details; send them now or at the end of the running interval."""
         if self._closed:
             return
-        self._newest = details
+        self._newest = self._reported = details
         if self._sender is None:
             self._sender = asyncio.get_running_loop().create_task(self._send())
 
@@ -97,14 +102,7 @@ class Heartbeats:
         failures = 0
         while (details := self._newest) is not None:
             try:
-                answer = await self._service.record_activity_task_heartbeat(
-                    RecordActivityTaskHeartbeatRequest(
-                        task_token=self._task_token,
-                        details=details if details.payloads else None,
-                        identity=self._identity,
-                        namespace=self._namespace,
-                    )
-                )
+                answer = await self._record(details)
             except ServiceError as error:
                 if not is_transient(error):
                     self._refused(error)
@@ -117,16 +115,54 @@ class Heartbeats:
                 delay_s = self._interval_s
                 if self._newest is details:
                     self._newest = None
-                if answer.cancel_requested or answer.activity_paused or answer.activity_reset:
-                    self._on_stop(
-                        ActivityCancellationDetails(
-                            cancel_requested=answer.cancel_requested,
-                            paused=answer.activity_paused,
-                            reset=answer.activity_reset,
-                        )
-                    )
+                self._heed(answer)
             await self._pace.sleep(delay_s)
         self._sender = None
+
+    async def deliver(self, batch: Sequence[Payload]) -> bool:
+        """Send a batch of a stream at once, again and again until it is acknowledged; False if the stream is full.
+
+        Raises:
+            ServiceError: It is refused. NOT_FOUND has stopped the attempt too.
+        """
+        failures = 0
+        while True:
+            details = Payloads(payloads=[*batch, *self._reported.payloads])
+            try:
+                answer = await self._record(details)
+            except ServiceError as error:
+                if error.status is StatusCode.FAILED_PRECONDITION:
+                    return False
+                if error.status is StatusCode.NOT_FOUND:
+                    self._on_stop(ActivityCancellationDetails(not_found=True))
+                if not is_transient(error):
+                    raise
+                failures += 1
+                _logger.debug("A batch of a stream got no answer (%s); it is sent again", error)
+                await self._pace.sleep(self._pace.retry_delay_s(failures))
+            else:
+                self._heed(answer)
+                return True
+
+    async def _record(self, details: Payloads) -> RecordActivityTaskHeartbeatResponse:
+        return await self._service.record_activity_task_heartbeat(
+            RecordActivityTaskHeartbeatRequest(
+                task_token=self._task_token,
+                details=details if details.payloads else None,
+                identity=self._identity,
+                namespace=self._namespace,
+            )
+        )
+
+    def _heed(self, answer: RecordActivityTaskHeartbeatResponse) -> None:
+        if answer.cancel_requested or answer.activity_paused or answer.activity_reset:
+            self._on_stop(
+                ActivityCancellationDetails(
+                    cancel_requested=answer.cancel_requested,
+                    paused=answer.activity_paused,
+                    reset=answer.activity_reset,
+                )
+            )
 
     def _refused(self, error: ServiceError) -> None:
         self._closed = True

@@ -23,6 +23,9 @@ class LocalAttempt(Attempt):
     def heartbeat(self, details: tuple[object, ...]) -> None:
         """Nothing: the worker that runs it knows that it is alive."""
 
+    async def keeps_streams(self) -> bool:
+        raise RuntimeError("a local activity has no stream, because it sends no heartbeats; execute it as an activity")
+
     def record_heartbeat(self, details: Payloads) -> None:
         """Nothing either, for code in another process."""
 

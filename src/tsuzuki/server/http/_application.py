@@ -22,9 +22,10 @@ from ._events import EventStreams
 from ._guard import Guard
 from ._openapi import describe_api
 from ._page import page_routes
+from ._run_streams import RunStreams
 
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_EVENTS: Final = "workflows/{workflow_id}/events"
+_RUN: Final = "workflows/{workflow_id}"
 
 
 def application(answers: Answers, *, namespace: str, hosts: Collection[str], records: AgentRecords) -> ASGIApp:
@@ -36,7 +37,8 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str], rec
         hosts: Names under which this server may be asked.
         records: What workers keep beside the engine.
     """
-    api, streams = Api(answers, namespace), EventStreams(answers, namespace)
+    api = Api(answers, namespace)
+    live = {"events": EventStreams(answers, namespace).respond, "stream": RunStreams(answers, namespace).respond}
 
     @cache
     def description() -> bytes:
@@ -50,7 +52,11 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str], rec
         *page_routes(answers, namespace),
         Route("/api/openapi.json", openapi),
         *agent_routes(answers, namespace, records),
-        *(Route(f"{prefix}{_EVENTS}", streams.respond) for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")),
+        *(
+            Route(f"{prefix}{_RUN}/{name}", respond)
+            for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")
+            for name, respond in live.items()
+        ),
         *(Route(f"{prefix}{{rest:path}}", api.respond, methods=_METHODS) for prefix in _api_prefixes()),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})

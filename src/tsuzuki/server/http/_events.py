@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
@@ -48,24 +49,25 @@ class EventStreams:
         """Answer with a stream, or with why there is none."""
         try:
             caller = self._answers.caller(request)
-            run_id, after = _position(request)
+            run_id, after = position(request)
             asked = GetWorkflowExecutionHistoryRequest(
                 namespace=unquote(request.path_params.get("namespace", quote(self._namespace))),
                 maximum_page_size=PAGE_EVENTS,
             )
             asked.execution.workflow_id = unquote(request.path_params["workflow_id"])
-            asked.execution.run_id = run_id or await _current_run(caller, asked)
+            asked.execution.run_id = run_id or await current_run(caller, asked.namespace, asked.execution)
             events = _events(caller, asked, after)
             first = await anext(events, None)
         except ServiceError as error:
             return refusal(error)
         if first is None:
             return Response(status_code=204)
-        return StreamingResponse(_written(first, events), media_type="text/event-stream")
+        return StreamingResponse(written(first, events), media_type="text/event-stream")
 
 
-async def _current_run(caller: Caller, asked: GetWorkflowExecutionHistoryRequest) -> str:
-    describe = DescribeWorkflowExecutionRequest(namespace=asked.namespace, execution=asked.execution)
+async def current_run(caller: Caller, namespace: str, execution: WorkflowExecution) -> str:
+    """The id of the newest run of a workflow id."""
+    describe = DescribeWorkflowExecutionRequest(namespace=namespace, execution=execution)
     described = await caller.ask(describe, DescribeWorkflowExecutionResponse)
     return described.workflow_execution_info.execution.run_id
 
@@ -105,21 +107,21 @@ async def _skip(caller: Caller, asked: GetWorkflowExecutionHistoryRequest, after
     return True
 
 
-def _position(request: Request) -> tuple[str, int]:
-    """The run and the event after which to begin; none for the first event of the run that is asked for."""
+def position(request: Request) -> tuple[str, int]:
+    """The run and the number after which to begin; none for the beginning of the run that is asked for."""
     asked_run = request.query_params.get("runId") or request.query_params.get("execution.runId", "")
     last = request.headers.get("last-event-id") or request.query_params.get("lastEventId", "")
     if not last:
         return asked_run, 0
     run_id, _, event_id = last.rpartition(":")
     if not event_id.isdecimal() or len(event_id) > 18:
-        message = f"Last-Event-ID {last[:80]!r} is none of this stream: it is '<run id>:<event id>'."
+        message = f"Last-Event-ID {last[:80]!r} is none of this stream: it is '<run id>:<number>'."
         raise ServiceError(StatusCode.INVALID_ARGUMENT, message)
     return run_id or asked_run, int(event_id)
 
 
 def _block(run_id: str, event: HistoryEvent) -> str:
-    return f"id: {run_id}:{event.event_id}\ndata: {_json(to_json(event))}\n\n"
+    return f"id: {run_id}:{event.event_id}\ndata: {sse_json(to_json(event))}\n\n"
 
 
 def _end(event: HistoryEvent) -> str:
@@ -127,18 +129,20 @@ def _end(event: HistoryEvent) -> str:
     told: dict[str, Any] = {"eventType": EventType.Name(event.event_type)}
     if getattr(attributes, "new_execution_run_id", ""):
         told["newExecutionRunId"] = attributes.new_execution_run_id
-    return f"event: end\ndata: {_json(told)}\n\n"
+    return f"event: end\ndata: {sse_json(told)}\n\n"
 
 
-def _json(value: Any) -> str:
+def sse_json(value: Any) -> str:
+    """A value as the data of an event."""
     return json.dumps(value, separators=(",", ":"))  # ASCII: no kind of line end may stand in it
 
 
-async def _written(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+async def written(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    """A stream's bytes; a refusal half way is an event of type `refused`."""
     yield f"retry: {_RETRY_MS}\n\n"
     yield first
     try:
         async for block in rest:
             yield block
     except ServiceError as error:
-        yield f"event: refused\ndata: {_json({'code': int(error.status), 'message': error.message})}\n\n"
+        yield f"event: refused\ndata: {sse_json({'code': int(error.status), 'message': error.message})}\n\n"

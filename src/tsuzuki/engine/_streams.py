@@ -1,0 +1,165 @@
+"""The event streams of runs: batches taken from heartbeats, and read by a query of a reserved type.
+
+Owns when a stream is in memory: from the first batch on, until the run leaves it. What is read is on disk. The query
+reaches no worker, so it is answered for a run whose code is gone or stuck, and for a closed one until it is deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final, NamedTuple
+
+from temporalio.api.common.v1 import Payload, Payloads
+
+from tsuzuki.common.stream_frames import FRAMED, read_frame, write_frame
+from tsuzuki.core import stream as streams
+from tsuzuki.core.activity import Activity
+from tsuzuki.core.execution import Execution
+from tsuzuki.core.refusal import Exhausted, InvalidInput, NotFound
+from tsuzuki.core.stream import Stream
+from tsuzuki.core.times import SECOND
+from tsuzuki.service import ServiceError
+from tsuzuki.store import StreamRow
+
+from ._engine import Engine
+from ._refusals import refusals_as_errors, service_error
+
+PAGE_BYTES_MAX: Final = 1 << 20
+PAGE_ROWS_MAX: Final = 200
+WAIT_S_MAX: Final = 20.0
+
+
+class _Asked(NamedTuple):
+    after: int
+    wait_s: float
+
+
+class Streams:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # ---- written -----------------------------------------------------------------------------------
+
+    def take(self, run: Execution, activity: Activity, details: Payloads, now_ns: int) -> tuple[bool, Payloads | None]:
+        """Take the batch that a heartbeat begins with; False if there is no room. Gives the details proper besides."""
+        with refusals_as_errors():
+            try:
+                said = streams.check_frame(read_frame(details.payloads))
+            except ValueError as error:
+                raise InvalidInput(f"the frame of a stream cannot be read: {error}") from None
+            if len(details.payloads) < FRAMED:
+                raise InvalidInput("a stream's frame is followed by its events, one payload with a list of them.")
+            events = details.payloads[FRAMED - 1].SerializeToString()
+            stream = self._of(run)
+            taken = streams.append(run, stream, activity, said, events, now_ns, self._engine.limits)
+        proper = details.payloads[FRAMED:]
+        return taken, Payloads(payloads=proper) if proper else None
+
+    def full(self, run: Execution) -> ServiceError:
+        limits = self._engine.limits
+        return service_error(
+            Exhausted(
+                f"the stream of workflow '{run.workflow_id}', run {run.run_id}, is full: a run may have "
+                f"{limits.stream_events_max:,} events of {limits.stream_bytes_max:,} bytes together. The activity may "
+                "go on; what it says is not kept."
+            )
+        )
+
+    def _of(self, run: Execution) -> Stream:
+        if run.stream is None:
+            stream = Stream()
+            for end in self._engine.store.stream_ends(run.key):
+                stream.last_offset = max(stream.last_offset, end.last_offset)
+                stream.bytes += end.bytes
+                stream.last_seqs[end.scheduled_event_id, end.attempt] = end.last_seq
+            stream.is_full = (0, 0) in stream.last_seqs
+            run.stream = stream
+        return run.stream
+
+    # ---- read --------------------------------------------------------------------------------------
+
+    async def read(self, run: Execution, args: Payloads) -> Payloads:
+        """Answer with the events after an offset, a page at most; wait a while for one if there is none.
+
+        Raises:
+            ServiceError: The arguments make no sense, or the run was deleted meanwhile.
+        """
+        with refusals_as_errors():
+            asked = _asked(args)
+        clock = self._engine.clock
+        until_ns = clock.now_ns() + int(asked.wait_s * SECOND)
+        while True:
+            closed = not run.is_open and not run.dirty and not self._engine.journal.holds(run)
+            rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX)
+            if rows or closed or clock.now_ns() >= until_ns:
+                return _page(rows, closed)
+            await self._news(run, until_ns)
+            run = self._again(run)
+
+    async def _news(self, run: Execution, until_ns: int) -> None:
+        """Return when something of the run was committed, when the engine starts over, or when it is late."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        if not self._engine.when_writable(wake):
+            run.waiters.append(wake)
+        alarm = self._engine.clock.call_at(until_ns, wake)
+        try:
+            await future
+        finally:
+            alarm.cancel()
+            if wake in run.waiters:
+                run.waiters.remove(wake)
+
+    def _again(self, run: Execution) -> Execution:
+        found = self._engine.run(run.key)
+        if found is None:
+            raise service_error(NotFound(f"workflow '{run.workflow_id}', run {run.run_id}, was deleted."))
+        return found
+
+
+def _asked(args: Payloads) -> _Asked:
+    given: Any = {}
+    try:
+        if args.payloads:
+            given = json.loads(args.payloads[0].data)
+        after, wait_s = given.get("after", 0), given.get("wait_s", 0)
+        fits = type(after) is int and 0 <= after < 1 << 53 and type(wait_s) in (int, float) and wait_s >= 0
+    except (ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise InvalidInput(
+            "the query for a stream takes one argument, an object: 'after', the offset of the last event that was "
+            "seen, and 'wait_s', how many seconds to wait for one."
+        )
+    return _Asked(after, min(float(wait_s), WAIT_S_MAX))
+
+
+def _page(rows: list[StreamRow], closed: bool) -> Payloads:
+    """A frame that describes each batch, and the batches. `closed`: nothing follows after the last offset."""
+    taken: list[StreamRow] = []
+    size = 0
+    for row in rows:
+        size += len(row.events)
+        if taken and size > PAGE_BYTES_MAX:
+            break
+        taken.append(row)
+    more = len(taken) < len(rows) or len(rows) == PAGE_ROWS_MAX
+    described = [
+        {
+            "first": row.first_offset,
+            "kinds": row.kinds,
+            "activity_id": row.activity_id,
+            "activity_type": row.activity_type,
+            "attempt": row.attempt,
+            "seq": row.first_seq,
+            "at_ns": row.at_ns,
+        }
+        for row in taken
+    ]
+    frame = write_frame({"closed": closed and not more, "batches": described})
+    return Payloads(payloads=[frame, *(Payload.FromString(row.events) for row in taken)])

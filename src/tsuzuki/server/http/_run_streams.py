@@ -1,0 +1,114 @@
+"""A run's event stream (`activity.open_stream`) as server-sent events, live until the run closes.
+
+As the stream of its history: each event's id is `<run id>:<offset>`, a client that reconnects with `Last-Event-ID` goes
+on after it in the same run, after the last event of a closed run comes one of type `end`, and who comes back after that
+gets 204. It is read with a query of a reserved type, so it takes the permission that queries take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest, QueryWorkflowResponse
+
+from tsuzuki.common.stream_frames import BEGIN, DATA, END, FULL, STREAM_QUERY, read_frame, write_frame
+from tsuzuki.core.times import SECOND
+from tsuzuki.service import ServiceError, StatusCode
+
+from ._answers import Answers, Caller
+from ._events import current_run, position, sse_json, written
+from ._payload_json import to_json
+from ._refusals import refusal
+
+_WAIT_S: Final = 15
+_KINDS: Final = {BEGIN: "begin", DATA: "data", END: "end", FULL: "full"}
+_END: Final = "event: end\ndata: {}\n\n"
+
+
+class RunStreams:
+    """Answers requests for the streams of runs."""
+
+    def __init__(self, answers: Answers, namespace: str) -> None:
+        self._answers = answers
+        self._namespace = namespace
+
+    async def respond(self, request: Request) -> Response:
+        """Answer with a stream, or with why there is none."""
+        try:
+            caller = self._answers.caller(request)
+            if not await self._answers.forks():
+                raise ServiceError(StatusCode.UNIMPLEMENTED, "The server behind keeps no event streams of runs.")
+            run_id, after = position(request)
+            namespace = unquote(request.path_params.get("namespace", quote(self._namespace)))
+            execution = WorkflowExecution(workflow_id=unquote(request.path_params["workflow_id"]), run_id=run_id)
+            execution.run_id = execution.run_id or await current_run(caller, namespace, execution)
+            asked = QueryWorkflowRequest(namespace=namespace, execution=execution)
+            asked.query.query_type = STREAM_QUERY
+            blocks = _blocks(caller, asked, after)
+            first = await anext(blocks)
+        except ServiceError as error:
+            return refusal(error)
+        if first == _END and after:
+            return Response(status_code=204)
+        return StreamingResponse(written(first, blocks), media_type="text/event-stream")
+
+
+async def _blocks(caller: Caller, asked: QueryWorkflowRequest, after: int) -> AsyncIterator[str]:
+    run_id, wait_s = asked.execution.run_id, 0
+    while True:
+        del asked.query.query_args.payloads[:]
+        asked.query.query_args.payloads.append(write_frame({"after": after, "wait_s": wait_s}))
+        payloads = (await caller.ask(asked, QueryWorkflowResponse)).query_result.payloads
+        page, text = read_frame(payloads), ""
+        for batch, events in zip(page["batches"], payloads[1:], strict=True):
+            for offset, event in _events(batch, events):
+                if offset > after:
+                    after = offset
+                    text += f"id: {run_id}:{offset}\ndata: {sse_json(event)}\n\n"
+        if text or not page["closed"]:
+            yield text or ": still waiting\n\n"
+        if page["closed"]:
+            yield _END
+            return
+        wait_s = _WAIT_S
+
+
+def _events(batch: dict[str, Any], events: Payload) -> Iterator[tuple[int, dict[str, Any]]]:
+    values = _values(batch["kinds"], events)
+    seconds, nanos = divmod(batch["at_ns"], SECOND)
+    at = Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
+    for index, (kind, value) in enumerate(zip(batch["kinds"], values, strict=True)):
+        offset = batch["first"] + index
+        yield (
+            offset,
+            {
+                "offset": offset,
+                "kind": _KINDS[kind],
+                "activityId": batch["activity_id"],
+                "activityType": batch["activity_type"],
+                "attempt": batch["attempt"],
+                "seq": batch["seq"] + index,
+                "time": at,
+                **value,
+            },
+        )
+
+
+def _values(kinds: str, events: Payload) -> list[dict[str, Any]]:
+    """What is said of each event: its value. What is no JSON, such as an encrypted batch, stands whole at the first."""
+    if events.metadata.get("encoding") == b"json/plain":
+        try:
+            values = json.loads(events.data)
+        except ValueError:
+            values = None
+        if isinstance(values, list) and len(values) == len(kinds):
+            return [{"value": value} if kind == DATA else {} for kind, value in zip(kinds, values, strict=True)]
+    whole = {"payload": to_json(events)} if events.metadata else {}
+    return [whole, *({} for _ in kinds[1:])]
