@@ -464,7 +464,13 @@ class Engine:
 
     def _load_due(self, after: tuple[int, int] | None, until_ns: int) -> None:
         self._recovery = None
-        due = self.store.due(until_ns, after, _RECOVERY_CHUNK)
+        try:
+            due = self.store.due(until_ns, after, _RECOVERY_CHUNK)
+        except StoreError as error:
+            logger.error("what is due cannot be read and is looked for again: %s", error)
+            again_ns = self.clock.now_ns() + _REOPEN_INTERVAL_NS
+            self._recovery = self.clock.call_at(again_ns, lambda: self._load_due(after, until_ns))
+            return
         for _, run_key in due:
             try:
                 self.run(run_key)
@@ -574,33 +580,35 @@ class Engine:
         for run in stranded:
             for waiter in run.waiters:
                 waiter()
-        if self._recovery is not None:
-            self._recovery.cancel()
-        if self._refill is not None:
-            self._refill.cancel()
+        self._try_later()
+
+    def _try_later(self) -> None:
+        for alarm in (self._recovery, self._refill):
+            if alarm is not None:
+                alarm.cancel()
         self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
 
     def _try_again(self) -> None:
         if self._closed:
             return
         if not self.journal.is_idle:  # the other thread still waits for the disk
-            self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+            self._try_later()
             return
         try:
             self.store.reopen()
             self.store.write(Batch())
             self.store.commit()
+            self._next_key = max(self._next_key, self.store.last_run_key + 1)
+            self.namespaces.load()
+            for callback in self._when_started_over:
+                callback()
         except StoreError as error:
             self._failure = error
-            self._recovery = self.clock.call_at(self.clock.now_ns() + _REOPEN_INTERVAL_NS, self._try_again)
+            self._try_later()
             return
         logger.warning("the store %s takes writes again", self.store.name)
         self._failure = None
-        self._next_key = max(self._next_key, self.store.last_run_key + 1)
-        self.namespaces.load()
         self.recover()
-        for callback in self._when_started_over:
-            callback()
         waiting, self._until_writable = self._until_writable, []
         for callback in waiting:
             callback()

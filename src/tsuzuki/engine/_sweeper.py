@@ -7,16 +7,19 @@ are served meanwhile. A crash between two steps loses nothing: what is left is f
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from tsuzuki.core.times import SECOND
-from tsuzuki.store import NamespaceRow
+from tsuzuki.store import NamespaceRow, StoreError
 
 from ._clock import Alarm
 from ._namespaces import DELETED
 
 if TYPE_CHECKING:
     from ._engine import Engine
+
+logger = logging.getLogger("tsuzuki.engine")
 
 LOOK_NS: Final = 60 * SECOND
 """How often it is looked for runs whose retention has passed; they go at most this much later."""
@@ -56,7 +59,12 @@ class Sweeper:
         self._alarm = None
         if not self._engine.writable:
             return  # when it takes writes again, everything is looked at anew
-        if any(self._sweep(row) for row in self._engine.namespaces):
+        try:
+            more = any(self._sweep(row) for row in self._engine.namespaces)
+        except StoreError as error:
+            logger.error("what has to be deleted cannot be read and is looked for again: %s", error)
+            more = False
+        if more:
             self._engine.journal.when_durable(lambda error: None if error else self.look())
         else:
             self._alarm = self._engine.clock.call_at(self._engine.clock.now_ns() + LOOK_NS, self._step)

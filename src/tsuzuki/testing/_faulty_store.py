@@ -79,12 +79,15 @@ class FaultyStore:
         """How often each point was passed: run once without faults to learn what a sweep must cover."""
         self._on_moment = on_moment
         self._failed = False
+        self._left_open = False
         for moment, fault in self.faults.items():
             if moment.point is Point.AFTER_COMMIT and fault is Fault.FULL:
                 raise ValueError("a full disk is noticed before a commit, never after it")
 
     def write(self, batch: Batch) -> None:
         self._refuse_after_failure()
+        if self._left_open:
+            self._undo()
         self._pass(Point.BEFORE_WRITE)
         self.inner.write(batch)
         self._pass(Point.AFTER_WRITE)
@@ -96,8 +99,12 @@ class FaultyStore:
         self._pass(Point.AFTER_COMMIT)
 
     def reopen(self) -> None:
-        self.inner.reopen()
+        self._undo()
         self._failed = False
+
+    def _undo(self) -> None:
+        self.inner.reopen()
+        self._left_open = False
 
     def close(self) -> None:
         self.inner.close()
@@ -119,8 +126,10 @@ class FaultyStore:
         at = f"injected {moment.point.value} {moment.number}"
         if fault is Fault.KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
-        if moment.point is not Point.AFTER_COMMIT:
-            self.inner.reopen()  # the real store undoes the transaction; after a commit there is none
+        if moment.point is Point.BEFORE_COMMIT and not self.commits_in_memory:
+            self._left_open = True  # a commit may be on a thread of its own, which must not touch what others read
+        elif moment.point is not Point.AFTER_COMMIT:
+            self._undo()  # as the real store does; after a commit there is nothing to undo
         if fault is Fault.FULL:
             raise StoreFullError(f"store {self.name} is full ({at})")
         self._failed = True
