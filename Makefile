@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
 # An absolute path, so that commands run in other folders (the demo's database) still find it.
 TSUZUKI := $(abspath $(BIN))/tsuzuki
+# Files of tests that run side by side. More than there are cores: the tests mostly wait.
+JOBS   := 3
 
 .PHONY: help demo test check bench setup format public-names reference clean
 
@@ -17,7 +19,7 @@ demo: setup ## Kill a research run half way with SIGKILL, resume it, print its r
 test: check ## Everything that CI runs: make check, then every test
 	@tools/strace.sh
 	@tools/chromium.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: setup ## Format, lint, strict types, import arrows, public names
 	@$(BIN)/ruff format --check .

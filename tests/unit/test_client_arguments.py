@@ -49,7 +49,7 @@ START: dict[str, Any] = {"id": "w", "task_queue": "q"}
         ({"search_attributes": {"At": datetime(2026, 1, 1)}}, "'At' is a datetime without a time zone"),
         ({"search_attributes": {"At": object()}}, "'At' is a object; it must be a str"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else ",".join(given),
 )
 async def test_options_out_of_bounds(client: Client, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):

@@ -46,7 +46,6 @@ def cycle() -> list[Any]:
         (ValueError("x"), "$", ValueError),
         (cycle(), "$", list),
     ],
-    ids=repr,
 )
 def test_the_part_that_cannot_be_encoded_is_named(value: Any, path: str, value_type: type) -> None:
     with pytest.raises(PayloadEncodeError) as caught:
