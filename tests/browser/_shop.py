@@ -68,6 +68,28 @@ class WrapGift:
 
 
 @workflow.defn
+class Family:
+    """Has children, which have children, to a depth."""
+
+    @workflow.run
+    async def run(self, depth: int, children: int) -> None:
+        own = workflow.info().workflow_id
+        for number in range(children if depth else 0):
+            await workflow.execute_child_workflow(Family.run, args=[depth - 1, 1], id=f"{own}.{number}")
+
+
+@workflow.defn
+class Rounds:
+    """Goes on as new so many times."""
+
+    @workflow.run
+    async def run(self, left: int) -> str:
+        if left:
+            workflow.continue_as_new(left - 1)
+        return "the last round"
+
+
+@workflow.defn
 class Fulfil:
     """Prices the items side by side, adds them up, charges the card."""
 
@@ -138,5 +160,5 @@ class Echo:
         raise ApplicationError(self.said, type=EVIL)
 
 
-WORKFLOWS = [Fulfil, WrapGift, Ship, Echo]
+WORKFLOWS = [Fulfil, WrapGift, Family, Rounds, Ship, Echo]
 ACTIVITIES = [find_price, charge_card, ship, repeat]

@@ -21,7 +21,19 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import KEY_COOKIE, Answers, Caller
 from .._refusals import HTTP_STATUSES, refusal
-from . import _compare, _fork, _history_pages, _moments, _run, _run_list, _schedules, _state, _task_queues, _workers
+from . import (
+    _compare,
+    _fork,
+    _history_pages,
+    _moments,
+    _relations,
+    _run,
+    _run_list,
+    _schedules,
+    _state,
+    _task_queues,
+    _workers,
+)
 
 _HERE: Final = Path(__file__).parent
 _RUN: Final = "/ui/{namespace}/workflows/{workflow_id}/{run_id}"
@@ -70,6 +82,8 @@ def page_routes(answers: Answers, namespace: str) -> list[BaseRoute]:
         Route(f"{_RUN}/rows", pages.data(pages.rows)),
         Route(f"{_RUN}/events/{{event_id:int}}", pages.data(pages.event)),
         Route(f"{_RUN}/state/{{event_id:int}}", pages.data(pages.state)),
+        Route(f"{_RUN}/relations", pages.data(pages.relations)),
+        Route(f"{_RUN}/children", pages.data(pages.children)),
         Route(f"{_RUN}/fork", pages.data(pages.fork), methods=["POST"]),
         Route(f"{_RUN}/history.json", pages.data(pages.download)),
         Mount("/static", StaticFiles(directory=_HERE / "static")),
@@ -127,7 +141,7 @@ class Pages:
     async def newest_run(self, caller: Caller, request: Request) -> Response:
         run = _run.Run(_part(request, "namespace"), _part(request, "workflow_id"), "")
         info = (await _run.describe(caller, run)).workflow_execution_info
-        return RedirectResponse(_run_path(run.namespace, run.workflow_id, info.execution.run_id), 303)
+        return RedirectResponse(_run.run_path(run.namespace, run.workflow_id, info.execution.run_id), 303)
 
     async def run(self, caller: Caller, request: Request) -> Response:
         run = _which(request)
@@ -184,13 +198,22 @@ class Pages:
         task_queue = request.query_params.get("queue", "")
         return JSONResponse(await _state.state_at(caller, run, request.path_params["event_id"], task_queue))
 
+    async def relations(self, caller: Caller, request: Request) -> Response:
+        return JSONResponse(await _relations.relations(caller, _which(request)))
+
+    async def children(self, caller: Caller, request: Request) -> Response:
+        page = request.query_params.get("page", "")
+        return JSONResponse(await _relations.children(caller, _which(request), page))
+
     async def fork(self, caller: Caller, request: Request) -> Response:
         try:
             asked = json.loads(await request.body())
         except ValueError as error:
             raise ServiceError(StatusCode.INVALID_ARGUMENT, f"the body is no JSON: {error}") from None
         made = await _fork.fork(caller, _which(request), asked)
-        return JSONResponse({"runId": made.run_id, "path": _run_path(made.namespace, made.workflow_id, made.run_id)})
+        return JSONResponse(
+            {"runId": made.run_id, "path": _run.run_path(made.namespace, made.workflow_id, made.run_id)}
+        )
 
     async def download(self, caller: Caller, request: Request) -> Response:
         run = _which(request)
@@ -233,11 +256,6 @@ def _which(request: Request) -> _run.Run:
     return _run.Run(_part(request, "namespace"), _part(request, "workflow_id"), _part(request, "run_id"))
 
 
-def _run_path(namespace: str, workflow_id: str, run_id: str) -> str:
-    parts = "/".join(quote(part, safe="") for part in (workflow_id, run_id) if part)
-    return f"/ui/{quote(namespace, safe='')}/workflows/{parts}"
-
-
 def _templates() -> Environment:
     templates = Environment(
         loader=PackageLoader(__name__.rpartition(".")[0]),
@@ -257,7 +275,7 @@ def _templates() -> Environment:
         "quoted": lambda text: quote(text, safe=""),
     }
     templates.globals |= {
-        "run_path": _run_path,
+        "run_path": _run.run_path,
         "seconds_between": _moments.seconds_between,
         "queue_link": lambda name: _run_list.Filters(query=_run_list.equals("TaskQueue", name)).link(),
     }

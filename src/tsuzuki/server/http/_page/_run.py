@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkflowExecution
@@ -57,6 +58,12 @@ class PendingActivity:
     failure_text: str
 
 
+def run_path(namespace: str, workflow_id: str, run_id: str) -> str:
+    """Where the page of a run is."""
+    parts = "/".join(quote(part, safe="") for part in (workflow_id, run_id) if part)
+    return f"/ui/{quote(namespace, safe='')}/workflows/{parts}"
+
+
 async def describe(caller: Caller, run: Run) -> DescribeWorkflowExecutionResponse:
     asked = DescribeWorkflowExecutionRequest(namespace=run.namespace, execution=run.execution)
     return await caller.ask(asked, DescribeWorkflowExecutionResponse)
@@ -67,7 +74,7 @@ async def run_page(caller: Caller, run: Run) -> dict[str, Any]:
     described = await describe(caller, run)
     info = described.workflow_execution_info
     known = Run(run.namespace, run.workflow_id, info.execution.run_id)
-    start = await _first_event(caller, known)
+    start = await first_event(caller, known)
     attributes = start.workflow_execution_started_event_attributes
     return {
         **status(described),
@@ -109,7 +116,8 @@ def _pending(activity: PendingActivityInfo) -> PendingActivity:
     )
 
 
-async def _first_event(caller: Caller, run: Run) -> HistoryEvent:
+async def first_event(caller: Caller, run: Run) -> HistoryEvent:
+    """How a run began."""
     asked = GetWorkflowExecutionHistoryRequest(namespace=run.namespace, execution=run.execution, maximum_page_size=1)
     return (await caller.ask(asked, GetWorkflowExecutionHistoryResponse)).history.events[0]
 

@@ -11,7 +11,7 @@ const WHAT = { child: "Child workflow", update: "Update", timer: "Timer", activi
 const by = (id) => document.getElementById(id);
 const page = by("run");
 const place = { namespace: page.dataset.namespace, path: page.dataset.path };
-const events = new Events(place.path);
+export const events = new Events(place.path);
 const box = by("history");
 let view = "compact";
 let rows = [];

@@ -1,0 +1,88 @@
+"""What a run is related to, in a browser: the tree of parents and children, its chain, what it was made from."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+from browser._shop import TASK_QUEUE, Family, Fulfil, Order, Rounds
+from browser.conftest import picture
+from browser.test_runs import ended, order
+from tsuzuki.client import Client
+
+CHILDREN = 53
+"""More than a page of them."""
+
+
+async def test_the_tree_of_parents_and_children_is_read_as_it_is_opened(page: Page, client: Client) -> None:
+    await client.execute_workflow(Family.run, args=[3, 2], id="root", task_queue=TASK_QUEUE)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/children" in request.url else None)
+    await page.goto("/ui/default/workflows/root")
+    tree = page.locator(".tree[role=tree]")
+    await expect(tree.locator(".node")).to_have_count(3)
+    await expect(tree.locator(".here")).to_contain_text("root")
+    assert asked == []
+    await tree.get_by_role("button", name="Children of root.1").click()
+    await expect(tree.locator(".node")).to_have_count(4)
+    assert len(asked) == 1
+    await tree.get_by_role("link", name="root.1.0", exact=True).click()
+
+    await expect(page.locator("h1")).to_have_text("root.1.0")
+    await expect(tree.locator(".node")).to_have_count(4)  # root, root.1, itself, its child
+    await expect(tree.locator(".here")).to_contain_text("root.1.0")
+    await picture(page, "relations")
+    await tree.get_by_role("button", name="Children of root.1.0.0").click()
+    await expect(tree.get_by_role("button", name="Children of root.1.0.0")).to_be_hidden()  # there are none
+    await tree.get_by_role("link", name="root", exact=True).click()
+    await expect(page.locator("h1")).to_have_text("root")
+
+
+async def test_many_children_come_in_pages(page: Page, client: Client) -> None:
+    await client.execute_workflow(Family.run, args=[1, CHILDREN], id="root", task_queue=TASK_QUEUE)
+    await page.goto("/ui/default/workflows/root")
+    nodes = page.locator(".tree .node")
+    await expect(nodes).to_have_count(51)
+    await page.get_by_role("button", name="More children").click()
+    await expect(nodes).to_have_count(1 + CHILDREN)
+    await expect(page.get_by_role("button", name="More children")).to_have_count(0)
+
+
+async def test_a_chain_of_runs_leads_back_and_forth(page: Page, client: Client) -> None:
+    await client.execute_workflow(Rounds.run, 2, id="rounds", task_queue=TASK_QUEUE)
+    await page.goto("/ui/default/workflows/rounds")
+    await expect(page.locator("#result")).to_contain_text("the last round")
+    runs = page.locator("#relations ol .node")
+    await expect(runs).to_have_count(3)
+    await expect(page.locator(".origins")).to_contain_text("Continued from")
+    await expect(page.locator(".origins")).to_contain_text("First run")
+    await page.locator(".origins a").first.click()
+    await expect(page.locator(".facts")).to_have_attribute("data-status", "ContinuedAsNew")
+    await page.get_by_role("link", name="The next run").click()
+    await expect(page.locator("#result")).to_contain_text("the last round")
+    await expect(runs.nth(0)).to_have_class("node here")
+
+
+async def test_a_fork_and_a_reset_name_where_they_come_from(page: Page, client: Client) -> None:
+    await ended(await order(client, 1, "4000-declined"))
+    handle = client.get_workflow_handle("order-1")
+    base = (await handle.describe()).run_id
+    await client.fork_workflow("order-1", 4, id="what-if")
+    await page.goto("/ui/default/workflows/what-if")
+    await expect(page.locator(".origins")).to_contain_text("Forked from order-1, event 4")
+
+    asked = ResetWorkflowExecutionRequest(namespace="default", reason="once more", workflow_task_finish_event_id=4)
+    asked.workflow_execution.workflow_id = "order-1"
+    reset = await client.service.reset_workflow_execution(asked)
+    await page.goto(f"/ui/default/workflows/order-1/{reset.run_id}")
+    await expect(page.locator(".origins")).to_contain_text(f"Reset from {base[:8]}")
+    await expect(page.locator("#relations ol .node")).to_have_count(2)
+    await page.locator(".origins a").first.click()
+    await expect(page.locator("#result")).to_contain_text("CardDeclined")
+
+
+async def test_a_run_alone_shows_no_relations(page: Page, client: Client) -> None:
+    await client.start_workflow(Fulfil.run, Order(1), id="alone", task_queue="nobody")
+    await page.goto("/ui/default/workflows/alone")
+    await expect(page.locator("#history .row").first).to_be_visible()
+    await expect(page.locator("#relations")).to_be_hidden()
