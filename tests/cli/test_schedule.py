@@ -57,3 +57,35 @@ def test_what_is_wrong_is_one_line() -> None:
     missing = run("schedule", "describe", "-s", "nobody", code=1).stderr
     assert missing.count("\n") == 1
     assert missing.startswith("tsuzuki: ")
+
+
+def test_an_update_changes_what_is_given_and_nothing_else() -> None:
+    run(*CREATE, "--cron", "30 12 * * MON", "--interval", "6h", "--notes", "for tea", "--overlap-policy", "AllowAll")
+    run("schedule", "update", "-s", "daily", "--notes", "for coffee", "-i", '"coffee"', "--remaining-actions", "3")
+    after = run_json("schedule", "describe", "-s", "daily")["schedule"]
+    assert after["action"]["startWorkflow"]["input"] == ["coffee"]
+    assert after["action"]["startWorkflow"]["workflowType"] == {"name": "Research"}
+    assert after["policies"]["overlapPolicy"] == "SCHEDULE_OVERLAP_POLICY_ALLOW_ALL"
+    assert (after["state"]["notes"], after["state"]["remainingActions"]) == ("for coffee", "3")
+    assert len(after["spec"]["structuredCalendar"]) == len(after["spec"]["interval"]) == 1
+    run(
+        "schedule",
+        "update",
+        "-s",
+        "daily",
+        "--interval",
+        "1h",
+        "--type",
+        "Other",
+        "--paused",
+        "--remaining-actions",
+        "0",
+    )
+    after = run_json("schedule", "describe", "-s", "daily")["schedule"]
+    assert "structuredCalendar" not in after["spec"]
+    assert after["spec"]["interval"][0]["interval"] == "3600s"
+    assert after["action"]["startWorkflow"]["workflowType"] == {"name": "Other"}
+    assert after["action"]["startWorkflow"]["input"] == ["coffee"]
+    assert after["state"]["paused"]
+    assert "limitedActions" not in after["state"]
+    assert run("schedule", "update", "-s", "nobody", "--notes", "x", code=1).stderr.count("\n") == 1

@@ -99,8 +99,15 @@ def test_signal_cancel_and_terminate_reach_one_or_many() -> None:
     last = run_json("workflow", "show", "-w", "two")["events"][-1]
     assert last["workflowExecutionTerminatedEventAttributes"]["reason"] == "enough"
     reached = run_json("workflow", "signal", "-q", "WorkflowType = 'Research'", "-y", "--name", "go", "-i", "1")
-    assert {it["workflowId"] for it in reached} == {"one", "three"}
+    assert (reached["completeOperationCount"], reached["state"]) == ("2", "BATCH_OPERATION_STATE_COMPLETED")
     assert "WorkflowExecutionSignaled              go" in run("workflow", "show", "-w", "three").stdout
+    told = run("workflow", "terminate", "-q", "WorkflowType = 'Research'", "-y", "--rps", "100").stdout
+    assert told.startswith("Workflow terminated: 2 runs. Batch operation ")
+    described = run("batch", "describe", "--job-id", told.split()[-1]).stdout
+    assert "Type       Terminate workflow" in described
+    assert "Completed  2" in described
+    assert [it["state"] for it in run_json("batch", "list")] == ["BATCH_OPERATION_STATE_COMPLETED"] * 2
+    assert "no batch operation 'x'" in run("batch", "terminate", "--job-id", "x", "--reason", "r", code=1).stderr
 
 
 def test_many_are_not_reached_without_a_yes() -> None:
@@ -212,3 +219,53 @@ def test_store_check_and_info_and_backup(here: Path) -> None:
     assert "exists already" in run("store", "backup", "copy.db", code=1).stderr
     (here / "text.db").write_text("not a database at all" * 100)
     assert run("store", "check", "--target", "text.db", code=1).stdout != ""
+
+
+def test_a_deleted_run_is_gone() -> None:
+    execute("tea")
+    start("tea", workflow_id="two")
+    assert run("workflow", "delete", "-w", "one").stdout == "Deleted.\n"
+    assert [it["execution"]["workflowId"] for it in run_json("workflow", "list")] == ["two"]
+    assert "'one'" in run("workflow", "describe", "-w", "one", code=1).stderr
+    assert "one of them" in run("workflow", "delete", code=2).stderr
+
+
+def test_a_line_for_each() -> None:
+    execute("tea")
+    start("tea", workflow_id="two")
+    lines = run("workflow", "list", "-o", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["execution"]["workflowId"] for line in lines] == ["two", "one"]
+    events = run("workflow", "show", "-w", "one", "-f", "-o", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["eventId"] for line in events] == [str(number) for number in range(1, 12)]
+    assert len(run("workflow", "describe", "-w", "one", "-o", "jsonl").stdout.splitlines()) == 1
+
+
+def test_arguments_with_metadata_go_as_they_are() -> None:
+    begin = ("workflow", "start", "--type", "Any", "-t", "q", "-w", "raw", "-i", "one", "-i", "2")
+    run(*begin, "--input-meta", "encoding=binary/plain", "--input-meta", "encoding=json/plain", "--input-meta", "by=me")
+    first = run_json("workflow", "show", "-w", "raw")["events"][0]
+    one, two = first["workflowExecutionStartedEventAttributes"]["input"]["payloads"]
+    assert one == {"metadata": {"encoding": "YmluYXJ5L3BsYWlu", "by": "bWU="}, "data": "b25l"}
+    assert two == {"metadata": {"encoding": "anNvbi9wbGFpbg==", "by": "bWU="}, "data": "Mg=="}
+    again = ("workflow", "start", "--type", "Any", "-t", "q", "-w", "b64", "--input-base64")
+    run(*again, "-i", "InRlYSI=")
+    first = run_json("workflow", "show", "-w", "b64")["events"][0]
+    (payload,) = first["workflowExecutionStartedEventAttributes"]["input"]["payloads"]
+    assert payload["data"] == "InRlYSI="
+    assert "is not Base64" in run(*again, "-i", "!", code=2).stderr
+    assert "is not JSON" in run(*again, "-i", "dGVh", code=2).stderr
+    assert "expected KEY=VALUE" in run(*begin, "--input-meta", "encoding", code=2).stderr
+
+
+def test_metadata_says_what_a_workflow_takes() -> None:
+    start("tea", "-i", "3")
+    run_json("workflow", "update", "execute", "-w", "one", "--name", "add", "-i", "1", *WORKER)
+    shown = run("workflow", "metadata", "-w", "one", "--workflows", "cli_code").stdout
+    assert "Research" in shown
+    assert [line.split()[:2] for line in shown.splitlines() if line.startswith(("Signal", "Update"))] == [
+        ["Signal", "go"],
+        ["Update", "add"],
+        ["Update", "add_later"],
+    ]
+    found = run_json("workflow", "metadata", "-w", "one", "--workflows", "cli_code")
+    assert found["definition"]["type"] == "Research"

@@ -151,6 +151,12 @@ class Ledger:
         with self._lock:
             return self._state(self._db, budget)
 
+    def budgets(self) -> list[BudgetState]:
+        """Return every budget as it is, by id."""
+        with self._lock:
+            ids = [row[0] for row in self._db.execute("SELECT id FROM budgets ORDER BY id")]
+            return [self._state(self._db, id) for id in ids]
+
     def calls(self, budget: str | None = None) -> list[CallRecord]:
         """Return the calls of a budget, without those of its parts; of None: all calls."""
         where = "" if budget is None else "WHERE budget = ?"

@@ -69,7 +69,7 @@ def _handle(client: Client, workflow_id: str, run_id: str, activity_id: str) -> 
 
 def _tell(activity_id: str, workflow_id: str, done: str, output: Output) -> None:
     answer: dict[str, Any] = {"workflowId": workflow_id, "activityId": activity_id, "status": done.upper()}
-    if output is Output.JSON:
-        write_json(answer)
+    if output is not Output.TEXT:
+        write_json(answer, output)
     else:
         typer.echo(f"Activity {activity_id} of {workflow_id} {done}.")

@@ -49,6 +49,7 @@ def check(
                 query=query,
                 sample=sample,
                 allow_empty=allow_empty or (),
+                interceptors=connection.worker_interceptors,
                 progress=lambda name, count: status.update(f"{name}: {count:,} runs replayed"),
             )
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import typer
 
-from tsuzuki.client import Client, InvalidArgumentError, RPCError
+from tsuzuki.client import Client, Interceptor, InvalidArgumentError, RPCError
 from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.service import ServiceError, TLSConfig
@@ -48,6 +48,7 @@ class Connection:
         headers: For a server: sent with every call.
         identity: Who calls, in histories.
         data_converter: How payloads are encoded.
+        interceptors: Of the client, of workers, or of both.
     """
 
     target: str
@@ -57,6 +58,19 @@ class Connection:
     headers: dict[str, str] | None = None
     identity: str | None = None
     data_converter: DataConverter = DataConverter.default
+    interceptors: tuple[Any, ...] = ()
+
+    @property
+    def code_interceptors(self) -> list[Any]:
+        """Those that stand around workflow code, for replays."""
+        from tsuzuki.worker import Interceptor as WorkerInterceptor
+
+        return [each for each in self.interceptors if isinstance(each, WorkerInterceptor)]
+
+    @property
+    def worker_interceptors(self) -> list[Any]:
+        """Those of workers alone; a worker has those of its client besides."""
+        return [each for each in self.code_interceptors if not isinstance(each, Interceptor)]
 
     @property
     def embedded(self) -> bool:
@@ -81,6 +95,7 @@ class Connection:
             rpc_metadata=self.headers,
             identity=self.identity,
             data_converter=self.data_converter,
+            interceptors=[each for each in self.interceptors if isinstance(each, Interceptor)],
             wait=wait,
         )
 
@@ -168,6 +183,16 @@ def connection(
             rich_help_panel=PANEL,
         ),
     ] = None,
+    interceptor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:OBJECT",
+            envvar="TSUZUKI_INTERCEPTORS",
+            help="An interceptor of the client, the workers or both, or its class; may be given again, the outermost "
+            "first.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
 ) -> Connection:
     """Make a connection of its options; the options are read from this signature."""
     secure: bool | TLSConfig | None = tls or None
@@ -185,7 +210,8 @@ def connection(
         tls=secure,
         headers=_headers(grpc_meta or ()),
         identity=identity,
-        data_converter=DataConverter.default if data_converter is None else _loaded(data_converter),
+        data_converter=DataConverter.default if data_converter is None else _converter(data_converter),
+        interceptors=tuple(_interceptor(name) for name in interceptor or ()),
     )
 
 
@@ -262,14 +288,33 @@ def _headers(pairs: list[str] | tuple[()]) -> dict[str, str] | None:
     return headers or None
 
 
-def _loaded(name: str) -> DataConverter:
+def _converter(name: str) -> DataConverter:
+    found = _loaded("--data-converter", name)
+    if not isinstance(found, DataConverter):
+        refuse(f"--data-converter {name} is a {type(found).__name__}; expected a DataConverter")
+    return found
+
+
+def _interceptor(name: str) -> Any:
+    from tsuzuki.worker import Interceptor as WorkerInterceptor
+
+    found = _loaded("--interceptor", name)
+    kinds = (Interceptor, WorkerInterceptor)
+    if isinstance(found, type) and issubclass(found, kinds):
+        found = found()
+    if not isinstance(found, kinds):
+        refuse(
+            f"--interceptor {name} is a {type(found).__name__}; expected a tsuzuki.client.Interceptor or a "
+            "tsuzuki.worker.Interceptor, or the class of one"
+        )
+    return found
+
+
+def _loaded(option: str, name: str) -> Any:
     from tsuzuki.replay import ModuleLoadError, load_module
 
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(load_module(module), attribute)
+        return getattr(load_module(module), attribute)
     except (ModuleLoadError, AttributeError) as error:
-        refuse(f"--data-converter {name}: {error}. Expected MODULE:OBJECT")
-    if not isinstance(found, DataConverter):
-        refuse(f"--data-converter {name} is a {type(found).__name__}; expected a DataConverter")
-    return found
+        refuse(f"{option} {name}: {error}. Expected MODULE:OBJECT")

@@ -50,7 +50,14 @@ def debug(
 
     async def work() -> StoppedRun:
         code = load_workflows(workflows)
-        return await stop_at_event(history, code, event, data_converter=connection.data_converter, call=call)
+        return await stop_at_event(
+            history,
+            code,
+            event,
+            data_converter=connection.data_converter,
+            call=call,
+            interceptors=connection.code_interceptors,
+        )
 
     try:
         stopped = run_or_refuse(work)

@@ -45,8 +45,8 @@ def fork(
 
     made = connection.run(work, "Forking")
     answer = {"workflowId": made.id, "runId": made.result_run_id, "from": {"workflowId": workflow_id, "eventId": event}}
-    if output is Output.JSON:
-        write_json(answer)
+    if output is not Output.TEXT:
+        write_json(answer, output)
     else:
         write_fields("Forked", [("WorkflowId", made.id), ("RunId", made.result_run_id), ("FromEvent", event)])
 

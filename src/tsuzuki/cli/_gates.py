@@ -21,8 +21,8 @@ def gates(connection: Connection, workflows: Modules, output: OutputOption = Out
         return await gate_inventory(client, load_workflows(workflows))
 
     found = connection.run(work, "Reading histories")
-    if output is Output.JSON:
-        write_json([asdict(gate) for gate in found])
+    if output is not Output.TEXT:
+        write_json([asdict(gate) for gate in found], output)
         return
     for gate in found:
         typer.echo(gate.gate_id)

@@ -25,14 +25,27 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    JSONL = "jsonl"
 
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the answer.")]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to write the answer; jsonl is a line for each.")
+]
 
 
-def write_json(value: Any) -> None:
-    """Write a value, or a message, as JSON."""
-    typer.echo(json.dumps(as_data(value) if isinstance(value, Message) else value, indent=2, ensure_ascii=False))
+def write_json(value: Any, output: Output = Output.JSON) -> None:
+    """Write a value, or a message, as JSON.
+
+    Args:
+        value: What to write.
+        output: `JSONL` for a line for each item of a list, or one line for something else.
+    """
+    data = as_data(value) if isinstance(value, Message) else value
+    if output is not Output.JSONL:
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return
+    for line in data if isinstance(data, list) else [data]:
+        typer.echo(json.dumps(line, separators=(",", ":"), ensure_ascii=False))
 
 
 def write_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
@@ -100,3 +113,10 @@ def _one_line(value: object) -> str:
 def json_text(value: Any) -> str:
     """Give a text as it is, and another value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def plain(value: Any) -> Any:
+    """Give a dataclass, or a list of them, as what its JSON would be."""
+    import msgspec
+
+    return msgspec.to_builtins(value)

@@ -40,13 +40,17 @@ def replay(
     history = recorded_history(connection, workflow_id, run_id, file)
 
     async def work() -> Exception | None:
-        replayer = Replayer(workflows=load_workflows(workflows), data_converter=connection.data_converter)
+        replayer = Replayer(
+            workflows=load_workflows(workflows),
+            data_converter=connection.data_converter,
+            interceptors=connection.code_interceptors,
+        )
         return (await replayer.replay_workflow(history, raise_on_replay_failure=False)).replay_failure
 
     failure = run_or_refuse(work, "Replaying")
     name = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
     broken = failure and describe_failure(failure, history.workflow_id, history.run_id, is_open=True)
-    if output is Output.JSON:
+    if output is not Output.TEXT:
         write_json(
             {
                 "workflowId": history.workflow_id,
@@ -54,7 +58,8 @@ def replay(
                 "events": len(history.events),
                 "replays": not broken,
                 "broken": asdict(broken) if broken else None,
-            }
+            },
+            output,
         )
     elif broken:
         place = f"{broken.path}:{broken.line}: " if broken.path else ""
@@ -85,15 +90,20 @@ def state(
 
     async def work() -> RunState:
         return await state_at_event(
-            history, load_workflows(workflows), event, masks=mask or (), data_converter=connection.data_converter
+            history,
+            load_workflows(workflows),
+            event,
+            masks=mask or (),
+            data_converter=connection.data_converter,
+            interceptors=connection.code_interceptors,
         )
 
     try:
         found = run_or_refuse(work, "Replaying")
     except ValueError as error:
         refuse(str(error))
-    if output is Output.JSON:
-        write_json(asdict(found))
+    if output is not Output.TEXT:
+        write_json(asdict(found), output)
     else:
         typer.echo(_as_text(found))
 

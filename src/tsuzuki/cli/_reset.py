@@ -69,8 +69,8 @@ def reset(
         return (await client.service.reset_workflow_execution(request)).run_id
 
     new_run_id = connection.run(work, "Resetting")
-    if output is Output.JSON:
-        write_json({"workflowId": workflow_id, "runId": new_run_id})
+    if output is not Output.TEXT:
+        write_json({"workflowId": workflow_id, "runId": new_run_id}, output)
     else:
         write_fields("Reset", [("WorkflowId", workflow_id), ("RunId", new_run_id)])
 

@@ -2,119 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NoReturn
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
-from tsuzuki.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleBackfill,
-    ScheduleDescription,
-    ScheduleIntervalSpec,
-    ScheduleListDescription,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleState,
-)
+from tsuzuki.client import Client, ScheduleBackfill, ScheduleDescription, ScheduleListDescription
 
 from ._connection import Connection, connected
-from ._endings import FAILED, refuse
-from ._inputs import InputFiles, Inputs, arguments, duration, pairs
+from ._endings import refuse
 from ._lazy import group
 from ._output import Output, OutputOption, time_text, write_fields, write_json, write_table
+from ._schedule_change import Overlap, ScheduleId, create, overlap_policy_of, tell, update
 
 schedule = group("Workflows that are started again and again.")
-
-ScheduleId = Annotated[str, typer.Option("--schedule-id", "-s", help="The schedule.")]
-Overlap = Annotated[
-    str,
-    typer.Option(
-        metavar="POLICY",
-        help="While a workflow of it runs: Skip, BufferOne, BufferAll, CancelOther, TerminateOther, AllowAll.",
-    ),
-]
-Time = datetime | None
-
-
-@schedule.command()
-@connected
-def create(
-    connection: Connection,
-    schedule_id: ScheduleId,
-    type: Annotated[str, typer.Option("--type", "--name", help="Workflow type.")],
-    task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Where its worker takes tasks from.")],
-    workflow_id: Annotated[
-        str, typer.Option("--workflow-id", "-w", help="Beginning of the workflow ids; by default that of the schedule.")
-    ] = "",
-    cron: Annotated[
-        list[str] | None, typer.Option(metavar="CRON", help="When: '30 12 * * MON-FRI'; may be given again.")
-    ] = None,
-    interval: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DURATION[/OFFSET]", help="When: every so often, 45m or 6h/5h; may be given again."),
-    ] = None,
-    time_zone: Annotated[str | None, typer.Option(help="In which cron is read; the default is UTC.")] = None,
-    start_time: Annotated[Time, typer.Option(help="Not before; UTC.")] = None,
-    end_time: Annotated[Time, typer.Option(help="Not after; UTC.")] = None,
-    jitter: Annotated[
-        timedelta | None, typer.Option(parser=duration, metavar="DURATION", help="Delay each by up to this, by chance.")
-    ] = None,
-    overlap_policy: Overlap = "",
-    catchup_window: Annotated[
-        timedelta | None, typer.Option(parser=duration, metavar="DURATION", help="How late a start may be.")
-    ] = None,
-    pause_on_failure: Annotated[bool, typer.Option("--pause-on-failure", help="Pause when a workflow fails.")] = False,
-    paused: Annotated[bool, typer.Option("--paused", help="Make it paused.")] = False,
-    notes: Annotated[str | None, typer.Option(help="For people.")] = None,
-    remaining_actions: Annotated[int, typer.Option(min=0, help="Start only so many; 0 for no bound.")] = 0,
-    inputs: Inputs = None,
-    input_file: InputFiles = None,
-    memo: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=JSON", help="A value shown with each workflow.")
-    ] = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Make a schedule. A database that does not exist is made."""
-    if not (cron or interval):
-        refuse("give --cron or --interval: when is it to start something?")
-    policy = SchedulePolicy(pause_on_failure=pause_on_failure)
-    policy.overlap = _overlap(overlap_policy) or policy.overlap
-    policy.catchup_window = catchup_window or policy.catchup_window
-    made = Schedule(
-        ScheduleActionStartWorkflow(
-            type,
-            args=arguments(inputs, input_file),
-            id=workflow_id or schedule_id,
-            task_queue=task_queue,
-            memo=pairs("--memo", memo) or None,
-        ),
-        ScheduleSpec(
-            cron_expressions=cron or [],
-            intervals=[_interval(given) for given in interval or ()],
-            time_zone_name=time_zone,
-            start_at=_utc(start_time),
-            end_at=_utc(end_time),
-            jitter=jitter,
-        ),
-        policy,
-        ScheduleState(notes, paused, bool(remaining_actions), remaining_actions),
-    )
-
-    async def work(client: Client) -> ScheduleAlreadyRunningError | None:
-        try:
-            await client.create_schedule(schedule_id, made)
-        except ScheduleAlreadyRunningError as error:
-            return error
-        return None
-
-    if connection.run(work, create=True) is not None:
-        _taken(schedule_id)
-    _tell(schedule_id, "created", output)
+schedule.command()(create)
+schedule.command()(update)
 
 
 @schedule.command("list")
@@ -136,8 +39,8 @@ def list_schedules(connection: Connection, output: OutputOption = Output.TEXT) -
         }
         for each in found
     ]
-    if output is Output.JSON:
-        write_json(rows)
+    if output is not Output.TEXT:
+        write_json(rows, output)
         return
     write_table(
         ("ScheduleId", "WorkflowType", "State", "NextActionTime", "Notes"),
@@ -157,8 +60,8 @@ def describe(connection: Connection, schedule_id: ScheduleId, output: OutputOpti
         return await client.get_schedule_handle(schedule_id).describe()
 
     found = connection.run(work)
-    if output is Output.JSON:
-        write_json(found.raw_description)
+    if output is not Output.TEXT:
+        write_json(found.raw_description, output)
         return
     info, state, action = found.info, found.schedule.state, found.schedule.action
     write_fields(
@@ -200,7 +103,7 @@ def toggle(
         await (handle.pause if pause else handle.unpause)(note=reason or None)
 
     connection.run(work)
-    _tell(schedule_id, "paused" if pause else "unpaused", output)
+    tell(schedule_id, "paused" if pause else "unpaused", output)
 
 
 @schedule.command()
@@ -209,13 +112,13 @@ def trigger(
     connection: Connection, schedule_id: ScheduleId, overlap_policy: Overlap = "", output: OutputOption = Output.TEXT
 ) -> None:
     """Let a schedule act now."""
-    overlap = _overlap(overlap_policy)
+    overlap = overlap_policy_of(overlap_policy)
 
     async def work(client: Client) -> None:
         await client.get_schedule_handle(schedule_id).trigger(overlap=overlap)
 
     connection.run(work)
-    _tell(schedule_id, "triggered", output)
+    tell(schedule_id, "triggered", output)
 
 
 @schedule.command()
@@ -229,13 +132,15 @@ def backfill(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Let a schedule act on times of the past, as if they were now."""
-    times = ScheduleBackfill(start_time.replace(tzinfo=UTC), end_time.replace(tzinfo=UTC), _overlap(overlap_policy))
+    times = ScheduleBackfill(
+        start_time.replace(tzinfo=UTC), end_time.replace(tzinfo=UTC), overlap_policy_of(overlap_policy)
+    )
 
     async def work(client: Client) -> None:
         await client.get_schedule_handle(schedule_id).backfill(times)
 
     connection.run(work)
-    _tell(schedule_id, "backfilled", output)
+    tell(schedule_id, "backfilled", output)
 
 
 @schedule.command()
@@ -247,38 +152,7 @@ def delete(connection: Connection, schedule_id: ScheduleId, output: OutputOption
         await client.get_schedule_handle(schedule_id).delete()
 
     connection.run(work)
-    _tell(schedule_id, "deleted", output)
-
-
-def _tell(schedule_id: str, done: str, output: Output) -> None:
-    if output is Output.JSON:
-        write_json({"scheduleId": schedule_id, "status": done.upper()})
-    else:
-        typer.echo(f"Schedule {schedule_id} {done}.")
-
-
-def _taken(schedule_id: str) -> NoReturn:
-    refuse(f"there is a schedule {schedule_id} already; choose another --schedule-id, or delete that one", FAILED)
-
-
-def _overlap(text: str) -> ScheduleOverlapPolicy | None:
-    if not text:
-        return None
-    named: dict[str, Any] = {policy.name.replace("_", "").lower(): policy for policy in ScheduleOverlapPolicy}
-    found = named.get(text.replace("_", "").lower())
-    if found is None:
-        names = ", ".join(policy.name.title().replace("_", "") for policy in ScheduleOverlapPolicy)
-        refuse(f"--overlap-policy {text}: expected one of {names}")
-    return ScheduleOverlapPolicy(found)
-
-
-def _interval(text: str) -> ScheduleIntervalSpec:
-    every, separator, offset = text.partition("/")
-    return ScheduleIntervalSpec(duration(every), duration(offset) if separator else None)
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)
+    tell(schedule_id, "deleted", output)
 
 
 def _next(each: ScheduleListDescription) -> str:

@@ -39,8 +39,8 @@ def check(target: Database, output: OutputOption = Output.TEXT) -> None:
             problems = check_store(path)
     except (StoreError, OSError) as error:
         refuse(str(error))
-    if output is Output.JSON:
-        write_json([problem._asdict() for problem in problems])
+    if output is not Output.TEXT:
+        write_json([problem._asdict() for problem in problems], output)
     else:
         for problem in problems:
             typer.echo(str(problem))
@@ -63,8 +63,8 @@ def backup(
             back_up(path, to, progress=lambda done, total: progress.update(copying, completed=done, total=total))
     except (StoreError, OSError) as error:
         refuse(str(error), FAILED)
-    if output is Output.JSON:
-        write_json({"path": str(to), "bytes": to.stat().st_size})
+    if output is not Output.TEXT:
+        write_json({"path": str(to), "bytes": to.stat().st_size}, output)
     else:
         typer.echo(f"{to}: {to.stat().st_size:,} bytes. Run it or the original, not both: each tries open work again.")
 
@@ -77,11 +77,11 @@ def info(target: Database, output: OutputOption = Output.TEXT) -> None:
     except (StoreError, OSError) as error:
         refuse(str(error))
     runs = {WorkflowExecutionStatus(status).name: count for status, count in found.runs.items()}
-    if output is Output.JSON:
+    if output is not Output.TEXT:
         open_runs = [
             {"task_queue": queue, "type": kind, "count": count} for (queue, kind), count in found.open_runs.items()
         ]
-        write_json({**asdict(found), "runs": runs, "open_runs": open_runs})
+        write_json({**asdict(found), "runs": runs, "open_runs": open_runs}, output)
         return
     write_fields(
         "Store",

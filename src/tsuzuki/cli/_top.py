@@ -77,8 +77,8 @@ def top(
 
     async def watch(look: Callable[[], Awaitable[Look]]) -> None:
         first = before = await look()
-        if output is Output.JSON:
-            write_json(asdict(first))
+        if output is not Output.TEXT:
+            write_json(asdict(first), output)
             return
         if once:
             Console().print(_picture(first, None))

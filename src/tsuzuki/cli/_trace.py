@@ -70,7 +70,7 @@ def trace(
     """Show a run with its activities, timers and children as a tree."""
 
     async def work(client: Client) -> Node:
-        if not follow or output is Output.JSON:
+        if not follow or output is not Output.TEXT:
             return await _node(client, workflow_id, run_id, depth)
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
@@ -81,8 +81,8 @@ def trace(
                 await asyncio.sleep(LOOK_EVERY_S)
 
     node = connection.run(work, "" if follow else "Looking")
-    if output is Output.JSON:
-        write_json(asdict(node))
+    if output is not Output.TEXT:
+        write_json(asdict(node), output)
     elif not follow:
         Console().print(_tree(node), soft_wrap=True)
 

@@ -49,7 +49,13 @@ def with_worker(
         found = load_definitions(modules)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
-                Worker(client, task_queue=task_queue, workflows=found.workflows, activities=found.activities)
+                Worker(
+                    client,
+                    task_queue=task_queue,
+                    workflows=found.workflows,
+                    activities=found.activities,
+                    interceptors=connection.worker_interceptors,
+                )
             )
             return await work(client)
 

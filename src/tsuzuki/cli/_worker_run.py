@@ -27,9 +27,6 @@ from tsuzuki.worker import Worker
 from ._connection import Connection, connected, run_or_refuse
 from ._endings import FAILED, INTERRUPTED, refuse
 from ._inputs import duration
-from ._lazy import group
-
-worker = group("Run workflows and activities.")
 
 RELOAD: Final = "--reload"
 GRACE: Final = timedelta(seconds=10)
@@ -38,12 +35,6 @@ WAIT: Final = timedelta(seconds=60)
 Duration = timedelta | None
 
 
-@worker.callback()
-def _group() -> None:
-    """Run workflows and activities."""
-
-
-@worker.command()
 @connected
 def run(
     connection: Connection,
@@ -96,6 +87,7 @@ def run(
                     "workflows": found.workflows,
                     "activities": found.activities,
                     "max_cached_workflows": max_cached_workflows,
+                    "interceptors": connection.worker_interceptors,
                     "graceful_shutdown_timeout": GRACE if grace is None else grace,
                 }
                 if priority_queues:

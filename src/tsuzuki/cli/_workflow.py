@@ -37,12 +37,16 @@ workflow = group(
         "trace": ("_trace:trace", "Show a run with its activities, timers and children as a tree."),
         "signal": ("_workflow_talk:signal", "Send a signal to a workflow."),
         "query": (
-            "_workflow_talk:query",
+            "_workflow_query:query",
             "Ask a workflow's code, open or closed.",
         ),
         "stack": (
-            "_workflow_talk:stack",
+            "_workflow_query:stack",
             "Show where a workflow's code waits.",
+        ),
+        "metadata": (
+            "_workflow_query:metadata",
+            "Show what a workflow takes (signals, queries, updates) and says of itself.",
         ),
         "update": ("_workflow_update:update", "Change a workflow and get an answer."),
         "cancel": (
@@ -53,6 +57,7 @@ workflow = group(
             "_workflow_talk:terminate",
             "End a workflow at once; its code is not told and does not clean up.",
         ),
+        "delete": ("_workflow_talk:delete", "Delete a run and its history; an open one is terminated first."),
         "reset": (
             "_reset:reset",
             "End a run, and go on in a new one of the same workflow id from a workflow task of the old one.",

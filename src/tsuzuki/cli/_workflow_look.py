@@ -21,6 +21,7 @@ from tsuzuki.client import (
 )
 
 from ._connection import Connection, connected
+from ._endings import refuse
 from ._ids import Filter, RunId, WorkflowId
 from ._output import (
     Output,
@@ -53,8 +54,8 @@ def list_workflows(
         return [run async for run in runs]
 
     runs = connection.run(work, "Listing")
-    if output is Output.JSON:
-        write_json([as_data(run.raw_info) for run in runs])
+    if output is not Output.TEXT:
+        write_json([as_data(run.raw_info) for run in runs], output)
         return
     rows = ((_status(run), run.id, run.workflow_type, time_text(run.start_time), run.run_id) for run in runs)
     write_table(("Status", "WorkflowId", "Type", "StartTime", "RunId"), rows)
@@ -71,8 +72,8 @@ def count(connection: Connection, query: Filter = "", output: OutputOption = Out
 
     counted = connection.run(work, "Counting")
     groups = [{"values": list(group.group_values), "count": group.count} for group in counted.groups]
-    if output is Output.JSON:
-        write_json({"count": counted.count, **({"groups": groups} if groups else {})})
+    if output is not Output.TEXT:
+        write_json({"count": counted.count, **({"groups": groups} if groups else {})}, output)
         return
     typer.echo(f"Total: {counted.count}")
     for group in counted.groups:
@@ -90,8 +91,8 @@ def describe(
         return described, await described.static_summary(), await described.memo()
 
     described, summary, memo = connection.run(work)
-    if output is Output.JSON:
-        write_json(described.raw_description)
+    if output is not Output.TEXT:
+        write_json(described.raw_description, output)
         return
     info = described.raw_info
     write_fields(
@@ -158,32 +159,41 @@ def show(
     connection: Connection,
     workflow_id: WorkflowId,
     run_id: RunId = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run closes. Not for JSON.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run closes. Not for json.")] = False,
     reverse: Annotated[bool, typer.Option("--reverse", help="Newest event first.")] = False,
-    detailed: Annotated[bool, typer.Option("--detailed", help="All of each event. Not for JSON.")] = False,
+    detailed: Annotated[bool, typer.Option("--detailed", help="All of each event; for text.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the history of a run. `--output json > history.json` is what `workflow replay --file` and Temporal's own
     tools read."""
 
+    follow = follow and output is not Output.JSON
+
+    def write(event: HistoryEvent) -> None:
+        if output is Output.JSONL:
+            write_json(event, output)
+        else:
+            typer.echo(_event(event, detailed))
+
     async def work(client: Client) -> list[HistoryEvent]:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
         events = []
-        async for event in handle.fetch_history_events(wait_new_event=follow and output is Output.TEXT):
+        async for event in handle.fetch_history_events(wait_new_event=follow):
             events.append(event)
-            if follow and output is Output.TEXT:
-                typer.echo(_event(event, detailed))
+            if follow:
+                write(event)
         return events
 
+    if follow and reverse:
+        refuse("--follow goes on at the end of the history: it cannot be combined with --reverse")
     events = connection.run(work, "" if follow else "Reading the history")
     if reverse:
         events.reverse()
     if output is Output.JSON:
         typer.echo(WorkflowHistory(workflow_id, events).to_json())
-        return
-    if not follow:
+    elif not follow:
         for event in events:
-            typer.echo(_event(event, detailed))
+            write(event)
 
 
 def _event(event: HistoryEvent, detailed: bool) -> str:

@@ -14,7 +14,7 @@ from tsuzuki.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePo
 from ._connection import Connection, connected
 from ._endings import FAILED, refuse
 from ._ids import RunId, WorkflowId
-from ._inputs import InputFiles, Inputs, arguments, duration, pairs
+from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments, duration, pairs
 from ._output import Output, OutputOption, write_fields, write_json
 from ._worker import WorkerModules, with_worker
 
@@ -86,7 +86,7 @@ def _options(given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     urgency = {name: given[name] for name in ("priority_key", "fairness_key", "fairness_weight") if given[name]}
     if urgency:
         options["priority"] = Priority(**urgency)
-    return arguments(given["inputs"], given["input_file"]), options
+    return arguments(given["inputs"], given["input_file"], given["input_meta"], given["input_base64"]), options
 
 
 def _search_attributes(given: list[str] | None) -> dict[str, Any] | None:
@@ -122,6 +122,8 @@ def start(
     workflow_id: NewId = "",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     execution_timeout: ExecutionTimeout = None,
     run_timeout: RunTimeout = None,
     task_timeout: TaskTimeout = None,
@@ -143,8 +145,8 @@ def start(
     given = dict(locals())
     handle = connection.run(lambda client: _start(client, type, given), create=True)
     started = _started(connection, handle, given)
-    if output is Output.JSON:
-        write_json(started)
+    if output is not Output.TEXT:
+        write_json(started, output)
     else:
         _tell_started(started)
 
@@ -158,6 +160,8 @@ def execute(
     workflow_id: NewId = "",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     execution_timeout: ExecutionTimeout = None,
     run_timeout: RunTimeout = None,
     task_timeout: TaskTimeout = None,
@@ -203,6 +207,8 @@ def signal_with_start(
     workflow_id: NewId = "",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     execution_timeout: ExecutionTimeout = None,
     run_timeout: RunTimeout = None,
     task_timeout: TaskTimeout = None,
@@ -225,8 +231,8 @@ def signal_with_start(
     signal = {"start_signal": signal_name, "start_signal_args": arguments(signal_input, None)}
     handle = connection.run(lambda client: _start(client, type, given, **signal), create=True)
     started = _started(connection, handle, given)
-    if output is Output.JSON:
-        write_json(started)
+    if output is not Output.TEXT:
+        write_json(started, output)
     else:
         _tell_started(started)
 
@@ -261,8 +267,8 @@ async def _outcome(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
 
 
 def _tell_outcome(outcome: dict[str, Any], output: Output, started: dict[str, str]) -> None:
-    if output is Output.JSON:
-        write_json({**started, **outcome})
+    if output is not Output.TEXT:
+        write_json({**started, **outcome}, output)
     else:
         write_fields("Results", ((name.capitalize(), value) for name, value in outcome.items()))
     if outcome["status"] != "COMPLETED":

@@ -1,30 +1,52 @@
-"""`tsuzuki workflow signal`, `query`, `stack`, `cancel` and `terminate`."""
+"""`tsuzuki workflow signal`, `cancel`, `terminate` and `delete`: to one run, or to all that a filter finds."""
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from temporalio.api.batch.v1 import (
+    BatchOperationCancellation,
+    BatchOperationDeletion,
+    BatchOperationSignal,
+    BatchOperationTermination,
+)
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, StartBatchOperationRequest
 
-from tsuzuki.client import Client
-from tsuzuki.common import QueryRejectCondition
+from tsuzuki.client import Client, WorkflowHandle
 
+from ._batch import run_batch, tell_batch
 from ._connection import Connection, connected
 from ._endings import refuse
-from ._ids import Code, Name, RunId, WorkflowId
-from ._inputs import InputFiles, Inputs, arguments
-from ._output import Output, OutputOption, json_text, write_fields, write_json
+from ._ids import Name, RunId
+from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments
+from ._output import Output, OutputOption, write_json
+from ._user import user
 
 SomeWorkflow = Annotated[str, typer.Option("--workflow-id", "-w", help="The workflow; or --query for many.")]
 Many = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All open runs that a list filter finds.")]
+ManyMore = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All runs that a list filter finds.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting on many.")]
-Reject = Annotated[
-    str, typer.Option(metavar="CONDITION", help="Closed runs not to ask: not_open, not_completed_cleanly.")
-]
+Rps = Annotated[float, typer.Option(min=0, help="Of many: most runs a second; 0 for no bound.")]
 
 
-# ---- to one run or many ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Which:
+    """Which runs are meant: one, or all that a filter finds."""
+
+    workflow_id: str
+    run_id: str
+    query: str
+    yes: bool
+    rps: float
+
+    def __post_init__(self) -> None:
+        if bool(self.workflow_id) == bool(self.query):
+            refuse("give --workflow-id, or --query for many; one of them")
+        if self.run_id and self.query:
+            refuse("--run-id goes with --workflow-id, not with --query")
 
 
 @connected
@@ -35,17 +57,26 @@ def signal(
     run_id: RunId = "",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     query: Many = "",
     yes: Yes = False,
+    rps: Rps = 0,
+    reason: Annotated[str, typer.Option(help="Of many: recorded with the batch operation.")] = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Send a signal to a workflow."""
-    args = arguments(inputs, input_file)
+    args = arguments(inputs, input_file, input_meta, input_base64)
 
-    async def send(client: Client, workflow_id: str, run_id: str | None) -> None:
-        await client.get_workflow_handle(workflow_id, run_id=run_id).signal(name, args=args)
+    def batch(client: Client) -> StartBatchOperationRequest:
+        operation = BatchOperationSignal(signal=name, identity=client.identity)
+        operation.input.payloads.extend(client.data_converter.payload_converter.to_payloads(args))
+        return StartBatchOperationRequest(signal_operation=operation)
 
-    _to_each(connection, send, "Signal", "recorded", workflow_id, run_id, query, yes, output)
+    async def send(handle: WorkflowHandle[Any, Any]) -> None:
+        await handle.signal(name, args=args)
+
+    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Signal recorded", reason, output)
 
 
 @connected
@@ -56,14 +87,18 @@ def cancel(
     reason: Annotated[str, typer.Option(help="Recorded with the request.")] = "",
     query: Many = "",
     yes: Yes = False,
+    rps: Rps = 0,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Ask a workflow to stop: its code is cancelled, may clean up, and decides how it ends."""
 
-    async def send(client: Client, workflow_id: str, run_id: str | None) -> None:
-        await client.get_workflow_handle(workflow_id, run_id=run_id).cancel(reason=reason)
+    def batch(client: Client) -> StartBatchOperationRequest:
+        return StartBatchOperationRequest(cancellation_operation=BatchOperationCancellation(identity=client.identity))
 
-    _to_each(connection, send, "Cancel", "requested", workflow_id, run_id, query, yes, output)
+    async def send(handle: WorkflowHandle[Any, Any]) -> None:
+        await handle.cancel(reason=reason)
+
+    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Cancel requested", reason, output)
 
 
 @connected
@@ -74,134 +109,104 @@ def terminate(
     reason: Annotated[str, typer.Option(help="Recorded with the end; by default who asked.")] = "",
     query: Many = "",
     yes: Yes = False,
+    rps: Rps = 0,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """End a workflow at once; its code is not told and does not clean up."""
-    why = reason or f"Requested by {_user()} with tsuzuki workflow terminate"
+    why = reason or f"Requested by {user()} with tsuzuki workflow terminate"
 
-    async def send(client: Client, workflow_id: str, run_id: str | None) -> None:
-        await client.get_workflow_handle(workflow_id, run_id=run_id).terminate(reason=why)
+    def batch(client: Client) -> StartBatchOperationRequest:
+        return StartBatchOperationRequest(termination_operation=BatchOperationTermination(identity=client.identity))
 
-    _to_each(connection, send, "Workflow", "terminated", workflow_id, run_id, query, yes, output)
+    async def send(handle: WorkflowHandle[Any, Any]) -> None:
+        await handle.terminate(reason=why)
+
+    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Workflow terminated", why, output)
 
 
-def _to_each(
+@connected
+def delete(
     connection: Connection,
-    send: Any,
-    what: str,
+    workflow_id: SomeWorkflow = "",
+    run_id: RunId = "",
+    query: ManyMore = "",
+    yes: Yes = False,
+    rps: Rps = 0,
+    reason: Annotated[str, typer.Option(help="Of many: recorded with the batch operation.")] = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Delete a run and its history; an open one is terminated first. It cannot be brought back."""
+
+    def batch(client: Client) -> StartBatchOperationRequest:
+        return StartBatchOperationRequest(deletion_operation=BatchOperationDeletion(identity=client.identity))
+
+    which = _Which(workflow_id, run_id, query, yes, rps)
+
+    async def one(client: Client) -> None:
+        request = DeleteWorkflowExecutionRequest(namespace=client.namespace)
+        request.workflow_execution.workflow_id, request.workflow_execution.run_id = workflow_id, run_id
+        await client.service.delete_workflow_execution(request)
+
+    if query:
+        _act_on_many(connection, which, batch, "Deleted", reason, output, open_only=False)
+    else:
+        connection.run(one, "Deleting")
+        _tell_one(which, "Deleted", output)
+
+
+def _act(
+    connection: Connection,
+    which: _Which,
+    send: Callable[[WorkflowHandle[Any, Any]], Awaitable[None]],
+    batch: Callable[[Client], StartBatchOperationRequest],
     done: str,
-    workflow_id: str,
-    run_id: str,
-    query: str,
-    yes: bool,
+    reason: str,
     output: Output,
 ) -> None:
-    if bool(workflow_id) == bool(query):
-        refuse("give --workflow-id, or --query for many; one of them")
-    if run_id and query:
-        refuse("--run-id goes with --workflow-id, not with --query")
+    async def one(client: Client) -> None:
+        await send(client.get_workflow_handle(which.workflow_id, run_id=which.run_id or None))
 
-    async def one(client: Client) -> list[tuple[str, str]]:
-        await send(client, workflow_id, run_id or None)
-        return [(workflow_id, run_id)]
-
-    async def many(client: Client) -> list[tuple[str, str]]:
-        found = [(run.id, run.run_id) async for run in client.list_workflows(_open_ones(query))]
-        if not yes and not typer.confirm(f"{done.capitalize()}: {len(found):,} runs. Go on?", err=True):
-            return []
-        for one_id, its_run in found:
-            await send(client, one_id, its_run)
-        return found
-
-    reached = connection.run(many if query else one, "" if query and not yes else "Sending")
-    if output is Output.JSON:
-        write_json([{"workflowId": one_id, **({"runId": its_run} if its_run else {})} for one_id, its_run in reached])
+    if which.query:
+        _act_on_many(connection, which, batch, done, reason, output)
     else:
-        typer.echo(f"{what} {done}." if not query else f"{what} {done}: {len(reached):,} runs.")
+        connection.run(one, "Sending")
+        _tell_one(which, done, output)
+
+
+def _act_on_many(
+    connection: Connection,
+    which: _Which,
+    batch: Callable[[Client], StartBatchOperationRequest],
+    done: str,
+    reason: str,
+    output: Output,
+    *,
+    open_only: bool = True,
+) -> None:
+    query = _open_ones(which.query) if open_only else which.query
+    if not which.yes:
+        counted = connection.run(lambda client: client.count_workflows(query), "Counting")
+        if not typer.confirm(f"{done}: {counted.count:,} runs. Go on?", err=True):
+            raise typer.Exit(0)
+
+    async def many(client: Client) -> Any:
+        request = batch(client)
+        request.visibility_query, request.max_operations_per_second = query, which.rps
+        request.reason = reason or f"Requested by {user()} with tsuzuki workflow"
+        return await run_batch(client, request)
+
+    tell_batch(done, connection.run(many, "Acting on each; the engine goes on if you leave"), output)
+
+
+def _tell_one(which: _Which, done: str, output: Output) -> None:
+    if output is not Output.TEXT:
+        run = {"runId": which.run_id} if which.run_id else {}
+        write_json({"workflowId": which.workflow_id, **run}, output)
+    else:
+        typer.echo(f"{done}.")
 
 
 def _open_ones(query: str) -> str:
     if "executionstatus" in query.lower():
         return query
     return f"{f'({query})' if ' or ' in query.lower() else query} AND ExecutionStatus = 'Running'"
-
-
-# ---- queries ---------------------------------------------------------------------------------------
-
-
-@connected
-def query(
-    connection: Connection,
-    name: Name,
-    workflow_id: WorkflowId,
-    run_id: RunId = "",
-    inputs: Inputs = None,
-    input_file: InputFiles = None,
-    reject_condition: Reject = "",
-    workflows: Code = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Ask a workflow's code, open or closed. A worker answers, or the code that --workflows names."""
-    answer = _ask(connection, workflow_id, run_id, name, arguments(inputs, input_file), reject_condition, workflows)
-    if output is Output.JSON:
-        write_json({"queryResult": [answer]})
-    else:
-        write_fields("Query result", [("QueryResult", json_text(answer))])
-
-
-@connected
-def stack(
-    connection: Connection,
-    workflow_id: WorkflowId,
-    run_id: RunId = "",
-    reject_condition: Reject = "",
-    workflows: Code = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Show where a workflow's code waits. A worker answers, or the code that --workflows names."""
-    answer = _ask(connection, workflow_id, run_id, "__stack_trace", [], reject_condition, workflows)
-    if output is Output.JSON:
-        write_json({"queryResult": [answer]})
-    else:
-        typer.echo(str(answer).rstrip())
-
-
-def _ask(
-    connection: Connection,
-    workflow_id: str,
-    run_id: str,
-    name: str,
-    args: list[Any],
-    reject_condition: str,
-    modules: list[str] | None,
-) -> Any:
-    if modules is None and connection.embedded:
-        refuse(
-            f"code answers a query, and while this process has {connection.target} open no worker elsewhere can: "
-            "name the code with --workflows MODULE, or ask through a server"
-        )
-    condition = None
-    if reject_condition:
-        try:
-            condition = QueryRejectCondition[reject_condition.upper()]
-        except KeyError:
-            refuse(f"--reject-condition {reject_condition}: expected not_open or not_completed_cleanly")
-
-    async def work(client: Client) -> Any:
-        handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
-        if modules is None:
-            return await handle.query(name, args=args, reject_condition=condition)
-        from tsuzuki.replay import load_workflows, query_history
-
-        code = load_workflows(modules)
-        history = await handle.fetch_history()
-        return await query_history(history, code, name, args, data_converter=client.data_converter)
-
-    return connection.run(work, "Asking")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

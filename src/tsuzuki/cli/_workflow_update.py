@@ -11,7 +11,7 @@ from tsuzuki.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStag
 from ._connection import Connection, connected
 from ._endings import FAILED, refuse
 from ._ids import Name, RunId, WorkflowId
-from ._inputs import InputFiles, Inputs, arguments
+from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments
 from ._lazy import group
 from ._output import Output, OutputOption, json_text, write_fields, write_json
 from ._worker import WorkerModules, with_worker
@@ -32,12 +32,14 @@ def execute_update(
     update_id: UpdateId = "",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     worker: WorkerModules = None,
     task_queue: WorkerQueue = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Send an update and wait for its result. Exit code 1: it was rejected, or failed."""
-    args = arguments(inputs, input_file)
+    args = arguments(inputs, input_file, input_meta, input_base64)
 
     async def work(client: Client) -> dict[str, Any]:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
@@ -60,6 +62,8 @@ def start_update(
     wait_for_stage: Annotated[str, typer.Option(help="accepted; there is no other.")] = "accepted",
     inputs: Inputs = None,
     input_file: InputFiles = None,
+    input_meta: InputMeta = None,
+    input_base64: InputBase64 = False,
     worker: WorkerModules = None,
     task_queue: WorkerQueue = "",
     output: OutputOption = Output.TEXT,
@@ -67,7 +71,7 @@ def start_update(
     """Send an update and wait until it is accepted."""
     if wait_for_stage != "accepted":
         refuse(f"--wait-for-stage {wait_for_stage}: expected accepted; `update execute` waits for the result")
-    args = arguments(inputs, input_file)
+    args = arguments(inputs, input_file, input_meta, input_base64)
 
     async def work(client: Client) -> dict[str, Any]:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
@@ -110,8 +114,8 @@ def _tell_update(connection: Connection, work: Any, output: Output) -> None:
     found = connection.run(tolerant, "Updating")
     if isinstance(found, WorkflowUpdateFailedError):
         _update_failed(found)
-    if output is Output.JSON:
-        write_json(found)
+    if output is not Output.TEXT:
+        write_json(found, output)
     else:
         write_fields("Update", ((key[0].upper() + key[1:], json_text(value)) for key, value in found.items()))
 

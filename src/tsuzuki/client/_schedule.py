@@ -226,12 +226,15 @@ class ScheduleActionStartWorkflow:
             "priority": priority,
         }
         self._raw: NewWorkflowExecutionInfo | None = None
-        """As it was received; kept, so that an update changes nothing of it."""
+        """As it was received; kept, so that an update changes nothing of it but what was set anew."""
+        self._received_args: list[Any] = []
 
     def _write(self, context: ClientContext, proto: NewWorkflowExecutionInfo) -> None:
         if self._raw is not None:
             proto.CopyFrom(self._raw)
             proto.workflow_id, proto.task_queue.name, proto.workflow_type.name = self.id, self.task_queue, self.workflow
+            if list(self.args) != self._received_args:
+                proto.input.CopyFrom(context.payloads.to_payloads_wrapper(self.args))
             return
         given = {name: value for name, value in self._options.items() if value is not None}
         request = start_request(
@@ -247,6 +250,7 @@ class ScheduleActionStartWorkflow:
     def _from_proto(cls, context: ClientContext, proto: NewWorkflowExecutionInfo) -> ScheduleActionStartWorkflow:
         action = cls(proto.workflow_type.name, id=proto.workflow_id, task_queue=proto.task_queue.name)
         action.args = context.payloads.from_payloads_wrapper(proto.input)
+        action._received_args = list(action.args)
         action._raw = NewWorkflowExecutionInfo()
         action._raw.CopyFrom(proto)
         return action

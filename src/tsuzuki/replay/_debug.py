@@ -18,6 +18,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.client import WorkflowHistory
 from tsuzuki.converter import DataConverter
+from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder, RunState, frames_of, is_user_code, look_at
 
 from ._histories import decoded_events
@@ -89,6 +90,7 @@ async def stop_at_event(
     *,
     data_converter: DataConverter = DataConverter.default,
     call: Callable[[Callable[[], StoppedRun]], StoppedRun] = lambda rebuild: rebuild(),
+    interceptors: Sequence[Interceptor] = (),
 ) -> StoppedRun:
     """Replay a history up to an event and keep the run there.
 
@@ -98,6 +100,7 @@ async def stop_at_event(
         event_id: The event; 0 for the newest.
         data_converter: How the history was encoded.
         call: Calls the replay, such as under a debugger.
+        interceptors: Of the worker and its client: what they make workflow code do is part of the history.
 
     Raises:
         NondeterminismError: The code does not fit the history up to there.
@@ -108,7 +111,7 @@ async def stop_at_event(
     if not 0 <= event_id <= last:
         raise ValueError(f"there is no event {event_id}: the history has events 1 to {last}")
     at = event_id or last
-    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter)
+    rebuilder = Rebuilder(workflows, namespace=NAMESPACE, data_converter=data_converter, interceptors=interceptors)
     events = await decoded_events(history, data_converter)
 
     def rebuild() -> StoppedRun:

@@ -102,17 +102,18 @@ async def deploy_check(
     sample: int = 20,
     allow_empty: Sequence[str] = (),
     progress: Progress | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> DeployVerdict:
     """Replay the open runs of each type, and a sample of the closed ones, on the code at hand.
 
     Args:
-        client: Where the histories are: a store, a server or a cluster. With the interceptors of the workers, if those
-            make workflow code do something.
+        client: Where the histories are: a store, a server or a cluster. Its interceptors that are workers' too apply.
         workflows: The code at hand.
         query: A list filter that narrows the runs down.
         sample: How many closed runs of each type to replay, the newest first; 0 for none.
         allow_empty: Types that may have no history; `*` for all.
         progress: Told of each replayed run.
+        interceptors: Further ones of the workers: what they make workflow code do is part of the histories.
 
     Raises:
         RPCError: The histories cannot be read.
@@ -123,7 +124,7 @@ async def deploy_check(
         workflows,
         namespace=client.namespace,
         data_converter=client.data_converter,
-        interceptors=[each for each in client.interceptors if isinstance(each, Interceptor)],
+        interceptors=[*(each for each in client.interceptors if isinstance(each, Interceptor)), *interceptors],
     )
     check = _Check(client, rebuilder, query, progress or (lambda name, count: None))
     verdicts = []

@@ -27,6 +27,7 @@ async def query_history(
     *,
     data_converter: DataConverter = DataConverter.default,
     interceptors: Sequence[Interceptor] = (),
+    result_type: Any = None,
 ) -> Any:
     """Replay a history and ask the run, as it was after its last workflow task, a query.
 
@@ -37,6 +38,7 @@ async def query_history(
         args: Its arguments.
         data_converter: How the history was encoded.
         interceptors: Of the worker and its client: what they make workflow code do is part of the history.
+        result_type: What the answer is; None for plain values.
 
     Raises:
         WorkflowQueryFailedError: There is no such query, or its handler raised.
@@ -57,4 +59,4 @@ async def query_history(
     if result.result_type != QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
         raise WorkflowQueryFailedError(result.error_message)
     payloads = result.answer.payloads
-    return data_converter.payload_converter.from_payload(payloads[0]) if payloads else None
+    return data_converter.payload_converter.from_payload(payloads[0], result_type) if payloads else None

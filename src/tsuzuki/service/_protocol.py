@@ -65,6 +65,10 @@ class WorkflowService(Protocol):
         self, request: rpc.ResetWorkflowExecutionRequest
     ) -> rpc.ResetWorkflowExecutionResponse: ...
 
+    async def delete_workflow_execution(
+        self, request: rpc.DeleteWorkflowExecutionRequest
+    ) -> rpc.DeleteWorkflowExecutionResponse: ...
+
     async def describe_workflow_execution(
         self, request: rpc.DescribeWorkflowExecutionRequest
     ) -> rpc.DescribeWorkflowExecutionResponse: ...
@@ -113,6 +117,38 @@ class WorkflowService(Protocol):
         self, request: rpc.ExecuteMultiOperationRequest
     ) -> rpc.ExecuteMultiOperationResponse:
         """Start a run unless it is open, and update it; answers as `update_workflow_execution` does."""
+        ...
+
+    # ---- many runs, queues, workers, namespaces ----------------------------------------------------
+
+    async def start_batch_operation(
+        self, request: rpc.StartBatchOperationRequest
+    ) -> rpc.StartBatchOperationResponse: ...
+
+    async def stop_batch_operation(self, request: rpc.StopBatchOperationRequest) -> rpc.StopBatchOperationResponse: ...
+
+    async def describe_batch_operation(
+        self, request: rpc.DescribeBatchOperationRequest
+    ) -> rpc.DescribeBatchOperationResponse: ...
+
+    async def list_batch_operations(
+        self, request: rpc.ListBatchOperationsRequest
+    ) -> rpc.ListBatchOperationsResponse: ...
+
+    async def describe_task_queue(self, request: rpc.DescribeTaskQueueRequest) -> rpc.DescribeTaskQueueResponse: ...
+
+    async def list_workers(self, request: rpc.ListWorkersRequest) -> rpc.ListWorkersResponse: ...
+
+    async def list_namespaces(self, request: rpc.ListNamespacesRequest) -> rpc.ListNamespacesResponse: ...
+
+    async def register_namespace(self, request: rpc.RegisterNamespaceRequest) -> rpc.RegisterNamespaceResponse: ...
+
+    async def update_namespace(self, request: rpc.UpdateNamespaceRequest) -> rpc.UpdateNamespaceResponse: ...
+
+    async def delete_namespace(
+        self, request: operator_rpc.DeleteNamespaceRequest
+    ) -> operator_rpc.DeleteNamespaceResponse:
+        """Of the operator service."""
         ...
 
     # ---- schedules -------------------------------------------------------------------------------

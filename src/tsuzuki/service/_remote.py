@@ -72,6 +72,7 @@ _RPCS: Final[Mapping[str, _Rpc]] = {
     "add_search_attributes": _OPERATOR,
     "remove_search_attributes": _OPERATOR,
     "list_search_attributes": _OPERATOR,
+    "delete_namespace": _OPERATOR,
 }
 
 

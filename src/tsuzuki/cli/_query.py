@@ -1,0 +1,94 @@
+"""Asking the code of a run: a worker answers, or the code at hand, which replays the run's history for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tsuzuki.client import Client
+from tsuzuki.common import QueryRejectCondition
+
+from ._connection import Connection
+from ._endings import refuse
+
+
+def ask(
+    connection: Connection,
+    workflow_id: str,
+    run_id: str,
+    name: str,
+    args: Sequence[Any] = (),
+    *,
+    reject_condition: str = "",
+    workflows: list[str] | None = None,
+    result_type: Any = None,
+) -> Any:
+    """Ask one run, and end the command with a line if there is no answer.
+
+    Args:
+        connection: Where it is.
+        workflow_id: Its workflow id.
+        run_id: Its run id; empty for the open run, else the newest.
+        name: The query.
+        args: Its arguments.
+        reject_condition: Closed runs not to ask; empty for none.
+        workflows: Modules with the code that answers; None for a worker.
+        result_type: What the answer is; None for plain values.
+    """
+    refuse_without_code(connection, workflows)
+    condition = _condition(reject_condition)
+
+    async def work(client: Client) -> Any:
+        return await ask_run(
+            client,
+            workflow_id,
+            run_id,
+            name,
+            args,
+            condition,
+            workflows,
+            result_type,
+            interceptors=[] if workflows is None else connection.code_interceptors,
+        )
+
+    return connection.run(work, "Asking")
+
+
+async def ask_run(
+    client: Client,
+    workflow_id: str,
+    run_id: str,
+    name: str,
+    args: Sequence[Any] = (),
+    condition: QueryRejectCondition | None = None,
+    workflows: list[str] | None = None,
+    result_type: Any = None,
+    interceptors: Sequence[Any] = (),
+) -> Any:
+    """Ask one run of a client; raises what `WorkflowHandle.query` and `query_history` raise."""
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
+    if workflows is None:
+        return await handle.query(name, args=args, reject_condition=condition, result_type=result_type)
+    from tsuzuki.replay import load_workflows, query_history
+
+    code = load_workflows(workflows)
+    history = await handle.fetch_history()
+    return await query_history(history, code, name, args, data_converter=client.data_converter, result_type=result_type)
+
+
+def refuse_without_code(connection: Connection, workflows: list[str] | None) -> None:
+    """End the command if nobody can answer."""
+    if workflows is None and connection.embedded:
+        refuse(
+            f"code answers a query, and while this process has {connection.target} open no worker elsewhere can: "
+            "name the code with --workflows MODULE, or ask through a server"
+        )
+
+
+def _condition(text: str) -> QueryRejectCondition | None:
+    if not text:
+        return None
+    try:
+        return QueryRejectCondition[text.upper()]
+    except KeyError:
+        refuse(f"--reject-condition {text}: expected not_open or not_completed_cleanly")
