@@ -17,8 +17,11 @@ from temporalio.api.enums.v1 import (
     ParentClosePolicy,
     ResetReapplyExcludeType,
     ResetReapplyType,
+    UpdateWorkflowExecutionLifecycleStage,
 )
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.protocol.v1 import Message
+from temporalio.api.update.v1 import Acceptance, Request, Response
 from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
@@ -29,6 +32,7 @@ with warnings.catch_warnings():
 from server._running import in_subprocess
 
 WAIT_S: Final = 20
+_COMPLETED: Final = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 _numbers = itertools.count()
 
 
@@ -81,6 +85,53 @@ class Side:
         request.request_id = self.name(signal_name)
         request.workflow_execution.workflow_id = self.name(workflow_id)
         self._stub.SignalWorkflowExecution(request)
+
+    def ask(self, update_id: str) -> Any:
+        """Ask for an update, and do not wait for the answer."""
+        request = rpc.UpdateWorkflowExecutionRequest(namespace="default")
+        request.workflow_execution.workflow_id = self.name("w")
+        request.wait_policy.lifecycle_stage = _COMPLETED
+        request.request.meta.update_id, request.request.input.name = update_id, "update"
+        return self._stub.UpdateWorkflowExecution.future(request, timeout=WAIT_S)
+
+    def accept(self, task: Any, *commands: Command, complete: bool = True) -> None:
+        """Answer a task whose updates, in messages or in history, are accepted and done."""
+        messages, asked = [], []
+        for brought in (*task.messages, *_admitted(task)):
+            request = Request()
+            brought.body.Unpack(request)
+            accepted = Acceptance(
+                accepted_request_message_id=brought.id,
+                accepted_request_sequencing_event_id=brought.event_id,
+                accepted_request=request,
+            )
+            response = Response(meta=request.meta)
+            response.outcome.success.SetInParent()
+            for body in (accepted, response)[: 1 + complete]:
+                message = Message(id=str(len(messages)), protocol_instance_id=brought.protocol_instance_id)
+                message.body.Pack(body)
+                messages.append(message)
+                command = Command(command_type=CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE)
+                command.protocol_message_command_attributes.message_id = message.id
+                asked.append(command)
+        self._stub.RespondWorkflowTaskCompleted(
+            rpc.RespondWorkflowTaskCompletedRequest(
+                namespace="default",
+                task_token=task.task_token,
+                commands=[*asked, *commands],
+                messages=messages,
+                identity="worker",
+            )
+        )
+
+    def update(self, update_id: str, *commands: Command) -> None:
+        answer = self.ask(update_id)
+        self.accept(self.take(), *commands)
+        self.hear(answer)
+
+    def hear(self, answer: Any) -> None:
+        told = answer.result()
+        self.said.append(f"update {told.update_ref.update_id}: stage {told.stage}, {str(told.outcome).split()}")
 
     def cancel(self) -> None:
         request = rpc.RequestCancelWorkflowExecutionRequest(namespace="default", identity="client", reason="enough")
@@ -147,8 +198,21 @@ class Side:
         return told.replace("identity=tsuzuki", "identity=history-service")
 
 
+def _admitted(task: Any) -> Iterator[Message]:
+    """What SDKs make of the updates that history shows as admitted."""
+    for event in task.history.events:
+        if event.HasField("workflow_execution_update_admitted_event_attributes"):
+            request = event.workflow_execution_update_admitted_event_attributes.request
+            update_id = request.meta.update_id
+            message = Message(id=f"{update_id}/request", protocol_instance_id=update_id, event_id=event.event_id)
+            message.body.Pack(request)
+            yield message
+
+
 _TOLD: Final = frozenset(
     (
+        *("request", "origin", "protocol_instance_id", "accepted_request", "accepted_event_id", "outcome"),
+        *("accepted_request_message_id", "accepted_request_sequencing_event_id"),
         *("attempt", "cause", "failure", "identity", "reason", "signal_name", "scheduled_event_id"),
         *("started_event_id", "initiated_event_id", "timer_id", "activity_id", "workflow_task_completed_event_id"),
     )
@@ -326,6 +390,84 @@ def a_child_is_reset(side: Side) -> None:
     side.tell("")
 
 
+def a_childs_result_is_told_again(side: Side) -> None:
+    run = side.start()
+    side.task(child(side, "c"))
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    side.task()
+    side.task(done(), of="c")
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    side.task(done())
+    side.tell(side.reset(8, run, reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE))
+
+
+def a_childs_start_is_told_again(side: Side) -> None:
+    run = side.start()
+    task = side.take()
+    side.signal("early")
+    side.answer(task, child(side, "c"))
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    side.task()
+    new = side.reset(8, run)
+    side.task(done(), of="c")
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_COMPLETED", new)
+    side.tell(new)
+
+
+def a_child_from_after_it_is_left_alone(side: Side) -> None:
+    run = _two_tasks(side)
+    side.task(child(side, "c"))
+    side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    new = side.reset(4, run)
+    side.task(child(side, "c"))
+    side.wait_for("START_CHILD_WORKFLOW_EXECUTION_FAILED", new)
+    side.tell(new)
+
+
+def updates_are_admitted_again(side: Side) -> None:
+    run = side.start()
+    side.task(timer("t"))
+    side.update("u")
+    side.signal("s")
+    side.update("v")
+    new = side.reset(4, run)
+    side.accept(side.take())
+    side.hear(side.ask("u"))
+    side.tell(new, run)
+
+
+def an_admitted_update_is_reset(side: Side) -> None:
+    run = side.start()
+    side.task(timer("t"))
+    side.update("u")
+    first = side.reset(4, run)
+    second = side.reset(4, first)
+    side.accept(side.take())
+    third = side.reset(8, second)
+    side.accept(side.take(), timer("v"), complete=False)
+    side.signal("s")
+    side.task()
+    side.tell(first, second, third, side.reset(len(side.events(third)), third))
+
+
+def updates_excluded(side: Side) -> None:
+    run = side.start()
+    side.task(timer("t"))
+    side.update("u")
+    side.signal("s")
+    excluded = [ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE]
+    side.tell(side.reset(4, run, reset_reapply_exclude_types=excluded))
+    side.tell(side.reset(4, run, reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_SIGNAL))
+
+
+def updates_of_the_runs_after_it(side: Side) -> None:
+    run = side.start()
+    side.task(timer("t"))
+    side.update("u", continue_as_new(side))
+    side.update("v")
+    side.tell(side.reset(4, run))
+
+
 def the_runs_after_it_count(side: Side) -> None:
     run = side.start()
     side.signal("one")
@@ -371,6 +513,13 @@ SCENARIOS: Final[tuple[Callable[[Side], None], ...]] = (
     a_pending_timer_fires,
     a_child_reports_to_the_new_run,
     a_child_is_reset,
+    a_childs_result_is_told_again,
+    a_childs_start_is_told_again,
+    a_child_from_after_it_is_left_alone,
+    updates_are_admitted_again,
+    an_admitted_update_is_reset,
+    updates_excluded,
+    updates_of_the_runs_after_it,
     the_runs_after_it_count,
     a_terminated_run,
     a_signal_after_it_is_refused,

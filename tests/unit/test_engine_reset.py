@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from engine_requests import HOUR, MINUTE, Refused, duration
 from engine_site import Site
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import CommandType, WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
-from tsuzuki.testing._local_server import complete_workflow, schedule_activity, start_timer
+from tsuzuki.testing._local_server import complete_workflow, notation, schedule_activity, start_timer
 
 TIMED_OUT = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -118,3 +119,24 @@ def test_nothing_changes_when_the_place_is_none(site: Site) -> None:
             reset(site.server, 5)
         assert site.server.describe().workflow_execution_info.execution.run_id == old
         assert site.server.notation() == "Started | WFT | TimerStarted t"
+
+
+def test_what_others_reported_by_now_is_told_again(site: Site) -> None:
+    """A signal to another run was delivered after the point: it is not sent twice, and the new run hears of it."""
+    signal = Command(command_type=CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION)
+    signal.signal_external_workflow_execution_command_attributes.execution.workflow_id = "other"
+    signal.signal_external_workflow_execution_command_attributes.signal_name = "hey"
+    with site:
+        server = site.server
+        server.start_workflow("other")
+        server.complete_workflow_task()
+        server.start_workflow()
+        task = server.take_workflow_task()
+        server.signal("early")
+        server.answer_workflow_task(task, signal)
+        assert [event.event_id for event in server.history() if "External" in notation([event])] == [5, 8]
+        new = reset(server, 8)
+        assert server.notation(run_id=new).endswith(
+            "WorkflowTaskFailed RESET_WORKFLOW | ExternalWorkflowExecutionSignaled | WorkflowTaskScheduled"
+        )
+        assert server.notation("other").count("Signaled hey") == 1

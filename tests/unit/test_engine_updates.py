@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
     ExecuteMultiOperationRequest,
     PollWorkflowExecutionUpdateRequest,
     PollWorkflowTaskQueueResponse,
+    ResetWorkflowExecutionRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
     UpdateWorkflowExecutionRequest,
@@ -144,6 +145,7 @@ def test_every_move_is_legal_or_has_no_row() -> None:
                 UpdateState.ADMITTED: {UpdateInput.SEND},
                 UpdateState.SENT: {UpdateInput.LOSE, UpdateInput.ACCEPT, UpdateInput.REJECT},
                 UpdateState.ACCEPTED: {UpdateInput.COMPLETE},
+                UpdateState.REJECTED: {UpdateInput.ACCEPT},
             }.get(state, set())
         )
 
@@ -354,6 +356,58 @@ def test_an_update_that_the_worker_says_nothing_about_is_rejected(server: LocalS
     sent = Sent(server)
     respond(server, server.take_workflow_task())
     assert sent.outcome.failure.application_failure_info.type == "UnprocessedUpdate"
+
+
+# ---- brought along by a reset; histories are compared in `differential` --------------------------------
+
+
+def reset_past_an_update(server: LocalServer) -> None:
+    """The run is reset to its first workflow task; an update was accepted and answered after that."""
+    idle(server)
+    Sent(server)
+    respond(server, server.take_workflow_task(), [accept(), complete()])
+    request = ResetWorkflowExecutionRequest(namespace=NAMESPACE, workflow_task_finish_event_id=4, request_id="reset")
+    request.workflow_execution.workflow_id = "w"
+    server.call(server.service.reset_workflow_execution(request))
+
+
+def test_an_admitted_update_is_in_history_and_not_in_a_message(site: Site) -> None:
+    """Before and after a restart; the client that asks for it again waits for its new outcome."""
+    reset_past_an_update(site.server)
+    assert not site.server.take_workflow_task().messages
+    server = site.restart()
+    asked = Sent(server)
+    assert asked.waits
+    task = server.take_workflow_task()
+    assert not task.messages
+    respond(server, task, [accept(), complete(data=b"new")])
+    assert asked.outcome.success.payloads[0].data == b"new"
+    assert words(server).endswith(
+        "| UpdateAdmitted | WorkflowTaskScheduled | WorkflowTaskStarted | WorkflowTaskTimedOut "
+        "START_TO_CLOSE | WFT | Accepted | Updated"
+    )
+
+
+@pytest.mark.parametrize("messages", [[reject()], []], ids=["rejected", "ignored"])
+def test_a_rejected_admitted_update_may_be_accepted_by_a_replay(server: LocalServer, messages: list[Message]) -> None:
+    """History goes on showing it, so a worker that replays the run meets it again."""
+    reset_past_an_update(server)
+    respond(server, server.take_workflow_task(), messages)
+    assert Sent(server).outcome.HasField("failure")
+    assert server.poll_workflow_task() is None
+    server.signal("s")
+    respond(server, server.take_workflow_task(), [accept(), complete(data=b"after all")], complete_workflow())
+    assert Sent(server).outcome.success.payloads[0].data == b"after all"
+
+
+def test_an_admitted_update_that_was_ignored_before_a_restart_is_asked_about_again(site: Site) -> None:
+    reset_past_an_update(site.server)
+    respond(site.server, site.server.take_workflow_task())
+    server = site.restart()
+    assert server.poll_workflow_task() is None
+    asked = Sent(server)
+    respond(server, server.take_workflow_task())
+    assert asked.outcome.failure.application_failure_info.type == "UnprocessedUpdate"
 
 
 def test_limits(server: LocalServer) -> None:

@@ -305,6 +305,7 @@ BAD_COMMANDS = {
         "without a failure",
     ),
     "unknown command": (Command(), "FEATURE_DISABLED", "does not offer"),
+    "command of tomorrow": (Command(command_type=99), "FEATURE_DISABLED", "of the unknown type 99"),  # type: ignore[arg-type]
 }
 
 

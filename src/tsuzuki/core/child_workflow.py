@@ -114,6 +114,10 @@ _CLOSE_ATTRIBUTES: Final[Mapping[int, str]] = {
 }
 
 
+REPORTS: Final = frozenset((START_FAILED, STARTED, *_CLOSE_ATTRIBUTES))
+"""What a parent is told of its children."""
+
+
 def _apply_closed(run: Execution, event: HistoryEvent) -> None:
     attributes = getattr(event, _CLOSE_ATTRIBUTES[event.event_type])
     run.children.pop(attributes.initiated_event_id).move(event.event_type)

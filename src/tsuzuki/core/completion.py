@@ -112,7 +112,8 @@ def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
 
 
 def _name(command: Command) -> str:
-    return CommandType.Name(command.command_type)
+    kind: int = command.command_type
+    return CommandType.Name(command.command_type) if kind in CommandType.values() else f"of the unknown type {kind}"
 
 
 def _refuse(run: Execution, bad: BadCommand, identity: str, moment: Moment) -> None:

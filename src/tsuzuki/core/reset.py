@@ -1,17 +1,18 @@
 """A reset: a new run of the same chain that takes another way from a workflow task of an old one.
 
 The new run's history is that of the old one up to the start of that task, as it is; then the task fails as
-RESET_WORKFLOW, so that every SDK replays it and decides anew; then the signals that came after that place are applied
-again (requests to cancel are not, as on the real server). What was pending there goes on: activities are scheduled
-again, timers fire when they would have, children report to the new run.
+RESET_WORKFLOW, so that every SDK replays it and decides anew; then the signals and updates that came after that place
+are applied again (requests to cancel are not, as on the real server). What was pending there goes on: activities are
+scheduled again, timers fire when they would have, children report to the new run, and what children and others had
+reported by now is told again.
 
 Invariant: of the old run nothing changes but that it ends, if it is open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from temporalio.api.enums.v1 import (
     EventType,
@@ -22,7 +23,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from . import signal, workflow_task
+from . import child_workflow, signal, update, workflow_task
 from .branch import copy_event, fail_task, offer_pending, take_past
 from .refusal import InvalidInput
 
@@ -32,11 +33,22 @@ if TYPE_CHECKING:
 
 TERMINATED_BY: Final = "history-resetter"
 _IDENTITY: Final = "history-service"
-_UPDATE_ACCEPTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 _EXCLUDED_AS: Final[Mapping[int, ResetReapplyExcludeType.ValueType]] = {
     signal.SIGNALED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
-    _UPDATE_ACCEPTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+    update.ADMITTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+    update.ACCEPTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
 }
+"""Input that is applied again."""
+_REPORTS: Final = frozenset(
+    (
+        *child_workflow.REPORTS,
+        EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+    )
+)
+"""What others said to something that the run had asked for; nobody says it twice."""
 
 
 def check(request: ResetWorkflowExecutionRequest, history: Sequence[HistoryEvent]) -> None:
@@ -61,20 +73,32 @@ def check(request: ResetWorkflowExecutionRequest, history: Sequence[HistoryEvent
         raise InvalidInput("post_reset_operations are not offered here; signal the new run instead.")
 
 
-def events_to_reapply(request: ResetWorkflowExecutionRequest, events: Iterable[HistoryEvent]) -> list[HistoryEvent]:
-    """Those that the new run is to be told of again, as the request wants it.
+def events_to_reapply(
+    request: ResetWorkflowExecutionRequest,
+    taken: Sequence[HistoryEvent],
+    later: Iterable[HistoryEvent],
+    of_successors: Iterable[HistoryEvent],
+) -> list[HistoryEvent]:
+    """Those that the new run is to be told of again, in order.
 
-    Raises:
-        InvalidInput: There is an update among them.
+    Args:
+        request: Says which input.
+        taken: The new run's past.
+        later: What followed that in the old run; reports on what the past had asked for are always told.
+        of_successors: The histories of the runs that went on from the old one.
     """
     kinds = _reapplied(request)
-    chosen = [event for event in events if event.event_type in kinds]
-    if any(event.event_type == _UPDATE_ACCEPTED for event in chosen):
-        raise InvalidInput(
-            "an update was accepted after this point, and updates are not applied again here; exclude them "
-            "(RESET_REAPPLY_EXCLUDE_TYPE_UPDATE), or reset to a later point."
-        )
+    chosen = [each for each in later if each.event_type in kinds or _reports_on(each, taken)]
+    chosen.extend(each for each in of_successors if each.event_type in kinds)
     return chosen
+
+
+def _reports_on(event: HistoryEvent, taken: Sequence[HistoryEvent]) -> bool:
+    return event.event_type in _REPORTS and _attributes(event).initiated_event_id <= len(taken)
+
+
+def _attributes(event: HistoryEvent) -> Any:
+    return getattr(event, str(event.WhichOneof("attributes")))
 
 
 def _reapplied(request: ResetWorkflowExecutionRequest) -> frozenset[int]:
@@ -101,7 +125,7 @@ def carry_out(
     fail_task(run, failure, moment, base_run_id=base_run_id, identity=_IDENTITY, request_id="emptyUuid")
     run.completing = True
     for event in reapplied:
-        _signal_again(run, event, moment)
+        _AGAIN.get(event.event_type, _report_again)(run, event, moment)
     run.completing = False
     offer_pending(run, moment.now_ns)
     workflow_task.schedule(run, moment.now_ns)
@@ -116,3 +140,30 @@ def _signal_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
     attributes.CopyFrom(old.workflow_execution_signaled_event_attributes)
     attributes.request_id = ""
     run.record(event)
+
+
+def _admit_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
+    request = (
+        old.workflow_execution_update_admitted_event_attributes.request
+        if old.event_type == update.ADMITTED
+        else old.workflow_execution_update_accepted_event_attributes.accepted_request
+    )
+    if request.meta.update_id and request.meta.update_id not in run.updates:  # else it was admitted before, or is done
+        update.admit_again(run, request, moment.now_ns)
+
+
+def _report_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
+    event = copy_event(old)
+    event.event_time.CopyFrom(run.event(old.event_type, moment.now_ns).event_time)
+    attributes = _attributes(event)
+    child = run.children.get(attributes.initiated_event_id)
+    if child is not None and child.started_event_id:
+        attributes.started_event_id = child.started_event_id
+    run.record(event)
+
+
+_AGAIN: Final[Mapping[int, Callable[[Execution, HistoryEvent, Moment], None]]] = {
+    signal.SIGNALED: _signal_again,
+    update.ADMITTED: _admit_again,
+    update.ACCEPTED: _admit_again,
+}

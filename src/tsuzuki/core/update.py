@@ -1,7 +1,8 @@
 """Updates: requests that a run's code accepts or rejects, and answers.
 
 Until it is accepted an update is in memory only; acceptance and outcome are events. A rejected one leaves nothing.
-Invariant: within a run an update id has one outcome, also after a restart, for both events name it.
+Only those that a reset brings into its new run are events from their admission on: workers read them there, and get no
+message. Invariant: within a run an update id has one outcome, also after a restart, for both events name it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import CommandType, EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, EventType, UpdateAdmittedEventOrigin, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .moment import Moment
 
+ADMITTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
 ACCEPTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
 
@@ -67,6 +69,7 @@ UPDATE_MOVES: Final[Mapping[tuple[UpdateState, UpdateInput], UpdateState]] = {
     (UpdateState.SENT, UpdateInput.ACCEPT): UpdateState.ACCEPTED,
     (UpdateState.SENT, UpdateInput.REJECT): UpdateState.REJECTED,
     (UpdateState.ACCEPTED, UpdateInput.COMPLETE): UpdateState.COMPLETED,
+    (UpdateState.REJECTED, UpdateInput.ACCEPT): UpdateState.ACCEPTED,  # history shows it, and code was replayed anew
 }
 
 
@@ -76,7 +79,9 @@ class Update:
 
     Attributes:
         request: What was asked; None once accepted, when history has it.
-        sent_after: The event before the start of the workflow task that it was sent with.
+        sent_after: The event before the start of the workflow task that it was sent with; of one that history shows as
+            admitted, that event.
+        admitted_event_id: Where it was admitted, if history shows that.
         accepted_event_id: Where it was accepted.
         completed_event_id: Where its outcome is.
         rejection: Why it was rejected.
@@ -86,6 +91,7 @@ class Update:
     state: UpdateState
     request: Request | None = None
     sent_after: int = 0
+    admitted_event_id: int = 0
     accepted_event_id: int = 0
     completed_event_id: int = 0
     rejection: Failure | None = None
@@ -97,6 +103,15 @@ class Update:
 # ---- what history implies ----------------------------------------------------------------------------
 
 
+@applies(ADMITTED)
+def apply_admitted(run: Execution, event: HistoryEvent) -> None:
+    request = event.workflow_execution_update_admitted_event_attributes.request
+    update_id = request.meta.update_id
+    run.updates[update_id] = Update(
+        update_id, UpdateState.ADMITTED, request, sent_after=event.event_id, admitted_event_id=event.event_id
+    )
+
+
 @applies(ACCEPTED)
 def apply_accepted(run: Execution, event: HistoryEvent) -> None:
     update_id = event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
@@ -104,8 +119,10 @@ def apply_accepted(run: Execution, event: HistoryEvent) -> None:
     if update is None:  # a run that is being loaded
         update = run.updates[update_id] = Update(update_id, UpdateState.ACCEPTED)
     else:
+        if update.state == UpdateState.ADMITTED:  # a run that is being loaded, or made from another one
+            update.move(UpdateInput.SEND)
         update.move(UpdateInput.ACCEPT)
-        update.request = None
+        update.request = update.rejection = None
     update.accepted_event_id = event.event_id
     run.updates_accepted += 1
 
@@ -150,6 +167,15 @@ def admit(run: Execution, request: Request, now_ns: int, limits: Limits) -> Upda
     return update
 
 
+def admit_again(run: Execution, request: Request, now_ns: int) -> None:
+    """Let history show an update that another run had accepted; the caller schedules the workflow task for it."""
+    event = run.event(ADMITTED, now_ns)
+    attributes = event.workflow_execution_update_admitted_event_attributes
+    attributes.request.CopyFrom(request)
+    attributes.origin = UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
+    run.record(event)
+
+
 def ask_for_task(run: Execution, now_ns: int) -> None:
     """Where nothing else brings the admitted updates to the code, schedule a task that history need not show."""
     task = run.workflow_task
@@ -178,6 +204,8 @@ def send(run: Execution) -> list[Message]:
             continue
         assert update.request is not None
         update.move(UpdateInput.SEND)
+        if update.admitted_event_id:  # history brings it
+            continue
         update.sent_after = sent_after
         message = Message(id=f"{update.update_id}/request", protocol_instance_id=update.update_id, event_id=sent_after)
         message.body.Pack(update.request)
@@ -226,7 +254,8 @@ def reject_the_rest(run: Execution, messages: Mapping[str, Message]) -> None:
             failure.application_failure_info.non_retryable = True
         update.move(UpdateInput.REJECT)
         update.rejection = failure
-        del run.updates[update.update_id]
+        if not update.admitted_event_id:
+            del run.updates[update.update_id]
 
 
 # ---- the command -------------------------------------------------------------------------------------
@@ -282,7 +311,8 @@ def protocol_message_command(run: Execution, command: Command, completed_event_i
         accepted.protocol_instance_id = update.update_id
         accepted.accepted_request_message_id = f"{update.update_id}/request"
         accepted.accepted_request_sequencing_event_id = update.sent_after
-        accepted.accepted_request.CopyFrom(update.request)
+        if not update.admitted_event_id:
+            accepted.accepted_request.CopyFrom(update.request)
         run.record(event)
     elif isinstance(body, Response):
         assert update is not None

@@ -59,8 +59,8 @@ class Reset:
         history = self._history(base)
         reset.check(request, history)
         taken = history[: request.workflow_task_finish_event_id - 1]
-        later = [*history[len(taken) :], *base.buffered, *self._of_successors(base, history)]
-        reapplied = reset.events_to_reapply(request, later)
+        later = [*history[len(taken) :], *base.buffered]
+        reapplied = reset.events_to_reapply(request, taken, later, self._of_successors(base, history))
         if current.is_open:
             with engine.changing(current):
                 close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment())

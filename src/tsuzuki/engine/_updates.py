@@ -69,10 +69,13 @@ class Updates:
         Raises:
             Refusal: It is not known, and the run takes no more.
         """
-        known = self._known(run, request.request.meta.update_id)
+        known, now_ns = self._known(run, request.request.meta.update_id), self._engine.clock.now_ns()
         if known is None:
             with self._engine.changing(run):
-                known = update.admit(run, request.request, self._engine.clock.now_ns(), self._engine.limits)
+                known = update.admit(run, request.request, now_ns, self._engine.limits)
+        elif known.state == UpdateState.ADMITTED:
+            with self._engine.changing(run):  # of one from a reset, code may have had its say before a restart
+                update.ask_for_task(run, now_ns)
         return known
 
     async def answer(

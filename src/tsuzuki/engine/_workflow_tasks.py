@@ -213,12 +213,14 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
+        told = request.HasField("failure")
+        failure = bounded(request.failure, "the failure of a workflow task", engine.limits) if told else None
         with engine.changing(run):
             workflow_task.fail(
                 run,
                 engine.clock.now_ns(),
                 cause=request.cause,
-                failure=bounded(request.failure, "the failure of a workflow task", engine.limits),
+                failure=failure,
                 identity=request.identity,
                 limits=engine.limits,
             )

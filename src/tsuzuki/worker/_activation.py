@@ -81,6 +81,8 @@ def activate(
                 if has_updates:
                     _look_ahead(run, events, types, end)
             else:
+                if run.admitted_updates and not replay_only:
+                    _take_in(run, _update.take_admitted(run))
                 _take_in(run, (_update.from_message(message) for message in messages))
             run.activations = 0
             if run.local is not None:
@@ -102,7 +104,7 @@ def _look_ahead(run: WorkflowRun, events: Sequence[HistoryEvent], types: Sequenc
     accepted = []
     for index in range(end + 1, len(types)):
         if types[index] == _update.ACCEPTED:
-            accepted.append(_update.from_event(events[index]))
+            accepted.append(_update.from_event(run, events[index]))
         elif types[index] not in COMMAND_EVENTS:
             break
     _take_in(run, accepted)

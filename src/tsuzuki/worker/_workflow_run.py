@@ -44,6 +44,7 @@ from ._local_calls import LocalCalls
 from ._loop import Evicted, TimerHandle, WorkflowLoop
 from ._machines import _timer, describe_event
 from ._machines._execution import start_workflow
+from ._machines._update import Arrival
 from ._marker_memory import MarkerMemory
 from ._run_facts import RunFacts
 from ._run_settings import RunSettings
@@ -68,6 +69,7 @@ class WorkflowRun:
         "_seed_id",
         "activations",
         "activity_count",
+        "admitted_updates",
         "arguments",
         "between_tasks",
         "by_event",
@@ -154,6 +156,8 @@ class WorkflowRun:
         self.arguments: list[Any] | None = None
         self.signal_handlers: dict[str | None, SignalDefinition] = dict(definition.signals)
         self.query_handlers: dict[str | None, QueryDefinition] = dict(definition.queries)
+        self.admitted_updates: dict[str, Arrival] = {}
+        """Updates that a reset took along, and that history says no more about."""
         self.update_handlers: dict[str | None, HandlerDefinition] = dict(definition.updates)
         self.running_handlers: list[Handling] = []
         self.last_task_token = b""

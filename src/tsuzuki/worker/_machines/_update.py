@@ -2,7 +2,9 @@
 
 An update arrives as a message of the workflow task at hand, or, on replay, in the event that records its
 acceptance, which is looked up ahead so that the code meets it where it did the first time. Accepting and answering
-are a command each, with a message; a rejection is a message only, and history never shows it.
+are a command each, with a message; a rejection is a message only, and history never shows it. One that a reset took
+along is an event from its admission on: it arrives with the workflow task at hand, unless history says that it was
+accepted.
 """
 
 from __future__ import annotations
@@ -141,16 +143,24 @@ def from_message(message: Message) -> Arrival | None:
     return Arrival(message.protocol_instance_id, request, message.id, message.event_id, True)
 
 
-def from_event(event: HistoryEvent) -> Arrival:
-    """Read an update out of the event that records its acceptance."""
+def from_event(run: WorkflowRun, event: HistoryEvent) -> Arrival:
+    """Read an update out of the event that records its acceptance; one that was admitted before, out of that."""
     accepted = event.workflow_execution_update_accepted_event_attributes
+    admitted = run.admitted_updates.pop(accepted.protocol_instance_id, None)
     return Arrival(
         accepted.protocol_instance_id,
-        accepted.accepted_request,
+        accepted.accepted_request if admitted is None else admitted.request,
         accepted.accepted_request_message_id,
         accepted.accepted_request_sequencing_event_id,
         False,
     )
+
+
+def take_admitted(run: WorkflowRun) -> list[Arrival]:
+    """Those that history shows as admitted, and nothing more; they arrive now."""
+    admitted = list(run.admitted_updates.values())
+    run.admitted_updates.clear()
+    return admitted
 
 
 def arrive(run: WorkflowRun, arrival: Arrival) -> None:
@@ -249,7 +259,9 @@ def _describe_completed(event: HistoryEvent) -> str:
 
 
 def _on_admitted(run: WorkflowRun, event: HistoryEvent) -> None:
-    pass  # after a reset; the acceptance, or a message, brings it
+    request = event.workflow_execution_update_admitted_event_attributes.request
+    update_id = request.meta.update_id
+    run.admitted_updates[update_id] = Arrival(update_id, request, f"{update_id}/request", event.event_id, True)
 
 
 EVENTS: Final = {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _on_admitted}
