@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
@@ -39,6 +40,21 @@ class Line:
         return through
 
 
+class InlineExecutor(ThreadPoolExecutor):
+    """Runs what it is given at once: no thread, so that a seed gives the same run each time."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1000)  # as far as a worker asks
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
 class CrashingSite:
     """Engine and worker over one store; a crash takes both away, and what they knew.
 
@@ -47,6 +63,7 @@ class CrashingSite:
         workflows: What the worker runs.
         activities: The same.
         clock: The engine's time; the default is the machine's.
+        executor: Runs synchronous activities; the default is threads of the worker.
     """
 
     def __init__(
@@ -55,10 +72,12 @@ class CrashingSite:
         workflows: Sequence[Any],
         activities: Sequence[Callable[..., Any]],
         clock: VirtualClock | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.disk = Disk(None)
         self.chance = chance
         self.clock = clock
+        self.executor = executor
         self.workflows = workflows
         self.activities = activities
 
@@ -72,6 +91,9 @@ class CrashingSite:
             task_queue=QUEUE,
             workflows=self.workflows,
             activities=self.activities,
+            activity_executor=self.executor,
+            max_concurrent_activities=10,  # each slot polls, anew after each crash
+            max_concurrent_workflow_tasks=10,
             max_cached_workflows=self.chance.choice([0, 100]),
         )
         await self._stack.enter_async_context(worker)

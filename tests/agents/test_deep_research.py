@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from crashing_site import QUEUE, CrashingSite, check_histories
+from crashing_site import QUEUE, CrashingSite, InlineExecutor, check_histories
 from research_generations import GENERATIONS, HISTORIES, TEXTS, First
 
-from tsuzuki.agents import BudgetExhaustedError, ExecutionLog, Ledger, Limit, RemoteApprovals, RemoteControl
-from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowHistory, WorkflowNotFoundError
+from tsuzuki.agents import BudgetExhaustedError, ExecutionLog, Ledger, Limit, RemoteApprovals, RemoteControl, Usage
+from tsuzuki.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowHistory,
+    WorkflowNotFoundError,
+)
 from tsuzuki.demo import Question, Report
 from tsuzuki.demo.deep_research import (
     DeepResearch,
@@ -26,31 +34,42 @@ from tsuzuki.demo.deep_research import (
 )
 from tsuzuki.exceptions import ApplicationError, is_cancelled_exception
 from tsuzuki.replay import Replayer
+from tsuzuki.testing import VirtualClock
 from tsuzuki.worker import Worker
 from tsuzuki.workflow import NondeterminismError
 
-SEEDS = int(os.environ.get("TSUZUKI_SEEDS", "6"))
+SEEDS = int(os.environ.get("TSUZUKI_SEEDS", "500"))
 WORKFLOWS = [DeepResearch, ResearchAgent]
+CHECKPOINTS = {
+    "pre_plan",
+    "pre_agent lamp: what it is",
+    "pre_agent switch: what it is",
+    "pre_agent current",  # the gap
+    "pre_synthesis",
+}
 
 
-@pytest.fixture
-def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(key, raising=False)
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text)
-    return str(folder)
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A corpus, indexed once for all tests; without a key for a model."""
+    here = tmp_path_factory.mktemp("research")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+        for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+            patch.delenv(key, raising=False)
+        folder = here / "texts"
+        folder.mkdir()
+        for name, text in TEXTS.items():
+            (folder / name).write_text(text)
+        yield str(folder)
 
 
 class Books:
-    """Ledger and log of a test."""
+    """Ledger and log of a test; in memory they outlive a crash, as they would on a disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger(folder / "budgets.db")
-        self.log = ExecutionLog(folder / "executions.db")
+    def __init__(self) -> None:
+        self.ledger = Ledger(":memory:")
+        self.log = ExecutionLog(":memory:")
         self.activities = deep_research_activities(self.ledger, self.log)
 
     def close(self) -> None:
@@ -61,9 +80,9 @@ class Books:
 
 @asynccontextmanager
 async def research(
-    folder: Path, request: ResearchRequest, target: str = "sqlite://"
+    request: ResearchRequest, target: str = "sqlite://"
 ) -> AsyncIterator[tuple[WorkflowHandle[Any, Report], Books, Client]]:
-    books = Books(folder)
+    books = Books()
     async with (
         await Client.connect(target) as client,
         Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=books.activities),
@@ -77,8 +96,8 @@ def ask(texts: str, **conditions: Any) -> ResearchRequest:
     return ResearchRequest(Question("How do a lamp and a switch work?", corpus=texts), **conditions)
 
 
-async def test_agents_look_up_topics_and_gaps_and_a_report_cites_its_sources(texts: str, tmp_path: Path) -> None:
-    async with research(tmp_path, ask(texts, limit=Limit(tokens=50_000))) as (handle, books, client):
+async def test_agents_look_up_topics_and_gaps_and_a_report_cites_its_sources(texts: str) -> None:
+    async with research(ask(texts, limit=Limit(tokens=50_000))) as (handle, books, client):
         report = await handle.result()
         assert "A lamp gives light when current flows" in report.text
         assert {citation.source for citation in report.citations}
@@ -90,9 +109,9 @@ async def test_agents_look_up_topics_and_gaps_and_a_report_cites_its_sources(tex
         assert [run.id async for run in client.list_workflows()]
 
 
-async def test_it_works_on_the_real_server(texts: str, tmp_path: Path, real_server: str) -> None:
+async def test_it_works_on_the_real_server(texts: str, real_server: str) -> None:
     request = ask(texts, limit=Limit(tokens=50_000), approve_plan=True)
-    async with research(tmp_path, request, real_server) as (handle, books, _):
+    async with research(request, real_server) as (handle, books, _):
         people = RemoteApprovals(handle, by="ann")
         asked = await people.next()
         await people.approve(asked.id, edited=asked.subject[:3])
@@ -103,8 +122,8 @@ async def test_it_works_on_the_real_server(texts: str, tmp_path: Path, real_serv
         assert books.ledger.state("deep").used.tokens > 0
 
 
-async def test_people_may_refuse_the_plan(texts: str, tmp_path: Path) -> None:
-    async with research(tmp_path, ask(texts, approve_plan=True)) as (handle, books, _):
+async def test_people_may_refuse_the_plan(texts: str) -> None:
+    async with research(ask(texts, approve_plan=True)) as (handle, books, _):
         people = RemoteApprovals(handle, by="bob")
         await people.reject((await people.next()).id, reason="too dear")
         with pytest.raises(WorkflowFailureError) as failed:
@@ -114,18 +133,18 @@ async def test_people_may_refuse_the_plan(texts: str, tmp_path: Path) -> None:
         assert books.log.read() == []
 
 
-async def test_a_budget_that_is_used_up_ends_it_by_name(texts: str, tmp_path: Path) -> None:
-    async with research(tmp_path, ask(texts, limit=Limit(tokens=2000))) as (handle, books, _):
+async def test_a_budget_that_is_used_up_ends_it_by_name(texts: str) -> None:
+    async with research(ask(texts, limit=Limit(tokens=2300))) as (handle, books, _):  # one agent, undelayed
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
         refused = BudgetExhaustedError.find(failed.value)
         assert refused is not None
         assert refused.exhausted.budget == "deep"
-        assert books.ledger.state("deep").used.tokens <= 2000
+        assert books.ledger.state("deep").used.tokens <= 2300
 
 
-async def test_only_a_few_agents_are_at_work_at_a_time(texts: str, tmp_path: Path) -> None:
-    async with research(tmp_path, ask(texts, agents_at_a_time=2)) as (handle, _, _):
+async def test_only_a_few_agents_are_at_work_at_a_time(texts: str) -> None:
+    async with research(ask(texts, agents_at_a_time=2)) as (handle, _, _):
         await handle.result()
         at_work = most = 0
         async for event in handle.fetch_history_events():
@@ -140,73 +159,140 @@ async def test_only_a_few_agents_are_at_work_at_a_time(texts: str, tmp_path: Pat
 # ---- whatever happens to it --------------------------------------------------------------------------------
 
 
-async def disturb(site: CrashingSite, chance: random.Random, *, may_cancel: bool) -> str:
-    deeds = ["pause", "pause", "resume", "resume", "crash", *(["cancel", "announced"] if may_cancel else [])]
-    deed = chance.choice(deeds)
-    handle = site.client.get_workflow_handle("deep")
-    control = RemoteControl(handle, by="the test")
-    with suppress(WorkflowNotFoundError):  # it has closed
-        match deed:
-            case "pause":
-                await control.pause()
-            case "resume":
-                await control.resume()
-            case "cancel":
-                await handle.signal("cancel", "enough")
-            case "announced":
-                await control.cancel("enough")
-            case "crash":
-                await site.crash()
-        return deed
-    return "nothing"
+MINUTE = timedelta(minutes=1)
 
 
-async def outcome(site: CrashingSite) -> Report | None:
-    handle = site.client.get_workflow_handle("deep", result_type=Report)
-    try:
-        report: Report = await handle.result()
-    except WorkflowFailureError as failed:
-        if not is_cancelled_exception(failed.cause or failed):
-            raise
-        return None
-    return report
+class Disturbed:
+    """A run under virtual time, and everything that may happen to it; without threads, so a seed gives one run."""
+
+    def __init__(self, seed: int, request: ResearchRequest) -> None:
+        self.chance = random.Random(seed)
+        self.request = request
+        self.clock = VirtualClock()
+        self.books = Books()
+        self.site = CrashingSite(self.chance, WORKFLOWS, self.books.activities, self.clock, InlineExecutor())
+        self.deeds: list[str] = []
+        self.waited_at: set[str] = set()
+        self.approved = False
+        self.used = Usage()
+
+    async def live(self) -> Report | None:
+        """The report; None if it was cancelled."""
+        asyncio.get_running_loop().set_default_executor(InlineExecutor())
+        await self.site.open()
+        try:
+            await self.site.client.start_workflow(DeepResearch.run, self.request, id="deep", task_queue=QUEUE)
+            deeds = ["pause", "pause", "resume", "crash", "approve"]
+            deeds += ["cancel", "announced"] if self.chance.random() < 0.4 else []
+            for _ in range(self.chance.randint(1, 8)):
+                for _ in range(self.chance.choice([0, 10, 40, 120])):  # turns of the loop: a time within the run
+                    await asyncio.sleep(0)
+                await self.do(self.chance.choice(deeds))
+            for deed in ("resume", "approve") if not self.cancelled else ():
+                await self.do(deed)
+            report = await self.outcome()
+            await check_histories(self.site.client, WORKFLOWS)
+            if report is not None:
+                self.used = self.books.ledger.state("deep").used
+            return report
+        finally:
+            await self.site.close()
+            self.books.close()
+
+    @property
+    def cancelled(self) -> bool:
+        return bool({"cancel", "announced"} & set(self.deeds))
+
+    async def do(self, deed: str) -> None:
+        handle = self.site.client.get_workflow_handle("deep")
+        control = RemoteControl(handle, by="the test")
+        with suppress(WorkflowNotFoundError):  # it has closed
+            match deed:
+                case "pause":
+                    await control.pause()
+                    await self.clock.settle()
+                    self.waited_at.update((await control.state()).waiting_at)
+                case "resume":
+                    await control.resume()
+                case "cancel":
+                    await handle.signal("cancel", "enough")
+                case "announced":
+                    await control.cancel("enough")
+                case "approve":
+                    await self.approve()
+                case "crash":
+                    await self.site.crash()
+            self.deeds.append(deed)
+
+    async def approve(self) -> None:
+        """Two topics of the plan, as soon as people are asked."""
+        people = RemoteApprovals(self.site.client.get_workflow_handle("deep"), by="ann")
+        for _ in range(0 if self.approved else 6):
+            await self.clock.advance(timedelta(seconds=11))  # a worker that is gone has its queue for 10
+            for asked in await people.pending():
+                await people.approve(asked.id, edited=asked.subject[:2])
+                self.approved = True
+                return
+
+    async def outcome(self) -> Report | None:
+        handle = self.site.client.get_workflow_handle("deep", result_type=Report)
+        for _ in range(60):
+            await self.clock.advance(MINUTE)
+            if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
+                break
+        else:
+            raise AssertionError("it is still open after an hour")
+        try:
+            report: Report = await handle.result()
+        except WorkflowFailureError as failed:
+            if not is_cancelled_exception(failed.cause or failed):
+                raise
+            return None
+        return report
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-async def test_the_report_is_the_same_or_the_cancel_is_clean(seed: int, texts: str, tmp_path: Path) -> None:
-    chance = random.Random(seed)
-    print(f"seed {seed}")
-    (tmp_path / "undisturbed").mkdir()
-    request = ask(texts, limit=Limit(tokens=50_000))
-    async with research(tmp_path / "undisturbed", request) as (handle, books, _):
-        expected = await handle.result()
-        read = books.ledger.state("deep").used
-    books = Books(tmp_path)
-    site = CrashingSite(chance, WORKFLOWS, books.activities)
-    await site.open()
-    try:
-        await site.client.start_workflow(DeepResearch.run, request, id="deep", task_queue=QUEUE)
-        may_cancel = chance.random() < 0.4
-        deeds = []
-        for _ in range(chance.randint(1, 8)):
-            for _ in range(chance.choice([0, 20, 100, 300])):  # turns of the loop: a time within the run
-                await asyncio.sleep(0)
-            deeds.append(await disturb(site, chance, may_cancel=may_cancel))
-        print(deeds)
-        cancelled = "cancel" in deeds or "announced" in deeds
-        if not cancelled:
-            with suppress(WorkflowNotFoundError):
-                await RemoteControl(site.client.get_workflow_handle("deep")).resume()
-        report = await asyncio.wait_for(outcome(site), 60)
+@pytest.fixture(scope="module")
+def undisturbed(texts: str) -> tuple[Report, Usage]:
+    """What a run gives that nothing happens to, and what it has used."""
+
+    async def run() -> tuple[Report, Usage]:
+        async with research(ask(texts, limit=Limit(tokens=50_000), approve_plan=True)) as (handle, books, _):
+            people = RemoteApprovals(handle, by="ann")
+            asked = await people.next()
+            await people.approve(asked.id, edited=asked.subject[:2])
+            return await handle.result(), books.ledger.state("deep").used
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Crashes leave thousands of log lines, and formatting them takes longer than the runs."""
+    logging.disable(logging.ERROR)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+async def test_the_report_is_the_same_or_the_cancel_is_clean(
+    texts: str, undisturbed: tuple[Report, Usage], quiet: None
+) -> None:
+    """`TSUZUKI_SEEDS=5000` tries more of them."""
+    expected, read = undisturbed
+    waited_at: set[str] = set()
+    cancelled = 0
+    for seed in range(SEEDS):
+        run = Disturbed(seed, ask(texts, limit=Limit(tokens=50_000), approve_plan=True))
+        report = await run.live()
+        print(f"seed {seed}: {run.deeds}")
         if report is None:
-            assert cancelled
+            assert run.cancelled
+            cancelled += 1
         else:
             assert report == expected
-            assert books.ledger.state("deep").used == read  # nothing was billed twice
-        await check_histories(site.client, WORKFLOWS)
-    finally:
-        await site.close()
-        books.close()
+            assert run.used == read  # nothing was billed twice
+        waited_at |= run.waited_at
+    assert waited_at == CHECKPOINTS
+    assert 0 < cancelled < SEEDS / 2
 
 
 # ---- its own past --------------------------------------------------------------------------------------------

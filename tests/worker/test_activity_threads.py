@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -202,3 +204,31 @@ async def test_wait_for_cancelled_sync_sees_a_cancel_before_and_during(cancelled
         setting.service.push_cancel(task)
         go_on.set()
         assert values((await setting.service.received()).result) == [True]
+
+
+TRACED = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from tsuzuki.exceptions import CancelledError
+from tsuzuki.worker._activity_thread import ThreadCall
+
+def cancel_late():
+    late.cancel()  # the exception is set now, and the code ends before it arrives
+
+late = ThreadCall(lambda: None, (), raise_on_cancel=True)
+late._fn = cancel_late
+for call in (ThreadCall(lambda: 1, (), raise_on_cancel=True), late):
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            pool.submit(call.run).result()
+        except CancelledError:
+            pass
+        pool.submit(sum, [1, 2]).result()  # it does not meet the exception
+sys.settrace(lambda *_: None)
+(lambda: print("traced"))()
+"""
+
+
+def test_a_tracer_can_be_set_after_activities_ran_in_threads() -> None:
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "traced\n", done.stderr

@@ -20,7 +20,12 @@ from tsuzuki.exceptions import CancelledError
 _set_async_exc: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _set_async_exc.restype = ctypes.c_int
-_NOTHING: Final = ctypes.py_object()  # a null pointer: takes a pending exception back
+_TURNS: Final = 10_000
+"""Of a loop in which an exception that is set for this very thread arrives; it takes one or two."""
+
+
+class _Swept(BaseException):
+    """Set in place of a cancellation that came too late, and caught at once."""
 
 
 class ThreadCall:
@@ -34,6 +39,7 @@ class ThreadCall:
         self._thread: int | None = None
         self._cancelled = False
         self._pending = False
+        self._was_set = False
         self._shields = 0
 
     def cancel(self) -> None:
@@ -69,9 +75,9 @@ class ThreadCall:
 
     def _close(self) -> None:
         with self._lock:
-            if self._thread is not None:
-                thread, self._thread = self._thread, None
-                _set_async_exc(thread, _NOTHING)  # one that was set may not have arrived yet
+            self._thread = None
+        if self._was_set:
+            _sweep()  # it may not have arrived yet
 
     @contextmanager
     def shield(self) -> Iterator[None]:
@@ -91,5 +97,19 @@ class ThreadCall:
 
     def _raise_if_due(self) -> None:
         if self._pending and not self._shields and self._thread is not None:
-            self._pending = False
+            self._pending, self._was_set = False, True
             _set_async_exc(self._thread, CancelledError)
+
+
+def _sweep() -> None:
+    """Take back an exception that is set for this thread.
+
+    Not by setting none: that leaves CPython's mark that one is set, for ever, and with it a function call under a tracer
+    (a debugger, a profiler, coverage) never begins in Python 3.11. An exception that arrives takes the mark away.
+    """
+    try:
+        _set_async_exc(threading.get_ident(), _Swept)
+        for _ in range(_TURNS):
+            pass
+    except _Swept:
+        pass

@@ -6,12 +6,15 @@ Owns the mark and its reading; when a handler runs, and what its end means, is t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, get_type_hints
 
 from tsuzuki.common import RawValue
+
+_Shape = tuple[list[inspect.Parameter], dict[str, Any]]
 
 
 class HandlerUnfinishedPolicy(Enum):
@@ -97,7 +100,9 @@ class HandlerKind:
         """
         if dynamic and mark.name is not None:
             raise ValueError(f"{self.word} handler {target.__qualname__} is given both a name and dynamic=True")
-        self._check_parameters(target)
+        self._check_parameters(
+            target, inspect.signature(target).parameters.values()
+        )  # no hints yet: they may come later
         if not dynamic and not mark.name:
             mark.name = target.__name__
         setattr(target, self.attribute, mark)
@@ -127,9 +132,9 @@ class HandlerKind:
         Raises:
             TypeError: Its parameters are not what a handler of its kind can be given.
         """
-        self._check_parameters(fn)
-        hints = get_type_hints(fn, include_extras=True) if inspect.isroutine(fn) else {}
-        parameters = list(inspect.signature(fn).parameters.values())[1 if bound else 0 :]
+        all_parameters, hints = _shape_of(fn)
+        self._check_parameters(fn, all_parameters)
+        parameters = all_parameters[1 if bound else 0 :]
         positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
         arg_types = tuple(hints.get(parameter.name, Any) for parameter in positional)
         if mark.name is None and arg_types != (str, Sequence[RawValue]):
@@ -171,11 +176,30 @@ class HandlerKind:
             )
         return mark.name, get_type_hints(target, include_extras=True).get("return")
 
-    def _check_parameters(self, fn: Callable[..., Any]) -> None:
-        for parameter in inspect.signature(fn).parameters.values():
+    def _check_parameters(self, fn: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> None:
+        for parameter in parameters:
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 plural = "queries" if self.word == "query" else f"{self.word}s"
                 raise TypeError(
                     f"{self.word} handler {getattr(fn, '__qualname__', fn)} has the keyword-only parameter "
                     f"{parameter.name!r}; {plural} give positional arguments"
                 )
+
+
+_shapes: Final[weakref.WeakKeyDictionary[Callable[..., Any], _Shape]] = weakref.WeakKeyDictionary()
+"""Of functions that were read before: workflow code sets the same handlers in each run, and again on each replay."""
+
+
+def _shape_of(fn: Callable[..., Any]) -> _Shape:
+    """Parameters and type hints of a handler; the hints of what is no function or method are not read."""
+    if inspect.ismethod(fn):
+        parameters, hints = _shape_of(fn.__func__)
+        return parameters[1:], hints
+    if not inspect.isfunction(fn):
+        hints = get_type_hints(fn, include_extras=True) if inspect.isroutine(fn) else {}
+        return list(inspect.signature(fn).parameters.values()), hints
+    shape = _shapes.get(fn)
+    if shape is None:
+        shape = list(inspect.signature(fn).parameters.values()), get_type_hints(fn, include_extras=True)
+        _shapes[fn] = shape
+    return shape
