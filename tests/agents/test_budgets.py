@@ -224,6 +224,24 @@ async def test_a_run_waits_for_an_increase_and_goes_on(site: Site) -> None:
     assert await handle.result() == ["A", "B", "C"]
 
 
+async def test_an_activity_id_that_is_used_again_is_another_call(site: Site) -> None:
+    @workflow.defn
+    class Again:
+        @workflow.run
+        async def run(self) -> list[str]:
+            await Budget.open(Limit(tokens=100))
+            return [
+                await workflow.execute_activity(
+                    "ask", prompt, activity_id="ask", result_type=str, start_to_close_timeout=BOUND
+                )
+                for prompt in ("a", "b")
+            ]
+
+    async with Worker(site.client, task_queue="other", workflows=[Again], activities=site.activities):
+        assert await site.client.execute_workflow(Again.run, id="run", task_queue="other") == ["A", "B"]
+    assert site.ledger.state("run").used == Usage(tokens=20)
+
+
 async def test_children_use_parts_of_their_parents_budget(site: Site) -> None:
     args = [Limit(tokens=50), Limit(tokens=30)]
     answers = await site.client.execute_workflow(Team.run, args=args, id="team", task_queue=QUEUE)

@@ -107,6 +107,19 @@ def test_a_failed_attempt_gives_back_the_rest_and_bills_what_it_used(ledger: Led
     assert ledger.calls("b")[0].used == Usage(90)
 
 
+def test_a_call_stays_on_the_budget_of_its_first_attempt(ledger: Ledger) -> None:
+    """Whatever its workflow has joined meanwhile: the sums of both budgets are those of their calls."""
+    for name in ("first", "second"):
+        ledger.open_budget(name, Limit(tokens=100))
+    reserve(ledger, "1", 50, "first")
+    ledger.fail("1", Usage(20), attempt=1)
+    reserve(ledger, "1", 50, "second", attempt=2)
+    ledger.check()
+    ledger.commit("1", Usage(40))
+    ledger.check()
+    assert [ledger.state(name).used.tokens for name in ("first", "second")] == [60, 0]
+
+
 def test_a_part_is_bounded_by_those_above_it_and_counts_there(ledger: Ledger) -> None:
     ledger.open_budget("tenant", Limit(tokens=100))
     ledger.open_budget("run", Limit(tokens=1000), parent="tenant")

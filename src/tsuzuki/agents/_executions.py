@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, get_args
 from tsuzuki import activity, workflow
 from tsuzuki.common import RetryPolicy
 
+from ._activity_key import key_of
+
 PERSIST_AGENT_EXECUTION: Final = "persist_agent_execution"
 GATE: Final = "agent_persistence_v1"
 _Group = Literal["agent_id", "model", "workflow_id"]
@@ -137,9 +139,8 @@ class ExecutionLog:
     def persist(self, execution: AgentExecution) -> None:
         """Write one down; the same one twice is one row."""
         info = activity.info()
-        key = f"{info.namespace}/{info.workflow_id}/{info.workflow_run_id}/{info.activity_id}"
         row = {
-            "key": key,
+            "key": key_of(info),
             "workflow_id": info.workflow_id,
             "run_id": info.workflow_run_id,
             "recorded_at": self._now().isoformat(),

@@ -6,8 +6,8 @@ two updates a call (six events each, all in one history, one at a time, and its 
 workflow that is terminated, reset or replayed must not change what was spent. The price: workers on several machines
 need a ledger each, or a shared file system that SQLite can lock.
 
-Each call is booked under the identity of its activity (namespace, workflow, run, activity id), which is the same for
-all attempts. That is what makes billing exactly-once:
+Each call is booked under the identity of its activity, which is the same for all attempts. That is what makes billing
+exactly-once:
 
 - An attempt that finds its call billed is given the recorded result and makes no second call.
 - An attempt that finds a reservation of a dead process takes it over. A reservation that nobody takes over (the
@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final
+from typing import Final
 
 from ._ledger_records import SCHEMA, CallRecord, Grant, RateLimit
 from ._usage import NOTHING, BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLimitedError, Usage
@@ -177,7 +177,7 @@ class Ledger:
 
         Args:
             key: Identity of the call, the same for all attempts.
-            budget: Whose; None to write the call down without a bound.
+            budget: Whose; None to write the call down without a bound. A call stays on the budget of its first attempt.
             estimate: What it may cost; more may be billed, and is then an overrun.
             name: What is called, for people.
             provider: Whose rate counts.
@@ -188,17 +188,19 @@ class Ledger:
             RateLimitedError: The provider's rate would have it wait too long. Nothing is reserved.
         """
         with self._transaction() as db:
-            call = db.execute("SELECT state, result FROM calls WHERE key = ?", (key,)).fetchone()
+            call = db.execute("SELECT state, result, budget FROM calls WHERE key = ?", (key,)).fetchone()
             if call is not None and call[0] == "done":
                 return Grant(billed=True, result=call[1])
             delay = 0.0
+            if call is not None:
+                budget = call[2]  # what its failed attempts used is booked there
             if call is None or call[0] == "failed":
                 delay = self._set_aside(db, budget, estimate)
             delay = max(delay, self._take_turn(db, provider, estimate))
             db.execute(
                 "INSERT INTO calls (key, budget, name, provider, state, attempt, estimate_tokens, estimate_micros, "
                 "at_ns) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?) ON CONFLICT DO UPDATE SET attempt = excluded.attempt, "
-                "state = 'open', budget = iif(state = 'open', budget, excluded.budget), "
+                "state = 'open', "
                 "estimate_tokens = iif(state = 'open', estimate_tokens, excluded.estimate_tokens), "
                 "estimate_micros = iif(state = 'open', estimate_micros, excluded.estimate_micros)",
                 (key, budget, name, provider, attempt, estimate.tokens, estimate.micros, self._now_ns()),
@@ -358,8 +360,3 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-
-def key_of(info: Any) -> str:
-    """The identity of an activity, the same for all its attempts."""
-    return "/".join((info.namespace, info.workflow_id or "", info.workflow_run_id or "", info.activity_id))

@@ -20,8 +20,8 @@ from typing import Any, Final
 from tsuzuki import activity, workflow
 from tsuzuki.common import RetryPolicy
 
+from ._activity_key import key_of
 from ._conversation import Entry, EntryKind
-from ._ledger import key_of
 
 RETRIEVE: Final = "retrieve_hierarchical_memory"
 GET_SESSION: Final = "get_session_messages"

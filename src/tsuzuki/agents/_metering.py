@@ -19,7 +19,8 @@ from temporalio.api.common.v1 import Payload
 
 from tsuzuki import activity
 
-from ._ledger import Ledger, key_of
+from ._activity_key import key_of
+from ._ledger import Ledger
 from ._ledger_records import Grant
 from ._usage import NOTHING, Usage
 

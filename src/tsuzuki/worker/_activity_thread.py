@@ -104,8 +104,8 @@ class ThreadCall:
 def _sweep() -> None:
     """Take back an exception that is set for this thread.
 
-    Not by setting none: that leaves CPython's mark that one is set, for ever, and with it a function call under a tracer
-    (a debugger, a profiler, coverage) never begins in Python 3.11. An exception that arrives takes the mark away.
+    Not by setting none: that leaves the mark of CPython that one is set, and with it no call under a tracer
+    (debugger, profiler, coverage) ever begins in Python 3.11. An exception that arrives takes the mark away.
     """
     try:
         _set_async_exc(threading.get_ident(), _Swept)
