@@ -328,6 +328,7 @@ new_runs = st.builds(NewRun, st.just(1), *[texts] * 7, integers, texts, texts)
 activity_rows = st.builds(
     ActivityRow,
     *(st.just(1), integers, integers, integers, times, times, texts, texts, times, blobs, blobs, times),
+    *(blobs, blobs, integers),
 )
 
 

@@ -142,7 +142,7 @@ def test_every_move_is_legal_or_has_no_row() -> None:
         assert ((state, what) in UPDATE_MOVES) == (
             what
             in {
-                UpdateState.ADMITTED: {UpdateInput.SEND},
+                UpdateState.ADMITTED: {UpdateInput.SEND, UpdateInput.GIVE_UP},
                 UpdateState.SENT: {UpdateInput.LOSE, UpdateInput.ACCEPT, UpdateInput.REJECT},
                 UpdateState.ACCEPTED: {UpdateInput.COMPLETE},
                 UpdateState.REJECTED: {UpdateInput.ACCEPT},

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Final
 
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.common.v1 import Payloads, Priority, RetryPolicy
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 
 from . import retry
 from .apply import applies
+from .pause_info import note_pauses
 from .refusal import NotFound
 from .times import NEVER, duration_ns, set_time, time_ns
 from .wake import WakeKind
@@ -39,6 +41,8 @@ START_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
 SCHEDULE_TO_START: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
 SCHEDULE_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 HEARTBEAT: Final = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+
+_NOT_RETRYABLE: Final = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
 
 TIMEOUT_MESSAGES: Final[Mapping[int, str]] = {
     START_TO_CLOSE: "activity StartToClose timeout",
@@ -72,6 +76,29 @@ ACTIVITY_MOVES: Final[Mapping[tuple[ActivityState, ActivityInput], ActivityState
 }
 
 
+class Mark(IntFlag):
+    """What people have done to an activity that is not over with the next attempt, or that explains its state."""
+
+    OPERATED = 1
+    """Somebody has: its attempts need not be those that its policy would have made."""
+    RESET = 2
+    """The running attempt should stop: the activity begins anew."""
+    FORGET_HEARTBEAT = 4
+    """The next attempt does not see the heartbeat details of those before it."""
+
+
+NO_MARK: Final = Mark(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused an activity, when and why."""
+
+    since_ns: int
+    identity: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Activity:
     """A pending activity. Times in nanoseconds; a timeout of 0 is none."""
@@ -101,19 +128,39 @@ class Activity:
     cancel_requested_event_id: int = 0
     handed_out: bool = False
     """A worker has the started attempt; false between the start and its commit."""
+    pause: Pause | None = None
+    """While it is there no attempt starts and no timeout counts."""
+    options: ActivityOptions | None = None
+    """Those in force, once somebody has changed them; see `activity_options`."""
+    marks: Mark = NO_MARK
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return self.asked.retry_policy if self.options is None else self.options.retry_policy
+
+    @property
+    def priority(self) -> Priority:
+        return self.asked.priority if self.options is None else self.options.priority
+
+    @property
+    def may_back_off(self) -> bool:
+        """Whether an attempt that has not started may have to wait: the first one does only if somebody wants it so."""
+        return self.attempt > 1 or self.marks != NO_MARK
 
     def move(self, given: ActivityInput) -> None:
         self.state = ACTIVITY_MOVES[self.state, given]
 
     def deadline(self) -> tuple[int, TimeoutType.ValueType]:
         """The next timeout of the attempt as it stands, and its kind."""
+        if self.pause is not None:
+            return NEVER, SCHEDULE_TO_CLOSE
         due, kind = self.expiration_ns or NEVER, SCHEDULE_TO_CLOSE
         if self.state == ActivityState.STARTED:
             assert self.started_ns is not None
             if self.start_to_close_ns and self.started_ns + self.start_to_close_ns < due:
                 due, kind = self.started_ns + self.start_to_close_ns, START_TO_CLOSE
             if self.heartbeat_timeout_ns:
-                silent_ns = (self.heartbeat_ns or self.started_ns) + self.heartbeat_timeout_ns
+                silent_ns = max(self.heartbeat_ns or 0, self.started_ns) + self.heartbeat_timeout_ns
                 if silent_ns < due:
                     due, kind = silent_ns, HEARTBEAT
         elif self.schedule_to_start_ns and self.attempt_scheduled_ns + self.schedule_to_start_ns <= due:
@@ -181,6 +228,8 @@ def _forget(run: Execution, scheduled_event_id: int) -> None:
     run.touched_activities.discard(scheduled_event_id)
     run.forgotten_activities.add(scheduled_event_id)
     run.wake_no_more(WakeKind.ACTIVITY, scheduled_event_id)
+    if activity.pause is not None:
+        note_pauses(run)
 
 
 # ---- attempts ----------------------------------------------------------------------------------------
@@ -189,7 +238,8 @@ def _forget(run: Execution, scheduled_event_id: int) -> None:
 def watch_deadline(run: Execution, activity: Activity) -> None:
     """Set what will wake the run for this activity: its next timeout, or the end of its back-off."""
     due, _ = activity.deadline()
-    if activity.state == ActivityState.SCHEDULED and activity.attempt > 1:
+    waits = activity.state == ActivityState.SCHEDULED and activity.may_back_off
+    if waits and activity.pause is None and run.pause is None:
         due = min(due, activity.attempt_scheduled_ns)
     if due < NEVER:
         run.wake_at(WakeKind.ACTIVITY, due, activity.scheduled_event_id)
@@ -198,8 +248,14 @@ def watch_deadline(run: Execution, activity: Activity) -> None:
 
 
 def backs_off(activity: Activity, now_ns: int) -> bool:
-    """Whether the attempt must wait. The first one never does, even if the clock was set back since its schedule."""
-    return activity.attempt > 1 and activity.attempt_scheduled_ns > now_ns
+    """Whether the attempt must wait. The first one never does by itself, even if the clock was set back since its
+    schedule."""
+    return activity.may_back_off and activity.attempt_scheduled_ns > now_ns
+
+
+def may_start(run: Execution, activity: Activity, now_ns: int) -> bool:
+    """Whether a worker may take the attempt that waits."""
+    return activity.pause is None and run.pause is None and not backs_off(activity, now_ns)
 
 
 def start(
@@ -213,13 +269,12 @@ def start(
 ) -> Activity:
     """A worker takes the attempt. Durable before the worker sees it."""
     activity = run.activities[scheduled_event_id]
-    assert not backs_off(activity, now_ns), "an attempt must not start before its back-off ends"
+    assert may_start(run, activity, now_ns), "an attempt must not start before its back-off ends, nor while paused"
     activity.move(ActivityInput.START)
     activity.started_ns = now_ns
     activity.identity = identity
     activity.request_id = request_id
     activity.incarnation = incarnation
-    activity.heartbeat_ns = None
     activity.handed_out = False
     run.touched_activities.add(scheduled_event_id)
     run.dirty = True
@@ -362,7 +417,7 @@ def due(run: Execution, scheduled_event_id: int, now_ns: int) -> None:
     if deadline_ns <= now_ns:
         _time_out(run, activity, kind, now_ns)
         return
-    if activity.state == ActivityState.SCHEDULED and not backs_off(activity, now_ns):
+    if activity.state == ActivityState.SCHEDULED and may_start(run, activity, now_ns):
         offer(run, activity)
         return
     watch_deadline(run, activity)
@@ -388,6 +443,14 @@ def lose_attempt(run: Execution, activity: Activity, now_ns: int) -> None:
     state = _retry(run, activity, failure, now_ns, at_once=True)
     if state != retry.IN_PROGRESS:
         _record_timed_out(run, activity, failure, state, now_ns)
+
+
+def forget_marks(activity: Activity) -> None:
+    """An attempt begins that knows nothing of those before a reset."""
+    if Mark.FORGET_HEARTBEAT in activity.marks:
+        activity.heartbeat_details = None
+        activity.heartbeat_ns = None
+    activity.marks &= Mark.OPERATED
 
 
 def _time_out(run: Execution, activity: Activity, kind: TimeoutType.ValueType, now_ns: int) -> None:
@@ -433,12 +496,20 @@ def _record_timed_out(
 def _retry(
     run: Execution, activity: Activity, failure: Failure, now_ns: int, *, at_once: bool = False
 ) -> RetryState.ValueType:
-    """Schedule another attempt after a failed one, unless the policy, a cancel request or time forbids it."""
+    """Schedule another attempt after a failed one, unless the policy, a cancel request or time forbids it.
+
+    A paused activity has another one whatever number and time say: people decide what becomes of it.
+    """
     if activity.cancel_requested_event_id:
         return RetryState.RETRY_STATE_CANCEL_REQUESTED
-    state, next_ns = retry.next_attempt(
-        activity.asked.retry_policy, activity.attempt, failure, now_ns, activity.expiration_ns, at_once=at_once
-    )
+    policy = activity.retry_policy
+    if activity.pause is not None:
+        next_ns = now_ns
+        state = retry.IN_PROGRESS if retry.is_retryable(policy, failure) else _NOT_RETRYABLE
+    else:
+        state, next_ns = retry.next_attempt(
+            policy, activity.attempt, failure, now_ns, activity.expiration_ns, at_once=at_once
+        )
     if state != retry.IN_PROGRESS:
         return state
     run.cancelled_activities.append((activity.scheduled_event_id, activity.attempt))
@@ -447,12 +518,13 @@ def _retry(
     activity.attempt_scheduled_ns = next_ns
     activity.started_ns = None
     activity.incarnation = None
-    activity.heartbeat_ns = None
     activity.last_failure = failure
     activity.last_ended_ns = now_ns
+    if activity.marks and activity.pause is None:
+        forget_marks(activity)
     run.touched_activities.add(activity.scheduled_event_id)
     run.dirty = True
-    if activity.attempt_scheduled_ns <= now_ns:
+    if may_start(run, activity, now_ns):
         run.ready_activities.append(activity.scheduled_event_id)
     watch_deadline(run, activity)
     return state

@@ -20,10 +20,12 @@ from . import (  # noqa: F401  (they fill rows of the command table)
     properties,
     timer,
     update,
+    workflow_options,
+    workflow_pause,
 )
 from .close import end_run_for
 from .commands import COMMANDS, Plan
-from .refusal import BadCommand
+from .refusal import BadCommand, WrongState
 from .times import duration_ns
 from .workflow_task import complete, fail, forget, schedule_if_needed
 
@@ -42,9 +44,17 @@ def complete_workflow_task(
 ) -> BadCommand | None:
     """Carry out what the started workflow task asks for.
 
+    Raises:
+        WrongState: The run is paused, and the answer demands another task at once. Nothing was changed.
+
     Returns:
         None, or why the task failed instead. Either way the transition is done.
     """
+    if run.pause is not None and request.force_create_new_workflow_task:
+        raise WrongState(
+            f"workflow '{run.workflow_id}' is paused and force create new workflow task is not allowed; answer the "
+            "task without it, or let the task time out."
+        )
     if not request.messages:
         return _complete(run, request, moment)
     run.messages = {message.id: message for message in request.messages}

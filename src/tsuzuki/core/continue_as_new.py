@@ -21,6 +21,7 @@ from temporalio.api.history.v1 import (
 from . import cron, retry
 from .commands import Plan, Successor, carries_out
 from .limits import check_id, too_large
+from .pause_info import PAUSE_INFO
 from .properties import check_in_command
 from .refusal import BadCommand, InvalidInput
 from .times import duration_ns, set_duration
@@ -113,6 +114,7 @@ def _successor_start(
     started.memo.CopyFrom(asked.memo if asked.HasField("memo") else run.memo)
     kept = asked.search_attributes if asked.HasField("search_attributes") else run.search_attributes
     started.search_attributes.CopyFrom(kept)
+    started.search_attributes.indexed_fields.pop(PAUSE_INFO, None)  # nothing of the next run is paused
     if asked.HasField("retry_policy"):
         retry.normalize(asked.retry_policy, started.retry_policy)
     _copy(run.started, started, "workflow_execution_timeout", "workflow_execution_expiration_time")

@@ -34,6 +34,7 @@ from .workflow_task import WorkflowTask, WorkflowTaskState, show
 
 if TYPE_CHECKING:
     from .stream import Stream
+    from .workflow_pause import RunPause
 
 _TASK_STARTED: Final = WorkflowTaskState.STARTED
 _OUTCOMES: Final = activity.ENDS | child_workflow.ENDS
@@ -41,6 +42,8 @@ _NO_MEMO: Final = Memo()
 _NO_SEARCH_ATTRIBUTES: Final = SearchAttributes()
 
 RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+OPEN: Final = frozenset({RUNNING, WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED})
+"""The statuses of runs that are not closed."""
 
 
 class Execution:
@@ -82,6 +85,7 @@ class Execution:
         "outgoing",
         "parent_run_id",
         "parent_workflow_id",
+        "pause",
         "previous_started_event_id",
         "priority",
         "ready_activities",
@@ -142,7 +146,9 @@ class Execution:
         # Folded from history.
         self.status: WorkflowExecutionStatus.ValueType = RUNNING
         self.is_open = True
-        """Whether `status` is RUNNING."""
+        """Whether `status` is RUNNING or PAUSED."""
+        self.pause: RunPause | None = None
+        """While it is there the run's code does not run; see `workflow_pause`."""
         self.close_event_type: int = 0
         self.closed_ns: int | None = None
         self.cancel_requested = False

@@ -55,6 +55,15 @@ def check_id(name: str, value: str, limits: Limits) -> None:
         raise InvalidInput(f"{name} holds a NUL character: {value!r}. Remove it.")
 
 
+def check_text(name: str, value: str, limits: Limits) -> None:
+    """Refuse a text beside ids (a reason, an identity) that is longer than the limit for them."""
+    if len(value) > limits.id_characters_max:
+        raise InvalidInput(
+            f"{name} is too long: it has {len(value)} characters ('{value[:40]}...'), the limit is "
+            f"{limits.id_characters_max}. Shorten it."
+        )
+
+
 def too_large(what: str, size: int, limit: int) -> str:
     return (
         f"{what} has {size:,} bytes, the limit is {limit:,}. "

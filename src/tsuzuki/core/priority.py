@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.api.common.v1 import Priority
 
+from .refusal import InvalidInput
+
 if TYPE_CHECKING:
     from .execution import Execution
 
@@ -13,10 +15,26 @@ LEVEL_DEFAULT: Final = 3
 LEVEL_LAST: Final = 5
 WEIGHT_MIN: Final = 0.001
 WEIGHT_MAX: Final = 1000.0
+FAIRNESS_KEY_BYTES_MAX: Final = 64
 
 
 def is_given(priority: Priority) -> bool:
     return bool(priority.priority_key or priority.fairness_key or priority.fairness_weight)
+
+
+def check_priority(priority: Priority) -> None:
+    """Refuse a priority that no task may have.
+
+    Raises:
+        InvalidInput: It names the field, its value and what was expected.
+    """
+    if priority.priority_key < 0:
+        raise InvalidInput(f"Priority.priority_key is {priority.priority_key}; expected 1 or more, or 0 for none.")
+    size = len(priority.fairness_key.encode())
+    if size > FAIRNESS_KEY_BYTES_MAX:
+        raise InvalidInput(f"Priority.fairness_key has {size} bytes; the limit is {FAIRNESS_KEY_BYTES_MAX}.")
+    if not priority.fairness_weight >= 0:  # nor is it NaN
+        raise InvalidInput(f"Priority.fairness_weight is {priority.fairness_weight:g}; expected more than 0, or none.")
 
 
 def inherited(given: Priority, workflow: Priority | None) -> Priority:
@@ -40,5 +58,5 @@ def of_task(run: Execution, scheduled_event_id: int) -> Priority | None:
     activity = run.activities.get(scheduled_event_id)
     if activity is None:
         return run.priority
-    priority = inherited(activity.asked.priority, run.priority)
+    priority = inherited(activity.priority, run.priority)
     return priority if is_given(priority) else None

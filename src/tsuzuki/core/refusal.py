@@ -25,6 +25,14 @@ class Exhausted(Refusal):
     """A limit of the run was reached; the same request never succeeds on this run."""
 
 
+class WrongState(Refusal):
+    """The run is not in the state for this; the same request may succeed when it is."""
+
+
+class NotOffered(Refusal):
+    """A part of the protocol that this engine does not have."""
+
+
 class AlreadyStarted(Refusal):
     """The workflow id is taken.
 

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from .apply import applies
 from .limits import check_id, too_large
 from .refusal import InvalidInput, NotFound, TooMuch
-from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, fail, schedule, schedule_if_needed
+from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, end_delay, fail, schedule_if_needed
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -76,7 +76,7 @@ def signal(
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     if cuts_delay and run.first_workflow_task_pending:
-        schedule(run, now_ns)
+        end_delay(run, now_ns)
     else:
         schedule_if_needed(run, now_ns)
 
@@ -153,7 +153,7 @@ def cancel_from(run: Execution, source: Execution, initiated_event_id: int, reas
 def _show_at_once(run: Execution, now_ns: int) -> None:
     """Unlike a signal, a cancel request cuts a start delay short, and the back-off of a retry or of cron."""
     if run.first_workflow_task_pending:
-        schedule(run, now_ns)
+        end_delay(run, now_ns)
     else:
         schedule_if_needed(run, now_ns)
 

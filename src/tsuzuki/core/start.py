@@ -18,7 +18,7 @@ from .search_attributes import Kinds, check_search_attributes
 from .signal import signal
 from .times import NEVER, duration_ns, in_words, set_duration, set_time, time_ns
 from .wake import WakeKind
-from .workflow_task import NORMAL, schedule
+from .workflow_task import NORMAL, end_delay, schedule
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -229,4 +229,4 @@ def succeed(successor: Execution, attributes: WorkflowExecutionStartedEventAttri
 
 def first_workflow_task_due(run: Execution, now_ns: int) -> None:
     """The start delay or back-off is over."""
-    schedule(run, now_ns)
+    end_delay(run, now_ns)

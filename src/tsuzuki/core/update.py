@@ -25,7 +25,7 @@ from . import workflow_task
 from .apply import applies
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
-from .refusal import BadCommand, Exhausted, InvalidInput, NotFound, TooMuch
+from .refusal import BadCommand, Exhausted, InvalidInput, NotFound, TooMuch, WrongState
 from .signal import closed_message
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
 _BAD: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
 
 
+PAUSED_MESSAGE: Final = "Workflow is paused. Cannot update the workflow. Unpause it first, or send a signal."
+
 FORGOTTEN_EVENTS_MAX: Final = 10
 """After more events than this since the last one in history, a workflow task is recorded though it only rejects: as on
 the real server, so that not all of these events are sent again with each rejected update."""
@@ -52,6 +54,8 @@ class UpdateState(IntEnum):
     ACCEPTED = 3
     COMPLETED = 4
     REJECTED = 5
+    GIVEN_UP = 6
+    """The run was paused before any worker had seen it."""
 
 
 class UpdateInput(IntEnum):
@@ -61,10 +65,12 @@ class UpdateInput(IntEnum):
     ACCEPT = 3
     REJECT = 4
     COMPLETE = 5
+    GIVE_UP = 6
 
 
 UPDATE_MOVES: Final[Mapping[tuple[UpdateState, UpdateInput], UpdateState]] = {
     (UpdateState.ADMITTED, UpdateInput.SEND): UpdateState.SENT,
+    (UpdateState.ADMITTED, UpdateInput.GIVE_UP): UpdateState.GIVEN_UP,
     (UpdateState.SENT, UpdateInput.LOSE): UpdateState.ADMITTED,
     (UpdateState.SENT, UpdateInput.ACCEPT): UpdateState.ACCEPTED,
     (UpdateState.SENT, UpdateInput.REJECT): UpdateState.REJECTED,
@@ -150,6 +156,8 @@ def admit(run: Execution, request: Request, now_ns: int, limits: Limits) -> Upda
     """Take an update in; a workflow task that is due brings it, or one of its own, which history need not show."""
     if not run.is_open:
         raise NotFound(closed_message(run))
+    if run.pause is not None:
+        raise WrongState(PAUSED_MESSAGE)
     update_id = request.meta.update_id
     in_flight = sum(update.state < UpdateState.COMPLETED for update in run.updates.values())
     if in_flight >= limits.updates_in_flight_max:
@@ -176,6 +184,15 @@ def admit_again(run: Execution, request: Request, now_ns: int) -> None:
     run.record(event)
 
 
+def give_up_waiting(run: Execution) -> None:
+    """The run is being paused: updates that no worker has are refused, as new ones will be. Those in history wait."""
+    waiting = [each for each in run.updates.values() if each.state == UpdateState.ADMITTED]
+    for update in waiting:
+        if not update.admitted_event_id:
+            update.move(UpdateInput.GIVE_UP)
+            del run.updates[update.update_id]
+
+
 def ask_for_task(run: Execution, now_ns: int) -> None:
     """Where nothing else brings the admitted updates to the code, schedule a task that history need not show."""
     task = run.workflow_task
@@ -183,6 +200,7 @@ def ask_for_task(run: Execution, now_ns: int) -> None:
         run.is_open
         and task.state == workflow_task.WorkflowTaskState.NONE
         and not run.first_workflow_task_pending
+        and run.pause is None
         and any(update.state == UpdateState.ADMITTED for update in run.updates.values())
     ):
         workflow_task.schedule_speculative(run, now_ns)

@@ -42,6 +42,9 @@ NORMAL: Final = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
 STICKY: Final = TaskQueueKind.TASK_QUEUE_KIND_STICKY
 
 
+_PAUSE_REQUESTED: Final = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED
+)
 ENGINE_IDENTITY: Final = "tsuzuki"
 """Who ended a task or a run when nobody asked for it."""
 
@@ -56,6 +59,7 @@ WORKFLOW_TASK_MOVES: Final[Mapping[tuple[WorkflowTaskState, int], WorkflowTaskSt
     (WorkflowTaskState.NONE, SCHEDULED): WorkflowTaskState.SCHEDULED,
     (WorkflowTaskState.SCHEDULED, STARTED): WorkflowTaskState.STARTED,
     (WorkflowTaskState.SCHEDULED, TIMED_OUT): WorkflowTaskState.NONE,  # nobody took it from the sticky queue
+    (WorkflowTaskState.SCHEDULED, FAILED): WorkflowTaskState.NONE,  # the run was paused
     (WorkflowTaskState.STARTED, COMPLETED): WorkflowTaskState.NONE,
     (WorkflowTaskState.STARTED, FAILED): WorkflowTaskState.NONE,
     (WorkflowTaskState.STARTED, TIMED_OUT): WorkflowTaskState.NONE,
@@ -162,8 +166,22 @@ def schedule_if_needed(run: Execution, now_ns: int) -> None:
     if run.completing:  # there is more to come; who began the transition schedules at its end
         run.has_news = True
         return
-    if run.workflow_task.state == WorkflowTaskState.NONE and not run.first_workflow_task_pending and run.is_open:
+    if (
+        run.workflow_task.state == WorkflowTaskState.NONE
+        and not run.first_workflow_task_pending
+        and run.is_open
+        and run.pause is None
+    ):
         schedule(run, now_ns)
+
+
+def end_delay(run: Execution, now_ns: int) -> None:
+    """The first workflow task need not wait any longer, unless the run is paused."""
+    if run.pause is None:
+        schedule(run, now_ns)
+    else:
+        run.first_workflow_task_pending = False
+        run.wake_no_more(WakeKind.FIRST_WORKFLOW_TASK)
 
 
 def schedule(run: Execution, now_ns: int, *, backoff_ns: int = 0) -> None:
@@ -414,6 +432,34 @@ def record_failed(
         task.attempt = 1
 
 
+def withdraw(run: Execution, now_ns: int) -> None:
+    """Before a pause: take back a scheduled task that no worker has. One of which history does not show the schedule
+    leaves no trace, but for the one that was to bring an update, as on the real server."""
+    task = run.workflow_task
+    if task.state != WorkflowTaskState.SCHEDULED:
+        return
+    shown = task.speculative or not task.transient_at
+    started_event_id = 0
+    if task.speculative:
+        show(run)
+        started_event_id = run.record(_started_event(run, now_ns, task.scheduled_event_id))
+    run.wake_no_more(WakeKind.WORKFLOW_TASK_SCHEDULED)
+    run.ready_workflow_task = False
+    run.sticky_queue = None
+    if shown:
+        event = run.event(FAILED, now_ns)
+        attributes = event.workflow_task_failed_event_attributes
+        attributes.scheduled_event_id = task.scheduled_event_id
+        attributes.started_event_id = started_event_id
+        attributes.cause = _PAUSE_REQUESTED
+        run.record(event)
+    else:
+        task.move(FAILED)
+        run.dirty = True
+    task.attempt = 1
+    task.transient_at = 0
+
+
 def _leave_sticky(run: Execution) -> bool:
     """True if the worker that failed was the sticky one: the first attempt of any other counts as the first."""
     sticky = run.sticky_queue is not None
@@ -469,6 +515,8 @@ def _record_timed_out(run: Execution, now_ns: int, timeout_type: TimeoutType.Val
 def _try_again(run: Execution, now_ns: int, limits: Limits) -> None:
     if run.flush_buffered():
         run.workflow_task.attempt = 1
+    if run.pause is not None:
+        return
     attempt = run.workflow_task.attempt
     backoff_ns = 0
     if attempt > 2:

@@ -30,7 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.common.stream_frames import has_frame
 from tsuzuki.core import activity as activities
-from tsuzuki.core.activity import Activity, ActivityState
+from tsuzuki.core.activity import Activity, ActivityState, Mark
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded, oversized
 from tsuzuki.core.limits import check_id
@@ -89,6 +89,7 @@ class ActivityTasks:
         key = (request.namespace, queue_name, True)
         future: asyncio.Future[object] = engine.loop.create_future()
         poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse(), request.worker_instance_key)
+        poll.queue_name = queue_name
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
     def _hand(self, run: Execution, scheduled_event_id: int, poll: Poll) -> bool:
@@ -99,10 +100,12 @@ class ActivityTasks:
             return False
         now_ns = engine.clock.now_ns()
         if activity.state == ActivityState.SCHEDULED:
-            if activities.backs_off(activity, now_ns):
+            if not activities.may_start(run, activity, now_ns):
                 with engine.changing(run):
                     activities.watch_deadline(run, activity)  # it will be offered again, also if the clock was set back
                 return False
+            if activity.options is not None and poll.queue_name != activity.task_queue:
+                return False  # it has moved to another queue, and waits there too
             with engine.changing(run):
                 activities.start(
                     run,
@@ -170,10 +173,11 @@ class ActivityTasks:
         set_time(response.scheduled_time, activity.first_scheduled_ns)
         set_time(response.current_attempt_scheduled_time, activity.attempt_scheduled_ns)
         set_time(response.started_time, activity.started_ns)
-        response.schedule_to_close_timeout.CopyFrom(asked.schedule_to_close_timeout)
-        response.start_to_close_timeout.CopyFrom(asked.start_to_close_timeout)
-        response.heartbeat_timeout.CopyFrom(asked.heartbeat_timeout)
-        response.retry_policy.CopyFrom(asked.retry_policy)
+        terms = asked if activity.options is None else activity.options
+        response.schedule_to_close_timeout.CopyFrom(terms.schedule_to_close_timeout)
+        response.start_to_close_timeout.CopyFrom(terms.start_to_close_timeout)
+        response.heartbeat_timeout.CopyFrom(terms.heartbeat_timeout)
+        response.retry_policy.CopyFrom(terms.retry_policy)
         return response
 
     # ---- finding -----------------------------------------------------------------------------------
@@ -314,17 +318,22 @@ class ActivityTasks:
 
     async def heartbeat(self, request: RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse:
         run, activity = self._by_token(request)
-        cancel = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
-        return RecordActivityTaskHeartbeatResponse(cancel_requested=cancel)
+        return await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
 
     async def heartbeat_by_id(
         self, request: RecordActivityTaskHeartbeatByIdRequest
     ) -> RecordActivityTaskHeartbeatByIdResponse:
         run, activity = self._by_id(request)
-        cancel = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
-        return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=cancel)
+        answer = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
+        return RecordActivityTaskHeartbeatByIdResponse(
+            cancel_requested=answer.cancel_requested,
+            activity_paused=answer.activity_paused,
+            activity_reset=answer.activity_reset,
+        )
 
-    async def _heartbeat(self, run: Execution, activity: Activity, details: Payloads | None) -> bool:
+    async def _heartbeat(
+        self, run: Execution, activity: Activity, details: Payloads | None
+    ) -> RecordActivityTaskHeartbeatResponse:
         """Details over the limit fail the activity for good, and the attempt is told to stop."""
         engine = self._engine
         too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
@@ -333,15 +342,19 @@ class ActivityTasks:
         with engine.changing(run):
             if too_much is not None:
                 activities.fail(run, activity, too_much, activity.identity, now_ns)
-                cancel = True
+                answer = RecordActivityTaskHeartbeatResponse(cancel_requested=True)
             else:
                 if details is not None and has_frame(details.payloads):
                     streamed, details = self._streams.take(run, activity, details, now_ns)
-                cancel = activities.heartbeat(run, activity, details, now_ns)
+                answer = RecordActivityTaskHeartbeatResponse(
+                    cancel_requested=activities.heartbeat(run, activity, details, now_ns),
+                    activity_paused=activity.pause is not None,
+                    activity_reset=Mark.RESET in activity.marks,
+                )
         await engine.durable()
         if not streamed:
             raise self._streams.full(run)
-        return cancel
+        return answer
 
 
 def _name(activity: Activity) -> str:

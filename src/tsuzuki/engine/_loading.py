@@ -6,15 +6,18 @@ incarnation, and is settled by `settle_lost_work`.
 
 from __future__ import annotations
 
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History
+from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from tsuzuki.core import activity as activities
 from tsuzuki.core import workflow_task
-from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.activity import Activity, ActivityState, Mark, Pause
+from tsuzuki.core.activity_options import take
 from tsuzuki.core.apply import APPLY
-from tsuzuki.core.execution import RUNNING, Execution
+from tsuzuki.core.execution import OPEN, Execution
 from tsuzuki.core.moment import Moment
 from tsuzuki.core.times import time_ns
 from tsuzuki.core.wake import WakeKind
@@ -26,7 +29,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
     """Rebuild a run from the store. It may have work that is lost (see `settle_lost_work`) or due."""
     new, update = stored
     run = Execution(new.run_key, new.namespace, new.workflow_id, new.run_id, new.start_request_id)
-    is_open = update.status == RUNNING
+    is_open = update.status in OPEN
     batches = store.history(new.run_key, 1, None if is_open else 1)
     history = History.FromString(b"".join(batch.events for batch in batches))
     for event in history.events if is_open else history.events[:1]:
@@ -64,7 +67,7 @@ def load(store: Store, stored: StoredRun, incarnation: int, moment: Moment) -> E
             run.buffered.append(event)
             run.buffered_bytes += event.ByteSize()
     for activity in run.activities.values():
-        if activity.state == ActivityState.SCHEDULED and not activities.backs_off(activity, moment.now_ns):
+        if activity.state == ActivityState.SCHEDULED and activities.may_start(run, activity, moment.now_ns):
             activities.offer(run, activity)
         else:
             activities.watch_deadline(run, activity)
@@ -93,6 +96,18 @@ def _lay_over_activity(run: Execution, row: ActivityRow) -> None:
     if row.last_failure is not None:
         activity.last_failure = Failure.FromString(row.last_failure)
     activity.last_ended_ns = row.last_ended_ns
+    if row.marks:
+        _lay_over_control(activity, row)
+
+
+def _lay_over_control(activity: Activity, row: ActivityRow) -> None:
+    """What people have done to the activity."""
+    activity.marks = Mark(row.marks)
+    if row.options is not None:
+        take(activity, ActivityOptions.FromString(row.options))
+    if row.pause is not None:
+        info = PendingActivityInfo.PauseInfo.FromString(row.pause)
+        activity.pause = Pause(time_ns(info.pause_time), info.manual.identity, info.manual.reason)
 
 
 def _lay_over_workflow_task(run: Execution, stored: StoredRun) -> None:

@@ -44,10 +44,11 @@ class Poll:
         local: The worker lives in this process.
         empty: The answer when nothing came in time.
         expired: Its time is over; the task that it was about to get is the last chance.
+        queue_name: Of a poll for activities: where it waits.
         worker_key: Tells the worker from others, also those of its identity; empty if it does not say.
     """
 
-    __slots__ = ("empty", "expired", "future", "identity", "local", "worker_key")
+    __slots__ = ("empty", "expired", "future", "identity", "local", "queue_name", "worker_key")
 
     def __init__(
         self, future: asyncio.Future[object], identity: str, local: bool, empty: object, worker_key: str = ""
@@ -57,6 +58,7 @@ class Poll:
         self.worker_key = worker_key
         self.local = local
         self.empty = empty
+        self.queue_name = ""
         self.expired = False
 
 

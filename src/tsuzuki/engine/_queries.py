@@ -255,10 +255,12 @@ class Queries:
 
 
 def _is_rejected(run: Execution, condition: QueryRejectCondition.ValueType) -> bool:
+    if run.is_open:
+        return run.pause is not None  # whatever the condition: its code does not run
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN:
-        return not run.is_open
+        return True
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
-        return not run.is_open and run.status != _COMPLETED
+        return run.status != _COMPLETED
     return False
 
 

@@ -12,7 +12,17 @@ from temporalio.api.errordetails.v1 import (
     WorkflowExecutionAlreadyStartedFailure,
 )
 
-from tsuzuki.core.refusal import AlreadyStarted, BadCommand, Exhausted, InvalidInput, NotFound, Refusal, TooMuch
+from tsuzuki.core.refusal import (
+    AlreadyStarted,
+    BadCommand,
+    Exhausted,
+    InvalidInput,
+    NotFound,
+    NotOffered,
+    Refusal,
+    TooMuch,
+    WrongState,
+)
 from tsuzuki.service import ServiceError, StatusCode
 
 
@@ -28,7 +38,9 @@ def service_error(refusal: Refusal) -> ServiceError:
             status, detail = StatusCode.NOT_FOUND, NotFoundFailure()
         case TooMuch():
             status, detail = StatusCode.RESOURCE_EXHAUSTED, ResourceExhaustedFailure()
-        case Exhausted():
+        case NotOffered():
+            status = StatusCode.UNIMPLEMENTED
+        case Exhausted() | WrongState():
             status = StatusCode.FAILED_PRECONDITION
         case InvalidInput() | BadCommand():
             status = StatusCode.INVALID_ARGUMENT

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from temporalio.api.history.v1 import History
+from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from tsuzuki.core import activity as activities
-from tsuzuki.core.activity import ActivityState
+from tsuzuki.core.activity import ActivityState, Pause
 from tsuzuki.core.execution import Execution
+from tsuzuki.core.times import set_time
 from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.store import (
@@ -119,14 +121,14 @@ def due_ns(run: Execution, now_ns: int) -> int | None:
         if activity.state == ActivityState.STARTED:
             if activity.incarnation is not None:
                 return DUE_NOW
-        elif not activities.backs_off(activity, now_ns):
+        elif activities.may_start(run, activity, now_ns):
             return DUE_NOW
     return min(run.wakes.values(), default=None)
 
 
 def _activity_row(run: Execution, scheduled_event_id: int) -> ActivityRow:
     activity = run.activities[scheduled_event_id]
-    details, failure = activity.heartbeat_details, activity.last_failure
+    details, failure, options = activity.heartbeat_details, activity.last_failure, activity.options
     return ActivityRow(
         run.key,
         scheduled_event_id,
@@ -140,4 +142,15 @@ def _activity_row(run: Execution, scheduled_event_id: int) -> ActivityRow:
         details.SerializeToString() if details is not None else None,
         failure.SerializeToString() if failure is not None else None,
         activity.last_ended_ns,
+        None if activity.pause is None else pause_info(activity.pause).SerializeToString(),
+        None if options is None else options.SerializeToString(),
+        int(activity.marks),
     )
+
+
+def pause_info(pause: Pause) -> PendingActivityInfo.PauseInfo:
+    info = PendingActivityInfo.PauseInfo()
+    set_time(info.pause_time, pause.since_ns)
+    info.manual.identity = pause.identity
+    info.manual.reason = pause.reason
+    return info

@@ -18,6 +18,7 @@ from tsuzuki import __version__
 from tsuzuki.core.limits import Limits
 from tsuzuki.store import SqliteStore, Store
 
+from ._activity_control import ActivityControl
 from ._activity_tasks import ActivityTasks
 from ._batch_operations import BatchOperations
 from ._clock import Clock, SystemClock
@@ -40,6 +41,7 @@ from ._update_with_start import UpdateWithStart
 from ._updates import Updates
 from ._visibility import Visibility
 from ._workers import Workers
+from ._workflow_control import WorkflowControl
 from ._workflow_tasks import WorkflowTasks
 
 
@@ -154,6 +156,17 @@ class EmbeddedService:
         self.respond_activity_task_failed_by_id = activity_tasks.respond_failed_by_id
         self.respond_activity_task_canceled = activity_tasks.respond_canceled
         self.respond_activity_task_canceled_by_id = activity_tasks.respond_canceled_by_id
+
+        runs = WorkflowControl(engine)
+        self.pause_workflow_execution = runs.pause
+        self.unpause_workflow_execution = runs.unpause
+        self.update_workflow_execution_options = runs.update_options
+
+        control = ActivityControl(engine)
+        self.pause_activity = control.pause
+        self.unpause_activity = control.unpause
+        self.reset_activity = control.reset
+        self.update_activity_options = control.update_options
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
         return self._engine.watch(parse_activity_token(task_token), on_cancel)

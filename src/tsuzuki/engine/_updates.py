@@ -23,7 +23,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core import update
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
-from tsuzuki.core.refusal import NotFound
+from tsuzuki.core.refusal import NotFound, WrongState
 from tsuzuki.core.signal import closed_message
 from tsuzuki.core.times import SECOND
 from tsuzuki.core.update import Update, UpdateState
@@ -191,6 +191,9 @@ class Updates:
             case UpdateState.COMPLETED:
                 [event] = self._events(run, known.completed_event_id, known.completed_event_id)
                 return _COMPLETED, event.workflow_execution_update_completed_event_attributes.outcome
+            case UpdateState.GIVEN_UP:
+                with refusals_as_errors():
+                    raise WrongState(update.PAUSED_MESSAGE)
             case UpdateState.REJECTED:
                 return _COMPLETED, Outcome(failure=known.rejection)
             case UpdateState.ACCEPTED if run.is_open:

@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core.activity import Activity, ActivityState
+from tsuzuki.core.activity_options import in_force
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.priority import is_given
@@ -25,6 +26,7 @@ from tsuzuki.core.workflow_task import WorkflowTaskState
 from ._engine import Engine
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
+from ._rows import pause_info
 
 
 class Visibility:
@@ -59,6 +61,10 @@ class Visibility:
         extended = response.workflow_extended_info
         extended.cancel_requested = run.cancel_requested
         set_time(extended.original_start_time, run.started_ns)
+        if run.pause is not None:
+            set_time(extended.pause_info.paused_time, run.pause.since_ns)
+            extended.pause_info.identity = run.pause.identity
+            extended.pause_info.reason = run.pause.reason
         if (due_ns := run.wakes.get((WakeKind.TIMEOUT, 0))) is not None:
             set_time(extended.run_expiration_time, due_ns)
         if started.HasField("workflow_execution_expiration_time"):
@@ -112,20 +118,21 @@ def _fill_info(info: WorkflowExecutionInfo, run: Execution) -> None:
 
 
 def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
-    policy = activity.asked.retry_policy
     info = PendingActivityInfo(
         activity_id=activity.asked.activity_id,
         attempt=activity.attempt,
-        maximum_attempts=policy.maximum_attempts,
+        maximum_attempts=activity.retry_policy.maximum_attempts,
         last_worker_identity=activity.identity,
     )
     info.activity_type.name = activity.asked.activity_type.name
-    if activity.cancel_requested_event_id:
-        info.state = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
-    elif activity.state == ActivityState.STARTED:
-        info.state = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    else:
-        info.state = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    info.state = _pending_state(activity)
+    if activity.pause is not None:
+        info.paused = True
+        info.pause_info.CopyFrom(pause_info(activity.pause))
+    options = info.activity_options
+    options.CopyFrom(in_force(activity))
+    options.task_queue.ClearField("kind")
+    options.task_queue.normal_name = options.task_queue.name
     set_time(info.scheduled_time, activity.attempt_scheduled_ns)
     if activity.expiration_ns is not None:
         set_time(info.expiration_time, activity.expiration_ns)
@@ -139,11 +146,24 @@ def _pending_activity(activity: Activity, now_ns: int) -> PendingActivityInfo:
         info.last_failure.CopyFrom(activity.last_failure)
     if activity.last_ended_ns is not None:
         set_time(info.last_attempt_complete_time, activity.last_ended_ns)
-    if activity.state == ActivityState.SCHEDULED and activity.attempt_scheduled_ns > now_ns:
+    waits = activity.state == ActivityState.SCHEDULED and activity.pause is None
+    if waits and activity.attempt_scheduled_ns > now_ns:
         set_time(info.next_attempt_schedule_time, activity.attempt_scheduled_ns)
         if activity.last_ended_ns is not None:
             set_duration(info.current_retry_interval, activity.attempt_scheduled_ns - activity.last_ended_ns)
-    if is_given(activity.asked.priority):
-        info.priority.CopyFrom(activity.asked.priority)
-    assert duration_ns(policy.initial_interval) > 0, "policies are normalized when they are scheduled"
+    if is_given(activity.priority):
+        info.priority.CopyFrom(activity.priority)
+    assert duration_ns(activity.retry_policy.initial_interval) > 0, "policies are normalized when they are given"
     return info
+
+
+def _pending_state(activity: Activity) -> PendingActivityState.ValueType:
+    if activity.cancel_requested_event_id:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    if activity.state == ActivityState.STARTED:
+        if activity.pause is not None:
+            return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
+        return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    if activity.pause is not None:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
+    return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -32,7 +32,7 @@ from ._history_pages import PageToken, read_page
 from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._queries import Queries
-from ._refusals import service_error
+from ._refusals import refusals_as_errors, service_error
 from ._tokens import parse_workflow_token, workflow_token
 from ._updates import Updates
 
@@ -177,11 +177,11 @@ class WorkflowTasks:
         stamp = run.workflow_task.stamp
         first_event_id = run.next_event_id
         eager = None
-        with engine.changing(run):
+        engine.journal.ahead.discard(stamp)
+        with refusals_as_errors(), engine.changing(run):
             bad = complete_workflow_task(run, request, engine.moment())
             if bad is None and (run.eager_activities or request.return_new_workflow_task):
                 eager = EagerTasks(engine, run, request)
-        engine.journal.ahead.discard(stamp)
         self._queries.workflow_task_ended(run, request.query_results)
         self._updates.workflow_task_ended(run)
         response = RespondWorkflowTaskCompletedResponse()

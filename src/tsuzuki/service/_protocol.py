@@ -224,3 +224,27 @@ class WorkflowService(Protocol):
     async def respond_activity_task_canceled_by_id(
         self, request: rpc.RespondActivityTaskCanceledByIdRequest
     ) -> rpc.RespondActivityTaskCanceledByIdResponse: ...
+
+    # ---- what people do to open runs and to their pending activities --------------------------------
+
+    async def pause_workflow_execution(
+        self, request: rpc.PauseWorkflowExecutionRequest
+    ) -> rpc.PauseWorkflowExecutionResponse: ...
+
+    async def unpause_workflow_execution(
+        self, request: rpc.UnpauseWorkflowExecutionRequest
+    ) -> rpc.UnpauseWorkflowExecutionResponse: ...
+
+    async def update_workflow_execution_options(
+        self, request: rpc.UpdateWorkflowExecutionOptionsRequest
+    ) -> rpc.UpdateWorkflowExecutionOptionsResponse: ...
+
+    async def pause_activity(self, request: rpc.PauseActivityRequest) -> rpc.PauseActivityResponse: ...
+
+    async def unpause_activity(self, request: rpc.UnpauseActivityRequest) -> rpc.UnpauseActivityResponse: ...
+
+    async def reset_activity(self, request: rpc.ResetActivityRequest) -> rpc.ResetActivityResponse: ...
+
+    async def update_activity_options(
+        self, request: rpc.UpdateActivityOptionsRequest
+    ) -> rpc.UpdateActivityOptionsResponse: ...

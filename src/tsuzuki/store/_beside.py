@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from google.protobuf.message import DecodeError, Message
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, History
+from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from tsuzuki.store._contract import ActivityRow, HistoryBatch, StoredRun
 from tsuzuki.store._fold import Finding, Folded, nanoseconds
@@ -82,12 +84,16 @@ def activity_findings(
         attributes = scheduled.get(event_id)
         if attributes is not None:
             most = attributes.retry_policy.maximum_attempts
-            if most and row.attempt > most:
+            if most and row.attempt > most and not row.marks:  # people may want more than the policy
                 yield Finding(event_id, 27, f"activity attempt {row.attempt} of at most {most}")
         if (row.incarnation or 0) > incarnation:
             yield Finding(event_id, _BESIDE, f"incarnation {row.incarnation}, but the store had {incarnation}")
         yield from _unreadable(event_id, "heartbeat_details", Payloads, row.heartbeat_details)
         yield from _unreadable(event_id, "last_failure", Failure, row.last_failure)
+        yield from _unreadable(event_id, "pause", PendingActivityInfo.PauseInfo, row.pause)
+        yield from _unreadable(event_id, "options", ActivityOptions, row.options)
+        if not row.marks and (row.pause is not None or row.options is not None):
+            yield Finding(event_id, _BESIDE, "the activity is paused or has other options, but nobody has touched it")
 
 
 def row_findings(
@@ -118,13 +124,15 @@ def _wakes(run: StoredRun, folded: Folded, activities: Sequence[ActivityRow]) ->
     update = run.update
     if update.workflow_task_scheduled_ns is not None:
         yield _ANY_TIME, folded.workflow_task or 0, "the pending workflow task"
-    elif folded.workflow_tasks == 0:
+    elif folded.workflow_tasks == 0 and not folded.paused:
         yield max(update.execution_ns, run.new.started_ns), 1, "the first workflow task, not yet scheduled"
     for event_id, fires_ns in folded.timers.items():
         yield fires_ns, event_id, "the open timer"
     for row in activities:
         attributes = folded.activities.get(row.scheduled_event_id)
-        if attributes is not None:
+        held = row.pause is not None or (folded.paused and row.started_ns is None)
+        paused = held and row.incarnation is None
+        if attributes is not None and not paused:
             yield _activity_wake_ns(row, attributes), row.scheduled_event_id, "the pending activity"
     run_timeout_ns = nanoseconds(folded.started.workflow_run_timeout)
     if run_timeout_ns:
@@ -138,7 +146,8 @@ def _activity_wake_ns(row: ActivityRow, attributes: ActivityTaskScheduledEventAt
         return row.scheduled_ns  # to be handed out then
     if row.incarnation is not None:
         return 0  # dies with its process: a restart must look at once
-    timeout_ns = nanoseconds(attributes.start_to_close_timeout)
+    options = attributes if row.options is None else ActivityOptions.FromString(row.options)
+    timeout_ns = nanoseconds(options.start_to_close_timeout)
     return row.started_ns + timeout_ns if timeout_ns else _ANY_TIME
 
 

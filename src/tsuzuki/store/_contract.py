@@ -101,6 +101,12 @@ class ActivityRow(NamedTuple):
     last_failure: bytes | None
     """Serialized `Failure` of the attempt before."""
     last_ended_ns: int | None
+    pause: bytes | None = None
+    """Serialized `PendingActivityInfo.PauseInfo`, while somebody has it paused."""
+    options: bytes | None = None
+    """Serialized `ActivityOptions`, once somebody has changed those of its scheduled event."""
+    marks: int = 0
+    """What else people have done to it, as bits; not 0 once they have done anything."""
 
 
 class StreamRow(NamedTuple):

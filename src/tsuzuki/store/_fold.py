@@ -49,6 +49,9 @@ _FROM_OUTSIDE: Final = _OUTCOMES | {
     EventType.EVENT_TYPE_TIMER_FIRED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
     EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
@@ -94,6 +97,7 @@ class Folded:
     workflow_tasks: int = 0
     reset_ns: int = 0
     """When the run began anew from a place in the middle, if it did."""
+    paused: bool = False
     request_ids: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
@@ -116,8 +120,8 @@ class Folded:
         for event in waiting:
             if event.event_type in _OUTCOMES:
                 _activity_ended(self, event)
-            elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
-                _timer_fired(self, event)
+            elif event.event_type in _AT_ONCE:
+                _FOLDS[event.event_type](self, event)
 
     def note(self, event: HistoryEvent, invariant: int, what: str) -> None:
         self.findings.append(Finding(event.event_id, invariant, what))
@@ -214,6 +218,18 @@ def _timer_ended(run: Folded, event: HistoryEvent) -> None:
         run.note(event, 32, f"timer {started} ended, but it is not open: ended twice, or never started")
 
 
+def _paused(run: Folded, event: HistoryEvent) -> None:
+    if run.paused:
+        run.note(event, 3, "the run was paused, and is paused again")
+    run.paused, run.status = True, WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+
+
+def _unpaused(run: Folded, event: HistoryEvent) -> None:
+    if not run.paused:
+        run.note(event, 3, "the run goes on, but was not paused")
+    run.paused, run.status = False, WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+
 def _signaled(run: Folded, event: HistoryEvent) -> None:
     request_id = event.workflow_execution_signaled_event_attributes.request_id
     if request_id and request_id in run.request_ids:
@@ -241,4 +257,15 @@ _FOLDS: Final[dict[int, Callable[[Folded, HistoryEvent], None]]] = {
     EventType.EVENT_TYPE_TIMER_FIRED: _timer_fired,
     EventType.EVENT_TYPE_TIMER_CANCELED: _timer_ended,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED: _paused,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED: _unpaused,
 }
+
+_AT_ONCE: Final = frozenset(
+    {
+        EventType.EVENT_TYPE_TIMER_FIRED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED,
+    }
+)
+"""What counts from when it comes, though its place in history is decided later."""

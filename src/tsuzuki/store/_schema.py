@@ -218,6 +218,15 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "CREATE UNIQUE INDEX streams_by_run ON streams (run_key, last_offset)",
         ),
     ),
+    # What people may do to a pending activity: pause it, change its options, begin it anew.
+    Migration(
+        6,
+        (
+            "ALTER TABLE activities ADD COLUMN pause BLOB",
+            "ALTER TABLE activities ADD COLUMN options BLOB",
+            "ALTER TABLE activities ADD COLUMN marks INTEGER NOT NULL DEFAULT 0",
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version
