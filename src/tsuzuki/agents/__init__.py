@@ -6,6 +6,7 @@ Temporal cluster. Nothing here is loaded by `import tsuzuki`.
 
 from ._approvals import ApprovalDecision, ApprovalRequest, Approvals
 from ._budget import Budget, BudgetActivities, BudgetIncrease, BudgetView
+from ._budget_interceptor import Allowance, BudgetInterceptor
 from ._control import Control
 from ._control_state import ControlAction, ControlRequest, ControlState, ControlStatus
 from ._conversation import AgentResult, Entry, EntryKind, ModelCall, ModelReply, ToolCall, ToolOutcome
@@ -16,7 +17,7 @@ from ._keyed_limit import ConcurrencyLimitError, DisplacedError, KeyedLimit, Key
 from ._ledger import Ledger
 from ._ledger_records import CallRecord, Grant, RateLimit
 from ._memory import MemoryStore, compress, recall, remember, summarize_by_beginnings
-from ._metering import metered, spend
+from ._metering import Meter, metered, spend
 from ._priority_queues import PRIORITY_SLOTS, Level, PriorityQueues, Slots, queue_of
 from ._remote_approvals import RemoteApprovals
 from ._remote_control import RemoteControl
@@ -27,6 +28,7 @@ __all__ = [
     "AgentExecution",
     "AgentResult",
     "AgentTool",
+    "Allowance",
     "ApprovalDecision",
     "ApprovalRequest",
     "Approvals",
@@ -34,6 +36,7 @@ __all__ = [
     "BudgetActivities",
     "BudgetExhaustedError",
     "BudgetIncrease",
+    "BudgetInterceptor",
     "BudgetState",
     "BudgetView",
     "CallRecord",
@@ -58,6 +61,7 @@ __all__ = [
     "Level",
     "Limit",
     "MemoryStore",
+    "Meter",
     "ModelCall",
     "ModelReply",
     "PriorityQueues",

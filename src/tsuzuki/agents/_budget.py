@@ -126,11 +126,27 @@ class Budget:
         opening = _Opening(
             budget.id, limit, parent, info.parent.workflow_id if info.parent else None, soft, delay_s_max
         )
-        workflow.set_update_handler(INCREASE, budget._on_increase)
-        workflow.set_query_handler(GET_BUDGET, budget._view)
+        budget._listen()
         await workflow.execute_activity(OPEN_BUDGET, opening, **_BOOKING)
         budget._is_open = True
         return budget
+
+    @classmethod
+    def of(cls, id: str) -> Self:
+        """A budget that is open already, for this run to use; answers as `open` does."""
+        budget = cls(id)
+        budget._listen()
+        budget._is_open = True
+        return budget
+
+    def _listen(self) -> None:
+        workflow.set_update_handler(INCREASE, self._on_increase)
+        workflow.set_query_handler(GET_BUDGET, self._view)
+
+    @property
+    def increases(self) -> int:
+        """How often it was increased through this run."""
+        return self._increases
 
     async def state(self) -> BudgetState:
         """Ask the ledger for the budget's numbers."""
@@ -153,7 +169,7 @@ class Budget:
             BudgetExhaustedError: There is no room for the call, and `wait` is false.
         """
         while True:
-            seen = self._increases
+            seen = self.increases
             try:
                 return await call()
             except FailureError as error:
@@ -162,9 +178,16 @@ class Budget:
                     raise
                 if not wait:
                     raise refused from error
-            await self._wait(refused.exhausted, seen, ask_again)
+            await self.wait_for_more(refused.exhausted, seen, ask_again)
 
-    async def _wait(self, exhausted: Exhausted, seen: int, at_most: timedelta | None) -> None:
+    async def wait_for_more(self, exhausted: Exhausted, seen: int, at_most: timedelta | None = None) -> None:
+        """Wait until it is increased through this run.
+
+        Args:
+            exhausted: What refused the call that waits, for `get_budget`.
+            seen: `increases` before that call; one that came since ends the wait at once.
+            at_most: Wait no longer.
+        """
         self._waiting += 1
         self._exhausted = exhausted
         try:

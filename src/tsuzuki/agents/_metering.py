@@ -11,7 +11,7 @@ import contextvars
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, get_type_hints
 
@@ -77,23 +77,45 @@ def metered(
             them: a codec does not encrypt them. False makes such attempts call again, which is noted as repeated.
     """
 
+    metering = Metering(ledger, Meter(estimate, provider=provider, keep_results=keep_results))
+
     def wrap(fn: AnyActivity) -> AnyActivity:
-        meter = _Meter(ledger, fn, estimate, provider, keep_results)
+        def decode(kept: Payload) -> Any:
+            return activity.payload_converter().from_payload(kept, get_type_hints(fn).get("return", Any))
+
         if inspect.iscoroutinefunction(fn):
 
             @functools.wraps(fn)
             async def call_async(*args: Any) -> Any:
-                return await meter.run_async(args)
+                return await metering.run_async(lambda: fn(*args), args, decode)
 
             return call_async  # type: ignore[return-value]
 
         @functools.wraps(fn)
         def call(*args: Any) -> Any:
-            return meter.run(args)
+            return metering.run(lambda: fn(*args), args, decode)
 
         return call  # type: ignore[return-value]
 
     return wrap
+
+
+@dataclass(frozen=True)
+class Meter:
+    """How the calls of an activity are booked.
+
+    Attributes:
+        estimate: What a call may cost, or a function of the activity's arguments that says so. Better too much.
+        used: Reads what a call has cost from its result. An activity that says so itself, with `spend`, needs none;
+            without either the estimate is billed.
+        provider: Whose rate counts.
+        keep_results: As for `metered`.
+    """
+
+    estimate: Usage | Callable[..., Usage]
+    used: Callable[[Any], Usage] | None = None
+    provider: str = ""
+    keep_results: bool = True
 
 
 @dataclass
@@ -102,6 +124,7 @@ class _Attempt:
 
     info: activity.Info
     estimate: Usage
+    budget: str | None
     used: Usage | None = None
     key: str = field(init=False)
 
@@ -110,24 +133,37 @@ class _Attempt:
 
 
 @dataclass(frozen=True)
-class _Meter:
-    ledger: Ledger
-    fn: Callable[..., Any]
-    estimate: Usage | Callable[..., Usage]
-    provider: str
-    keep_results: bool
+class Metering:
+    """A meter and its ledger: what happens around each attempt."""
 
-    async def run_async(self, args: tuple[Any, ...]) -> Any:
-        attempt = self._attempt(args)
+    ledger: Ledger
+    meter: Meter
+
+    async def run_async(
+        self,
+        call: Callable[[], Awaitable[Any]],
+        args: Sequence[Any],
+        decode: Callable[[Payload], Any],
+        budget: str | None = None,
+    ) -> Any:
+        """Make an async call, or give what an earlier attempt got.
+
+        Args:
+            call: Makes it.
+            args: Of the activity, for the estimate.
+            decode: Reads a result that was kept.
+            budget: Whose call it is; None for the budget that the workflow has opened.
+        """
+        attempt = self._attempt(args, budget)
         grant = await _unbroken(lambda: self._reserve(attempt), on_cancel=lambda: self._fail(attempt))
         if grant.result is not None:
-            return self._decode(grant.result)
+            return decode(Payload.FromString(grant.result))
         token = _attempt.set(attempt)
         try:
             for pause in _pauses(grant.delay_s):
                 await asyncio.sleep(pause)
-            result = await self.fn(*args)
-            kept = self._encode(result)
+            result = await call()
+            kept = self._kept(attempt, result)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self._fail, attempt))
             raise
@@ -136,18 +172,19 @@ class _Meter:
         await asyncio.shield(asyncio.to_thread(self._commit, attempt, kept))
         return result
 
-    def run(self, args: tuple[Any, ...]) -> Any:
-        attempt, grant = self._attempt(args), None
+    def run(self, call: Callable[[], Any], args: Sequence[Any], decode: Callable[[Payload], Any]) -> Any:
+        """Make a call in a thread; as `run_async`."""
+        attempt, grant = self._attempt(args, None), None
         token = _attempt.set(attempt)
         try:
             with activity.shield_thread_cancel_exception():  # it comes when the block ends
                 grant = self._reserve(attempt)
             if grant.result is not None:
-                return self._decode(grant.result)
+                return decode(Payload.FromString(grant.result))
             for pause in _pauses(grant.delay_s):
                 time.sleep(pause)
-            result = self.fn(*args)
-            kept = self._encode(result)
+            result = call()
+            kept = self._kept(attempt, result)
         except BaseException:
             if grant is not None and not grant.billed:
                 with activity.shield_thread_cancel_exception():
@@ -159,17 +196,18 @@ class _Meter:
             self._commit(attempt, kept)
         return result
 
-    def _attempt(self, args: tuple[Any, ...]) -> _Attempt:
-        return _Attempt(activity.info(), self.estimate(*args) if callable(self.estimate) else self.estimate)
+    def _attempt(self, args: Sequence[Any], budget: str | None) -> _Attempt:
+        estimate = self.meter.estimate
+        return _Attempt(activity.info(), estimate(*args) if callable(estimate) else estimate, budget)
 
     def _reserve(self, attempt: _Attempt) -> Grant:
         info = attempt.info
         return self.ledger.reserve(
             attempt.key,
-            budget=self.ledger.budget_of(info.namespace, info.workflow_id or ""),
+            budget=attempt.budget or self.ledger.budget_of(info.namespace, info.workflow_id or ""),
             estimate=attempt.estimate,
             name=info.activity_type,
-            provider=self.provider,
+            provider=self.meter.provider,
             attempt=info.attempt,
         )
 
@@ -179,15 +217,17 @@ class _Meter:
     def _commit(self, attempt: _Attempt, result: bytes | None) -> None:
         self.ledger.commit(attempt.key, attempt.estimate if attempt.used is None else attempt.used, result=result)
 
-    def _encode(self, result: Any) -> bytes | None:
-        if not self.keep_results:
+    def _kept(self, attempt: _Attempt, result: Any) -> bytes | None:
+        """Read what a call has cost, and what a later attempt is to be given."""
+        if attempt.used is None and self.meter.used is not None:
+            try:
+                attempt.used = self.meter.used(result)
+            except Exception:  # the call was made and paid: failing now would only have it made again
+                activity.logger.exception("The meter cannot read the result; the estimate is billed")
+        if not self.meter.keep_results:
             return None
         encoded = activity.payload_converter().to_payload(result).SerializeToString()
         return encoded if len(encoded) <= RESULT_BYTES_MAX else None
-
-    def _decode(self, kept: bytes) -> Any:
-        hint = get_type_hints(self.fn).get("return", Any)
-        return activity.payload_converter().from_payload(Payload.FromString(kept), hint)
 
 
 async def _unbroken(work: Callable[[], Grant], on_cancel: Callable[[], None]) -> Grant:
