@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from contextlib import suppress
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from browser._shop import EVIL, TASK_QUEUE, Echo, Fulfil, Order, Ship
+from browser._shop import EVIL, TASK_QUEUE, WORKFLOWS, Echo, Fulfil, Order, Ship, charge_card
 from browser.conftest import picture, watched_page
-from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle
+from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from tsuzuki.exceptions import ApplicationError
+from tsuzuki.replay import Replayer
 
 
 async def ended(handle: WorkflowHandle[object, object]) -> None:
@@ -27,32 +30,48 @@ async def order(client: Client, number: int, card: str = "4000-1") -> WorkflowHa
 
 
 async def test_the_chapters_six_steps(page: Page, client: Client) -> None:
-    """Open the page, find the run, its history, the activity that failed, input and error, and take it along."""
+    """Open the page, find the run, look at its history, find the activity that failed, check its input and its error,
+    and have the same here with the same input: replayed, and by running the activity."""
     for number, card in enumerate(["4000-1", "4000-declined", "4000-2"]):
         await ended(await order(client, number, card))
     await page.goto("/")
     await expect(page.locator(".runs tbody tr")).to_have_count(6)
     await picture(page, "runs", height=440)
 
+    # 2: find the run
     await page.get_by_role("link", name="Failed 1").click()
     await expect(page.locator(".runs tbody tr")).to_have_count(1)
     await page.get_by_role("link", name="order-1").click()
 
+    # 3 and 4: its history, and the activity that failed
     await expect(page.locator("#history .row.failed").first).to_contain_text("charge_card")
     await expect(page.locator("#timeline .activity.failed")).not_to_have_count(0)
     await picture(page, "run")
 
+    # 5: its input and its error
     await page.locator("#history .row.failed").first.click()
     shown = page.locator("#event-text")
     await expect(shown).to_contain_text('"type": "CardDeclined"')
     await expect(shown).to_contain_text('"4000-declined"')
     await expect(shown).to_contain_text("card 4000-declined was declined for 49.00")
+    await page.locator("#event-here summary").click()
+    await expect(page.locator("#event-commands")).to_contain_text("tsuzuki workflow debug --workflows my.module")
+    await picture(page, "event")
     await page.keyboard.press("Escape")
 
+    # 6: the same here
     async with page.expect_download() as loading:
         await page.get_by_role("link", name="Download").click()
-    history = json.loads((await (await loading.value).path()).read_text())
+    exported = (await (await loading.value).path()).read_text()
+    history = json.loads(exported)
     assert history == (await client.get_workflow_handle("order-1").fetch_history()).to_json_dict()
+    replayed = await Replayer(workflows=WORKFLOWS).replay_workflow(WorkflowHistory.from_json("order-1", exported))
+    assert replayed.replay_failure is None
+    begun = (event.get("activityTaskScheduledEventAttributes") for event in history["events"])
+    (charged,) = [each for each in begun if each and each["activityType"]["name"] == "charge_card"]
+    given = [json.loads(base64.b64decode(payload["data"])) for payload in charged["input"]["payloads"]]
+    with pytest.raises(ApplicationError, match=r"card 4000-declined was declined for 49\.00"):
+        await charge_card(*given)
 
 
 async def test_the_list_follows_what_happens(page: Page, client: Client) -> None:
@@ -88,43 +107,6 @@ async def test_what_a_run_waits_for(page: Page, client: Client) -> None:
     await expect(pending).to_contain_text("CourierError: the courier is on strike")
     await pending.locator("summary").click()
     await expect(pending.locator("pre")).to_contain_text("in ship")
-
-
-async def test_signal_query_update_and_cancel(page: Page, client: Client) -> None:
-    handle = await order(client, 5)
-    await handle.signal(Fulfil.pause, True)
-    await page.goto("/ui/default/workflows/order-5")
-
-    async def act(action: str, name: str, args: str = "") -> None:
-        await page.locator(f"[data-action={action}]").click()
-        await page.get_by_label(action.capitalize(), exact=True).fill(name)
-        await page.get_by_label("Arguments").fill(args)
-        await page.locator("#action-send").click()
-
-    async def close() -> None:
-        await page.locator("#action").get_by_role("button", name="Close").click()
-
-    answer = page.locator("#action-answer")
-    await act("query", "get_status")
-    await expect(answer).to_contain_text('"paused"')
-    await close()
-    await act("update", "rename", '"late"')
-    await expect(answer).to_contain_text("the stage is late")
-    await close()
-    await act("signal", "pause", "no json")
-    await expect(answer).to_contain_text("not JSON")
-    await page.get_by_label("Arguments").fill("false")
-    await page.locator("#action-send").click()
-    await expect(answer).to_contain_text("recorded")
-    assert "receipt" in await handle.result()
-    await expect(page.locator("#result")).to_contain_text("receipt")  # it came by itself
-    await expect(page.locator("[data-action=signal]")).to_have_count(0)
-
-    await client.start_workflow(Ship.run, 2, id="ship-2", task_queue=TASK_QUEUE)
-    await page.goto("/ui/default/workflows/ship-2")
-    await page.locator("[data-action=cancel]").click()
-    await page.locator("#action-send").click()
-    await expect(page.locator(".pill.canceled")).to_be_visible()
 
 
 async def test_views_of_the_history(page: Page, client: Client) -> None:

@@ -84,6 +84,27 @@ async def test_fork_with_another_result(page: Page, client: Client) -> None:
     assert old.status is WorkflowExecutionStatus.FAILED
 
 
+async def test_fork_with_a_signal(page: Page, client: Client) -> None:
+    """What if somebody had paused it."""
+    await ended(await order(client, 9))
+    timer = await number_of(client, "order-9", "timer_started")
+    run_id = (await client.get_workflow_handle("order-9").describe()).run_id
+    await page.goto(f"/ui/default/workflows/order-9/{run_id}/time-travel#{timer}")
+    await expect(page.locator(f"#travel[data-shown='{timer}']")).to_have_count(1)
+    await page.get_by_role("button", name="Fork from here").click()
+    await page.get_by_label("Workflow id of the new run").fill("paused-order")
+    await page.get_by_label("Signal to send at once").fill("pause")
+    await page.get_by_label("Its arguments").fill("true")
+    await page.locator("#fork-form").get_by_role("button", name="Fork").click()
+    await expect(page.locator("h1")).to_have_text("paused-order")
+    await expect(page.locator("#history .row", has_text="WorkflowExecutionSignaled")).to_contain_text("pause")
+    await expect(page.locator(".facts")).to_have_attribute("data-status", "Running")
+    fork = client.get_workflow_handle("paused-order")
+    assert await fork.query("get_status") == "paused"
+    await fork.signal("pause", False)
+    await expect(page.locator("#result")).to_contain_text("receipt for 49.00")
+
+
 async def test_without_a_worker_the_page_says_what_is_missing(page: Page, server: object, url: str) -> None:
     async with await Client.connect(server.target) as client:  # type: ignore[attr-defined]
         await client.start_workflow(Fulfil.run, Order(1), id="alone", task_queue=TASK_QUEUE)

@@ -8,8 +8,12 @@ const FORMS = {
   update: { title: "Send an update", fields: [["name", "Update"], ["args", ARGUMENTS, "lines"]] },
   cancel: { title: "Ask the workflow to cancel", fields: [["reason", "Reason"]], send: "Cancel the workflow" },
   terminate: { title: "Terminate at once, without clean-up", fields: [["reason", "Reason"]], send: "Terminate" },
-  reset: { title: "Reset: a new run from a point of this one", fields: [["event", "Id of the WorkflowTaskCompleted event to go back to", "number"], ["reason", "Reason"]], send: "Reset" },
+  reset: { title: "Reset: a new run from a point of this one, which ends", fields: (history) => [
+    ["event", "Do again the workflow task completed at event", "select", history.points(), history.usual()],
+    ["leaves", "Signals and updates that came after it", "select", LEAVES], ["reason", "Reason"]], send: "Reset" },
 };
+
+const LEAVES = [["", "come again"], ["SIGNAL", "signals are left out"], ["UPDATE", "updates are left out"], ["SIGNAL UPDATE", "both are left out"]];
 
 const CALLS = {
   signal: (path, run, given) => posted(`${path}/signal/${quoted(given.name)}`, { workflowExecution: run, input: lines(given.args) }),
@@ -17,7 +21,8 @@ const CALLS = {
   update: async (path, run, given) => (await posted(`${path}/update/${quoted(given.name)}`, { workflowExecution: run, request: { input: { args: lines(given.args) } } })).outcome,
   cancel: (path, run, given) => posted(`${path}/cancel`, { workflowExecution: run, reason: given.reason }),
   terminate: (path, run, given) => posted(`${path}/terminate`, { workflowExecution: run, reason: given.reason }),
-  reset: (path, run, given) => posted(`${path}/reset`, { workflowExecution: run, reason: given.reason, workflowTaskFinishEventId: given.event, requestId: requestId() }),
+  reset: (path, run, given) => posted(`${path}/reset`, { workflowExecution: run, reason: given.reason, workflowTaskFinishEventId: given.event, requestId: requestId(),
+    resetReapplyExcludeTypes: given.leaves.split(" ").filter(Boolean).map((kind) => `RESET_REAPPLY_EXCLUDE_TYPE_${kind}`) }),
 };
 
 const quoted = encodeURIComponent;
@@ -35,7 +40,13 @@ export function lines(text) {
   });
 }
 
-export function offerActions(place, run, done) {
+function control([name, label, kind = "text", value, chosen]) {
+  if (kind === "lines") return element("textarea", { name, spellcheck: "false" });
+  if (kind === "select") return element("select", { name, required: name === "event" }, ...value.map(([id, words]) => element("option", { value: id, selected: id === chosen }, words)));
+  return element("input", { name, value, type: kind, required: name === "name", autocomplete: "off" });
+}
+
+export function offerActions(place, run, history, done) {
   const dialog = document.getElementById("action");
   const form = document.getElementById("action-form");
   const fields = document.getElementById("action-fields");
@@ -55,12 +66,16 @@ export function offerActions(place, run, done) {
       chosen = button.dataset.action;
       const described = FORMS[chosen];
       document.getElementById("action-title").textContent = described.title;
-      fields.replaceChildren(...described.fields.map(([name, label, kind, value]) => element("label", {}, label, kind === "lines"
-        ? element("textarea", { name, spellcheck: "false" })
-        : element("input", { name, value, type: kind === "number" ? "number" : "text", required: name === "name" || kind === "number", autocomplete: "off" }))));
+      const wanted = typeof described.fields === "function" ? described.fields(history) : described.fields;
+      fields.replaceChildren(...wanted.map((field) => element("label", {}, field[1], control(field))));
       answer.hidden = true;
+      send.disabled = false;
+      if (chosen === "reset" && !history.points().length) {
+        fields.replaceChildren(element("p", {}, "There is no point to go back to: no workflow task has been completed yet."));
+        send.disabled = true;
+      }
       send.textContent = described.send || "Send";
-      send.classList.toggle("danger", chosen === "terminate");
+      send.classList.toggle("danger", chosen === "terminate" || chosen === "reset");
       dialog.showModal();
     });
   }

@@ -2,6 +2,7 @@
 import { offerActions } from "./actions.js";
 import { element, fetched, length, localTime, tellTimes } from "./dom.js";
 import { Events } from "./events.js";
+import { resetPoints, usualPoint } from "./reset.js";
 import { Timeline } from "./timeline.js";
 import { Window } from "./window.js";
 
@@ -79,12 +80,15 @@ function show() {
   by("loaded").textContent = `${events.all.length.toLocaleString("en")} events${rows.length === events.all.length ? "" : `, ${rows.length.toLocaleString("en")} lines`}`;
 }
 
+const shell = (text) => (/^[\w.@:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
 async function open(id) {
   const event = events.all[id - 1];
   const dialog = by("event");
   by("event-title").textContent = `${id} · ${event.type}${event.name ? ` · ${event.name}` : ""}`;
   by("event-text").textContent = "…";
   by("event-travel").href = `${place.path}/time-travel#${id}`;
+  by("event-commands").textContent = ["debug", "replay"].map((what) => `tsuzuki workflow ${what} --workflows my.module --workflow-id ${shell(page.dataset.workflow)} --run-id ${page.dataset.run}${what === "debug" ? ` --event ${id}` : ""}`).join("\n");
   dialog.showModal();
   const shown = [event, ...(event.group?.events || events.byStart.get(id)?.events || [])];
   const ids = [...new Set(shown.map((other) => other.id))].sort((a, b) => a - b);
@@ -134,7 +138,16 @@ async function refreshStatus() {
   tellTimes(by("status"));
 }
 
-offerActions(place, { workflowId: page.dataset.workflow, runId: page.dataset.run }, refreshStatus);
+const history = { points: () => resetPoints(events.all), usual: () => usualPoint(events.all, events.groups) };
+offerActions(place, { workflowId: page.dataset.workflow, runId: page.dataset.run }, history, refreshStatus);
+
+// With its result; but not while somebody reads or writes in a dialog.
+function showEnd() {
+  const dialog = document.querySelector("dialog[open]");
+  if (!dialog) return location.reload();
+  refreshStatus();
+  dialog.addEventListener("close", showEnd, { once: true });
+}
 
 let wanted = 0;
 events.onChange((added) => {
@@ -142,7 +155,7 @@ events.onChange((added) => {
     cancelAnimationFrame(wanted);
     wanted = requestAnimationFrame(() => { show(); showTimeline(); });
   }
-  if (events.closed && page.dataset.open === "yes") location.reload(); // with its result
+  if (events.closed && page.dataset.open === "yes") showEnd();
 });
 if (page.dataset.open === "yes") {
   setInterval(() => document.hidden || events.closed || refreshStatus(), STATUS_EVERY_MS);
