@@ -147,7 +147,9 @@ def test_a_closed_run_is_listed_with_its_times(server: LocalServer) -> None:
     assert info.execution_time.seconds - info.start_time.seconds == 60
     assert info.close_time.seconds - info.start_time.seconds == 3600
     assert info.execution_duration.seconds == 3540
-    assert info == server.describe("a").workflow_execution_info
+    described = server.describe("a").workflow_execution_info
+    described.ClearField("auto_reset_points")  # a list does not read histories
+    assert info == described
 
 
 # ---- count -------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from temporalio.api.sdk.v1 import UserMetadata
 from . import activity, child_workflow
 from .activity import Activity, link_started_event
 from .apply import APPLY
+from .builds import Builds
 from .child_workflow import Child
 from .commands import Successor
 from .framing import frame
@@ -54,6 +55,7 @@ class Execution:
         "activity_ids",
         "buffered",
         "buffered_bytes",
+        "builds",
         "cancel_requested",
         "cancelled_activities",
         "chain",
@@ -91,6 +93,7 @@ class Execution:
         "ready_activities",
         "ready_workflow_task",
         "request_ids",
+        "reset_ns",
         "run_id",
         "run_timeout_ns",
         "search_attributes",
@@ -165,6 +168,9 @@ class Execution:
         self.updates: dict[str, Update] = {}
         """By update id: those of the run that are not rejected. Only accepted ones are in history."""
         self.updates_accepted = 0
+        self.builds: Builds = Builds()
+        self.reset_ns = 0
+        """When this run was made from another one, or 0."""
 
         # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False

@@ -52,11 +52,16 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
         run.first_workflow_task_pending = True
         run.wake_at(WakeKind.FIRST_WORKFLOW_TASK, run.execution_ns)
     run.run_timeout_ns = duration_ns(attributes.workflow_run_timeout)
-    timeout_ns = run.execution_ns + run.run_timeout_ns if run.run_timeout_ns else NEVER
-    if attributes.HasField("workflow_execution_expiration_time"):
-        timeout_ns = min(timeout_ns, time_ns(attributes.workflow_execution_expiration_time))
-    if timeout_ns < NEVER:
+    if (timeout_ns := times_out_ns(run)) < NEVER:
         run.wake_at(WakeKind.TIMEOUT, timeout_ns)
+
+
+def times_out_ns(run: Execution) -> int:
+    """When the run times out, or NEVER; if it was reset, when it would have."""
+    timeout_ns = run.execution_ns + run.run_timeout_ns if run.run_timeout_ns else NEVER
+    if run.started.HasField("workflow_execution_expiration_time"):
+        timeout_ns = min(timeout_ns, time_ns(run.started.workflow_execution_expiration_time))
+    return timeout_ns
 
 
 def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns: int, kinds: Kinds) -> None:

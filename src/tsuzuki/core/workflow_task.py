@@ -131,6 +131,7 @@ def apply_completed(run: Execution, event: HistoryEvent) -> None:
     task.move(COMPLETED)
     run.previous_started_event_id = task.started_event_id
     task.attempt = 1
+    run.builds.note(event)
 
 
 @applies(FAILED)
@@ -138,6 +139,8 @@ def apply_failed(run: Execution, event: HistoryEvent) -> None:
     run.workflow_task.move(FAILED)
     run.workflow_task.attempt += 1
     attributes = event.workflow_task_failed_event_attributes
+    if attributes.new_run_id:
+        run.reset_ns = time_ns(event.event_time)
     if attributes.new_run_id and run.run_timeout_ns and run.started.first_execution_run_id != run.run_id:
         _time_again(run, time_ns(event.event_time))
 
@@ -373,6 +376,10 @@ def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_n
     attributes.identity = request.identity
     if request.HasField("sdk_metadata"):
         attributes.sdk_metadata.CopyFrom(request.sdk_metadata)
+    if request.HasField("worker_version_stamp"):
+        attributes.worker_version.CopyFrom(request.worker_version_stamp)
+    if request.binary_checksum:
+        attributes.binary_checksum = request.binary_checksum
     return run.record(event)
 
 

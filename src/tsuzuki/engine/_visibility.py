@@ -19,10 +19,12 @@ from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.priority import is_given
 from tsuzuki.core.refusal import NotFound
-from tsuzuki.core.times import duration_ns, set_duration, set_time
+from tsuzuki.core.start import times_out_ns
+from tsuzuki.core.times import NEVER, duration_ns, set_duration, set_time
 from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 
+from ._description import fill_past
 from ._engine import Engine
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
@@ -65,10 +67,13 @@ class Visibility:
             set_time(extended.pause_info.paused_time, run.pause.since_ns)
             extended.pause_info.identity = run.pause.identity
             extended.pause_info.reason = run.pause.reason
-        if (due_ns := run.wakes.get((WakeKind.TIMEOUT, 0))) is not None:
+        if (due_ns := run.wakes.get((WakeKind.TIMEOUT, 0)) or times_out_ns(run)) < NEVER:
             set_time(extended.run_expiration_time, due_ns)
         if started.HasField("workflow_execution_expiration_time"):
             extended.execution_expiration_time.CopyFrom(started.workflow_execution_expiration_time)
+        if run.parent_workflow_id:  # only ever of the same namespace
+            response.workflow_execution_info.parent_namespace_id = engine.namespaces.find(run.namespace).namespace_id
+        fill_past(response.workflow_execution_info, extended, engine.store, run)
         for activity in run.activities.values():
             response.pending_activities.append(_pending_activity(activity, engine.clock.now_ns()))
         for child in run.children.values():
