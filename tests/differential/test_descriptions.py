@@ -21,7 +21,6 @@ NOT_SAID: Final = (
     "historySizeBytes",
     "searchAttributes.indexedFields.BuildIds",
     "searchAttributes.indexedFields.BinaryChecksums",
-    "activityOptions",
     "resetRunId",
     "expireTime",
 )
