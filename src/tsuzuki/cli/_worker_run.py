@@ -22,7 +22,7 @@ import typer
 from tsuzuki.agents import PriorityQueues
 from tsuzuki.client import Client
 from tsuzuki.replay import Definitions, load_definitions
-from tsuzuki.worker import Worker
+from tsuzuki.worker import ActivityLimit, ActivityLimits, Worker
 
 from ._connection import Connection, connected, run_or_refuse
 from ._endings import FAILED, INTERRUPTED, refuse
@@ -50,6 +50,19 @@ def run(
     max_concurrent_activities: Annotated[int, typer.Option(min=1, help="Activities at a time.")] = 100,
     max_concurrent_workflow_tasks: Annotated[int, typer.Option(min=2, help="Workflow tasks at a time.")] = 100,
     max_cached_workflows: Annotated[int, typer.Option(min=0, help="Runs kept in memory between their tasks.")] = 1000,
+    activity_limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE=COUNT", help="So many of this activity type at a time in this process; may be given again."
+        ),
+    ] = None,
+    activity_rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE=RATE",
+            help="So many of this activity type begin a second in this process; may be given again.",
+        ),
+    ] = None,
     priority_queues: Annotated[
         bool,
         typer.Option(
@@ -75,6 +88,8 @@ def run(
         _run_again_on_changes(modules)
         return
 
+    limits = _limits(activity_limit or (), activity_rate or ())
+
     async def work() -> None:
         found = load_definitions(modules)
         if (found.workflows or found.activities) and not task_queue:
@@ -89,6 +104,7 @@ def run(
                     "max_cached_workflows": max_cached_workflows,
                     "interceptors": connection.worker_interceptors,
                     "graceful_shutdown_timeout": GRACE if grace is None else grace,
+                    "activity_limits": limits,
                 }
                 if priority_queues:
                     workers += PriorityQueues(client, **options).workers
@@ -100,6 +116,24 @@ def run(
             await _until_stopped(workers)
 
     run_or_refuse(work)
+
+
+def _limits(counts: Sequence[str], rates: Sequence[str]) -> ActivityLimits | None:
+    """Read the limits of activity types; one object, for all workers of the process."""
+    try:
+        at_most = {name: int(count) for name, count in map(_pair, counts)}
+        per_second = {name: float(rate) for name, rate in map(_pair, rates)}
+        limits = {name: ActivityLimit(at_most.get(name), per_second.get(name)) for name in sorted(at_most | per_second)}
+    except ValueError as error:
+        refuse(f"--activity-limit, --activity-rate: {error}")
+    return ActivityLimits(limits) if limits else None
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, separator, value = given.partition("=")
+    if not separator or not name:
+        raise ValueError(f"{given!r} is no TYPE=NUMBER, as in search=3")
+    return name, value
 
 
 async def _made(factory: Any, client: Client) -> Worker:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import timedelta
 from types import TracebackType
@@ -22,6 +22,7 @@ from tsuzuki.converter import DataConverter
 from tsuzuki.service import WorkflowService, behind_codec
 
 from ._activity_attempt import ActivityHost, WorkerShutdown
+from ._activity_limits import ActivityLimit, ActivityLimits
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._interceptor import Interceptor, workflow_interceptors
@@ -68,6 +69,9 @@ class Worker:
         max_cached_workflows: Runs kept in memory between their tasks; 0 replays each task from history.
         max_task_queue_activities_per_second: Rate for the whole task queue, kept by the service; the
             default is no bound. With several workers the last poll wins.
+        activity_limits: Limits of single activity types in this process, besides; an `ActivityLimits` object that is
+            given to several workers holds for all of them together. Their attempts wait beside the slots, and those
+            that run after a wait do so too: in all up to `max_concurrent_activities` and the sum of the `at_most`.
         nonsticky_to_sticky_poll_ratio: Share of the workflow slots that poll for new runs.
         sticky_queue_schedule_to_start_timeout: How long a run waits for this worker before another may
             take its next task.
@@ -106,6 +110,7 @@ class Worker:
         max_concurrent_workflow_tasks: int = 100,
         max_cached_workflows: int = 1000,
         max_task_queue_activities_per_second: float | None = None,
+        activity_limits: ActivityLimits | Mapping[str, ActivityLimit] | None = None,
         nonsticky_to_sticky_poll_ratio: float = 0.2,
         sticky_queue_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
         max_heartbeat_throttle_interval: timedelta = timedelta(seconds=60),
@@ -148,6 +153,9 @@ class Worker:
         self._max_concurrent_workflow_tasks = max_concurrent_workflow_tasks
         self._max_cached_workflows = max_cached_workflows
         self._max_task_queue_activities_per_second = max_task_queue_activities_per_second
+        if activity_limits is not None and not isinstance(activity_limits, ActivityLimits):
+            activity_limits = ActivityLimits(activity_limits)
+        self._activity_limits = activity_limits
         self._nonsticky_ratio = nonsticky_to_sticky_poll_ratio
         self._sticky_timeout = sticky_queue_schedule_to_start_timeout
         self._max_heartbeat_throttle = max_heartbeat_throttle_interval
@@ -292,6 +300,7 @@ class Worker:
             on_fatal=self._on_fatal,
             interceptors=self._interceptors,
             metrics=self._metrics,
+            limits=self._activity_limits,
         )
 
     def _workflow_worker(self, activities: ActivityWorker | None) -> WorkflowWorker:
