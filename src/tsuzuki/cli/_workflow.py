@@ -53,6 +53,11 @@ workflow = group(
             "_workflow_talk:cancel",
             "Ask a workflow to stop: its code is cancelled, may clean up, and decides how it ends.",
         ),
+        "pause": (
+            "_workflow_pause:pause",
+            "Hold a workflow: its code does not run and no activity attempt starts until it is unpaused.",
+        ),
+        "unpause": ("_workflow_pause:unpause", "Let a paused workflow go on, with all that came meanwhile."),
         "terminate": (
             "_workflow_talk:terminate",
             "End a workflow at once; its code is not told and does not clean up.",
