@@ -12,6 +12,7 @@ from typing import Any
 import temporalio.exceptions
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
 import tsuzuki.client
 import tsuzuki.exceptions
@@ -100,6 +101,14 @@ class Driver:
         else:
             self.note(f"{what}: answered")
         return answer
+
+    async def operate(self, method: str, handle: Any, activity_id: str) -> None:
+        """Do to a pending activity what people do: `pause_activity` and the like."""
+        service = getattr(self.client, "workflow_service", None) or self.client.service
+        kind = getattr(rpc, "".join(word.capitalize() for word in method.split("_")) + "Request")
+        request = kind(namespace="default", identity="operator", id=activity_id)
+        request.execution.workflow_id = handle.id
+        await getattr(service, method)(request)
 
     async def until(self, handle: Any, event: str, count: int = 1) -> HistoryEvent:
         """Wait until the history has `count` events of this kind; gives the last of these."""
