@@ -99,16 +99,6 @@ async def test_pages_of_the_list(page: Page, client: Client) -> None:
     await expect(page.locator("h1")).to_contain_text("ship-")
 
 
-async def test_what_a_run_waits_for(page: Page, client: Client) -> None:
-    await client.start_workflow(Ship.run, 1, id="ship-1", task_queue=TASK_QUEUE)
-    await page.goto("/ui/default/workflows/ship-1")
-    pending = page.locator(".pending tbody tr")
-    await expect(pending).to_contain_text("waiting to retry")
-    await expect(pending).to_contain_text("CourierError: the courier is on strike")
-    await pending.locator("summary").click()
-    await expect(pending.locator("pre")).to_contain_text("in ship")
-
-
 async def test_views_of_the_history(page: Page, client: Client) -> None:
     await ended(await order(client, 6))
     await page.goto("/ui/default/workflows/order-6")

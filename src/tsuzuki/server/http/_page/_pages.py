@@ -42,6 +42,8 @@ _ACTIONS: Final = {
     "signal": "signal_workflow_execution",
     "query": "query_workflow",
     "update": "update_workflow_execution",
+    "pause": "pause_workflow_execution",
+    "unpause": "unpause_workflow_execution",
     "cancel": "request_cancel_workflow_execution",
     "terminate": "terminate_workflow_execution",
     "reset": "reset_workflow_execution",
@@ -129,6 +131,7 @@ class Pages:
             "signed_in": self._answers.asks_who_calls,
             "has_schedules": offers("list_schedules"),
             "has_task_queues": offers("describe_task_queue"),
+            "pauses_activities": offers("pause_activity"),
         }
         return HTMLResponse(self._templates.get_template(template).render(**more, **shown), status)
 

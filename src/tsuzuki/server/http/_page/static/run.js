@@ -128,16 +128,39 @@ function showTimeline() {
   const first = events.all[0];
   if (!first) return;
   const open = events.groups.some((group) => group.ended === null) && !events.closed;
+  if (open) tellPending();
   timeline.show(events.groups, first.at, open ? Date.now() : events.all.at(-1).at);
 }
 
-async function refreshStatus() {
+export async function refreshStatus() {
   const text = await fetched(`${place.path}?fragment=1`).then((response) => response.text(), () => "");
-  if (!text || by("status").querySelector("details[open]")) return;
+  if (!text) return;
+  const read = [...by("status").querySelectorAll("tr:has(details[open])")].map((row) => row.dataset.activity);
   by("status").innerHTML = text; // our own template, which escapes what it shows
+  offerPause();
+  for (const row of pendingRows()) if (read.includes(row.dataset.activity)) row.querySelector("details")?.setAttribute("open", "");
   tellTimes(by("status"));
+  showTimeline();
 }
 
+function offerPause() {
+  const paused = by("status").querySelector(".facts").dataset.status === "Paused";
+  for (const button of document.querySelectorAll("[data-action=pause], [data-action=unpause]")) button.hidden = (button.dataset.action === "pause") === paused;
+}
+
+const pendingRows = () => by("status").querySelectorAll("tr[data-activity]");
+
+// The attempts of an activity that has not ended are in no history: the timeline has them from what is pending.
+function tellPending() {
+  const rows = new Map([...pendingRows()].map((row) => [row.dataset.activity, row.dataset]));
+  for (const group of events.byStart.values()) {
+    if (group.category !== "activity" || group.ended !== null) continue;
+    const row = rows.get(group.start.thing);
+    group.pending = row && { attempts: Number(row.attempts), ended: Date.parse(row.ended), next: Date.parse(row.next) };
+  }
+}
+
+offerPause();
 const history = { points: () => resetPoints(events.all), usual: () => usualPoint(events.all, events.groups) };
 offerActions(place, { workflowId: page.dataset.workflow, runId: page.dataset.run }, history, refreshStatus);
 
