@@ -8,10 +8,10 @@ import json
 from contextlib import suppress
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from browser._shop import EVIL, TASK_QUEUE, WORKFLOWS, Echo, Fulfil, Order, Ship, charge_card
-from browser.conftest import picture, watched_page
+from browser.conftest import picture
 from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.replay import Replayer
@@ -153,17 +153,6 @@ async def test_two_runs_side_by_side(page: Page, client: Client) -> None:
     await picture(page, "compare", height=520)
     await page.goto(f"/ui/default/compare?left=order-1&left_run={first}&right=order-1&right_run={first}")
     await expect(page.locator(".banner.good")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_phone_is_wide_enough(browser: Browser, client: Client, url: str, scheme: str) -> None:
-    await ended(await order(client, 2, "4000-declined"))
-    async with watched_page(browser, url, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
-        for path in ("/", "/ui/default/workflows/order-2", "/ui/default/compare"):
-            await page.goto(path)
-            await expect(page.locator("main")).to_be_visible()
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} is {wide} px too wide"
 
 
 async def test_controls_have_names_and_ids_are_unique(page: Page, client: Client) -> None:

@@ -170,9 +170,9 @@ export class Timeline {
   // Behind a bar: how long it took and in how many attempts, and when the next one comes. Where there is no room, in it.
   tell(lane, group, right, middle) {
     const { attempts = group.attempt, next } = group.pending || {};
-    const took = group.ended === null ? "…" : length(group.ended - group.began);
+    const took = group.ended === null ? (attempts > 1 ? "" : "…") : length(group.ended - group.began);
     const due = next > Date.now() ? `, next in ${length(Math.ceil((next - Date.now()) / 1000) * 1000).replace(".0s", "s")}` : "";
-    const text = `${took}${attempts > 1 ? ` · attempt ${attempts}${due}` : ""}`;
+    const text = [took, attempts > 1 ? `attempt ${attempts}${due}` : ""].filter(Boolean).join(" · ");
     const fits = right + 6 + text.length * 6.6 < this.box.clientWidth;
     const place = fits ? { x: right + 6 } : { x: right - 6, "text-anchor": "end" };
     if (fits || attempts > 1) lane.append(shape("text", { ...place, y: middle + 4, class: fits ? "axis" : "axis within" }, text));
