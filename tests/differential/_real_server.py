@@ -33,12 +33,18 @@ def binary() -> str | None:
     return str(beside) if beside.exists() else shutil.which("temporal")
 
 
-@contextmanager
-def serving(command: str, log: Path, *arguments: str) -> Iterator[str]:
-    """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(command: str, log: Path, *arguments: str, port: int = 0) -> Iterator[str]:
+    """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
+    port = port or free_port()
     with log.open("wb") as output:
         server = subprocess.Popen(
             [

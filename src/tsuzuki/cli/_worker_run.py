@@ -1,18 +1,16 @@
 """`tsuzuki worker run`: a worker process for the workflows and activities of modules.
 
-It stops on SIGTERM and SIGINT: polling ends at once, what is running may end within the grace period. Stopping is
-never needed for safety; a killed worker's work is tried again.
+It waits for the server, and stops on SIGTERM and SIGINT: polling ends at once, what is running may end within the grace
+period. Stopping is never needed for safety; a killed worker's work is tried again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,8 +23,11 @@ from tsuzuki.replay import Definitions, load_definitions
 from tsuzuki.worker import ActivityLimit, ActivityLimits, Worker
 
 from ._connection import Connection, connected, run_or_refuse
-from ._endings import FAILED, INTERRUPTED, refuse
+from ._endings import FAILED, refuse
 from ._inputs import duration
+from ._logs import LogFormat, LogLevel, log_to_stderr
+from ._worker_health import WorkerHealth
+from ._worker_life import WorkerLife
 
 RELOAD: Final = "--reload"
 GRACE: Final = timedelta(seconds=10)
@@ -78,6 +79,19 @@ def run(
     wait: Annotated[
         Duration, typer.Option(parser=duration, metavar="DURATION", help="For the server to come up; 60s.")
     ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Answer GET /livez (the process runs) and /readyz (it takes tasks) on this port of 127.0.0.1; "
+            "0 for a free one.",
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines look; console and json need tsuzuki[logs].")
+    ] = LogFormat.PLAIN,
+    log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = LogLevel.INFO,
     reload: Annotated[
         bool,
         typer.Option(RELOAD, help="Start anew when a Python file changes; for development. Needs tsuzuki[reload]."),
@@ -94,7 +108,12 @@ def run(
         found = load_definitions(modules)
         if (found.workflows or found.activities) and not task_queue:
             refuse("give --task-queue, the one that workflows are started with")
-        async with await connection.open(wait=WAIT if wait is None else wait) as client:
+        async with AsyncExitStack() as stack:
+            if health_port is not None:
+                port = await stack.enter_async_context(health.served(health_port))
+                typer.echo(f"health          http://127.0.0.1:{port}/livez, /readyz")
+            client = await stack.enter_async_context(await connection.open(wait=WAIT if wait is None else wait))
+            health.service = client.service
             workers = [await _made(factory, client) for factory in found.factories]
             if found.workflows or found.activities:
                 options: dict[str, Any] = {
@@ -113,8 +132,10 @@ def run(
                     options["max_concurrent_workflow_tasks"] = max_concurrent_workflow_tasks
                     workers.append(Worker(client, **options))
             _greet(connection, workers, found)
-            await _until_stopped(workers)
+            await WorkerLife(workers, health, GRACE if grace is None else grace).run()
 
+    log_to_stderr(log_format, log_level)
+    health = WorkerHealth()
     run_or_refuse(work)
 
 
@@ -153,25 +174,6 @@ def _greet(connection: Connection, workers: Sequence[Worker], found: Definitions
     for kind, defined in (("workflows", found.workflows), ("activities", found.activities)):
         if defined:
             typer.echo(f"{kind:<15} {', '.join(sorted(getattr(it, '__name__', str(it)) for it in defined))}")
-
-
-async def _until_stopped(workers: Sequence[Worker]) -> None:
-    loop = asyncio.get_running_loop()
-    running = asyncio.gather(*(one.run() for one in workers))
-    stopping: list[asyncio.Task[None]] = []
-
-    def stop() -> None:
-        if stopping:
-            running.cancel()
-            typer.echo("stopped at once", err=True)
-            raise SystemExit(INTERRUPTED)
-        typer.echo("stopping: what is running may end; once more to stop at once", err=True)
-        stopping.extend(loop.create_task(one.shutdown()) for one in workers)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: a KeyboardInterrupt then
-            loop.add_signal_handler(number, stop)
-    await running
 
 
 def _run_again_on_changes(modules: Sequence[str]) -> None:
