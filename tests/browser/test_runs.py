@@ -50,10 +50,14 @@ async def test_the_chapters_six_steps(page: Page, client: Client) -> None:
 
     # 5: its input and its error
     await page.locator("#history .row.failed").first.click()
-    shown = page.locator("#event-text")
-    await expect(shown).to_contain_text('"type": "CardDeclined"')
-    await expect(shown).to_contain_text('"4000-declined"')
-    await expect(shown).to_contain_text("card 4000-declined was declined for 49.00")
+    shown = page.locator("#event-facts section")
+    await expect(shown.nth(0)).to_contain_text("Input")
+    await expect(shown.nth(0).locator("pre")).to_have_text('"4000-declined"\n49.0')
+    await expect(shown.nth(1)).to_contain_text("CardDeclined: card 4000-declined was declined for 49.00")
+    await expect(shown.nth(1)).to_contain_text("in charge_card")
+    await page.locator("#event-recorded summary").click()
+    await expect(page.locator("#event-text")).to_contain_text('"type": "CardDeclined"')
+    await page.locator("#event-recorded summary").click()
     await page.locator("#event-here summary").click()
     await expect(page.locator("#event-commands")).to_contain_text("tsuzuki workflow debug --workflows my.module")
     await picture(page, "event")

@@ -193,8 +193,8 @@ class Pages:
 
     async def event(self, caller: Caller, request: Request) -> Response:
         token = request.query_params.get("token", "")
-        text = await _history_pages.one_event(caller, _which(request), token, request.path_params["event_id"])
-        return Response(text, media_type="application/json")
+        event_id = request.path_params["event_id"]
+        return JSONResponse(await _history_pages.one_event(caller, _which(request), token, event_id))
 
     async def state(self, caller: Caller, request: Request) -> Response:
         run = _which(request)

@@ -1,6 +1,7 @@
 // The page of a run: its events in a window, its timeline, what it waits for, actions.
 import { offerActions } from "./actions.js";
 import { element, fetched, length, localTime, tellTimes } from "./dom.js";
+import { showEvents } from "./event.js";
 import { Events } from "./events.js";
 import { resetPoints, usualPoint } from "./reset.js";
 import { Timeline } from "./timeline.js";
@@ -82,18 +83,19 @@ function show() {
 
 const shell = (text) => (/^[\w.@:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+const whole = (id) => events.whole(id).catch((error) => ({ text: error.message, facts: [] }));
+
 async function open(id) {
   const event = events.all[id - 1];
   const dialog = by("event");
   by("event-title").textContent = `${id} · ${event.type}${event.name ? ` · ${event.name}` : ""}`;
-  by("event-text").textContent = "…";
+  showEvents([{ text: "…", facts: [] }]);
   by("event-travel").href = `${place.path}/time-travel#${id}`;
   by("event-commands").textContent = ["debug", "replay"].map((what) => `tsuzuki workflow ${what} --workflows my.module --workflow-id ${shell(page.dataset.workflow)} --run-id ${page.dataset.run}${what === "debug" ? ` --event ${id}` : ""}`).join("\n");
   dialog.showModal();
   const shown = [event, ...(event.group?.events || events.byStart.get(id)?.events || [])];
   const ids = [...new Set(shown.map((other) => other.id))].sort((a, b) => a - b);
-  const texts = await Promise.all(ids.map((other) => events.whole(other).catch((error) => error.message)));
-  by("event-text").textContent = texts.join("\n\n");
+  showEvents(await Promise.all(ids.map(whole)));
 }
 
 async function showJson() {
@@ -101,7 +103,7 @@ async function showJson() {
   box.style.height = "auto";
   const end = Math.min(jsonFrom + JSON_EVENTS, events.all.length);
   const ids = Array.from({ length: end - jsonFrom }, (_, number) => jsonFrom + number + 1);
-  const texts = await Promise.all(ids.map((id) => events.whole(id).catch((error) => error.message)));
+  const texts = (await Promise.all(ids.map(whole))).map((event) => event.text);
   const turn = (label, to) => element("button", { type: "button", disabled: to < 0 || to >= events.all.length, onclick: () => { jsonFrom = to; showJson(); } }, label);
   box.replaceChildren(element("pre", {}, texts.join(",\n")), element("p", { class: "buttons" },
     turn("Earlier", jsonFrom - JSON_EVENTS), ` ${jsonFrom + 1}–${end} of ${events.all.length} `, turn("Later", jsonFrom + JSON_EVENTS)));
