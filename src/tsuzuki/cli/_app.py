@@ -27,7 +27,7 @@ _app = group(
         ),
         "top": (
             "_top:top",
-            "Watch what runs: runs by status, task queues, rates.",
+            "Watch what runs and waits: runs by status, task queues with backlog and pollers, rates.",
         ),
         "workflow": ("_workflow:workflow", "Workflows: start them, look at them, work on them."),
         "activity": ("_activity:activity", "Activities that are acted on from outside."),
