@@ -230,7 +230,7 @@ async def test_a_conversation_goes_on_and_an_endless_one_ends() -> None:
         ]
 
 
-async def test_heartbeats_carry_what_has_been_written_so_far() -> None:
+async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() -> None:
     may_end = asyncio.Event()
 
     async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
@@ -270,6 +270,8 @@ async def test_heartbeats_carry_what_has_been_written_so_far() -> None:
         assert written == "It was a dark and stormy night"
         may_end.set()
         assert await handle.result() == "It was a dark and stormy night."
+        said = [event.value async for event in handle.read_stream() if event.kind == "data"]
+        assert "".join(said) == "It was a dark and stormy night."
 
 
 async def test_model_calls_are_booked_on_the_workflows_budget(tmp_path: Path) -> None:
