@@ -17,9 +17,11 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest
+
 from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
-from tsuzuki.service import WorkflowService, behind_codec
+from tsuzuki.service import ServiceError, WorkflowService, behind_codec
 
 from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_limits import ActivityLimit, ActivityLimits
@@ -32,6 +34,9 @@ from ._watchdog import Watch, watchdog
 from ._workflow_poller import WorkflowTaskHandler
 from ._workflow_tasks import WorkflowTaskProcessor
 from ._workflow_worker import WorkflowWorker, sticky_queue_name
+
+LEAVING_S_MAX: Final = 2.0
+"""How long the service may take to hear that a worker leaves its queue."""
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -163,6 +168,7 @@ class Worker:
         self._graceful_shutdown_timeout = graceful_shutdown_timeout
         self._workflow_failure_exception_types = tuple(workflow_failure_exception_types)
         self._determinism_guard = determinism_guard
+        self._sticky_queue = sticky_queue_name(self._identity) if max_cached_workflows else None
         self._watch = None
         if workflows and deadlock_timeout is not None and not debug_mode:
             self._watch = Watch(deadlock_timeout.total_seconds())
@@ -259,6 +265,7 @@ class Worker:
         stopping = []
         if workflows is not None:
             stopping.append(workflows.stop())
+            stopping.append(self._leave_sticky_queue())
         if activities is not None:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         try:
@@ -271,6 +278,22 @@ class Worker:
                 await self._metrics.levels.close()
         if cancelled is not None:
             raise cancelled
+
+    async def _leave_sticky_queue(self) -> None:
+        """Say that nobody takes from this worker's own queue any more; else its runs would wait for it first."""
+        if self._sticky_queue is None:
+            return
+        leaving = ShutdownWorkerRequest(
+            namespace=self._client.namespace,
+            sticky_task_queue=self._sticky_queue,
+            identity=self._identity,
+            reason="graceful shutdown",
+        )
+        try:
+            async with asyncio.timeout(LEAVING_S_MAX):
+                await self._service.shutdown_worker(leaving)
+        except (ServiceError, TimeoutError) as error:
+            _logger.debug("The service was not told that %r is left: %s", self._sticky_queue, error)
 
     def _on_fatal(self, error: BaseException) -> None:
         if self._fatal is None:
@@ -305,7 +328,6 @@ class Worker:
 
     def _workflow_worker(self, activities: ActivityWorker | None) -> WorkflowWorker:
         client = self._client
-        sticky_queue = sticky_queue_name(self._identity) if self._max_cached_workflows else None
         processor = WorkflowTaskProcessor(
             self._service,
             namespace=client.namespace,
@@ -313,7 +335,7 @@ class Worker:
             workflows=self._workflows,
             data_converter=client.data_converter,
             identity=self._identity,
-            sticky_queue=sticky_queue,
+            sticky_queue=self._sticky_queue,
             sticky_schedule_to_start_timeout=self._sticky_timeout,
             max_cached_workflows=self._max_cached_workflows,
             failure_exception_types=self._workflow_failure_exception_types,
@@ -337,7 +359,7 @@ class Worker:
             ),
             namespace=client.namespace,
             task_queue=self._task_queue,
-            sticky_queue=sticky_queue,
+            sticky_queue=self._sticky_queue,
             identity=self._identity,
             slots=self._max_concurrent_workflow_tasks,
             shared_share=self._nonsticky_ratio,
