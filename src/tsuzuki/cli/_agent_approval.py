@@ -200,5 +200,7 @@ def _decide(
 def _answer(decision: ApprovalDecision | None) -> str:
     if decision is None:
         return "pending"
+    if decision.withdrawn:
+        return "withdrawn"
     answer = "approved" if decision.approved else "rejected"
     return f"{answer} by {'time' if decision.timed_out else decision.by or 'somebody'}"
