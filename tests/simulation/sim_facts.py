@@ -55,7 +55,7 @@ class Facts:
     beats: dict[tuple[str, str], int] = field(default_factory=dict)
     """Newest acknowledged heartbeat of an activity."""
     paused: dict[str, int] = field(default_factory=dict)
-    """Runs of which a pause was acknowledged, and no unpause asked for since -> the number of that pause."""
+    """Runs of which a pause was acknowledged, and no unpause asked for since -> when it was acknowledged."""
     let_go_on: dict[str, int] = field(default_factory=dict)
     """Run id -> the number of the last unpause that was asked for."""
     held: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -307,7 +307,7 @@ class World:
 
         def told(answer: Any, status: StatusCode | None) -> None:
             if answer is not None and self.facts.let_go_on.get(target[1], 0) < number:
-                self.facts.paused[target[1]] = number
+                self.facts.paused[target[1]] = self.clock.now_ns()
 
         self._send(self.service.pause_workflow_execution, request, told)
 
@@ -473,9 +473,9 @@ class World:
         run_id = task.workflow_execution.run_id
         key = (run_id, task.activity_id, task.attempt)
         counted = key[:2] not in self._counted_anew
-        held_ns = self.facts.held.get(key[:2])
-        if held_ns is not None and task.started_time.ToNanoseconds() > held_ns:
-            self.facts.broke(27, f"attempt {key} started while the activity was paused")
+        for held_ns in (self.facts.held.get(key[:2]), self.facts.paused.get(run_id)):
+            if held_ns is not None and task.started_time.ToNanoseconds() > held_ns:
+                self.facts.broke(27, f"attempt {key} started while it or its run was paused")
         if counted and key in self.facts.attempts:
             self.facts.broke(27, f"attempt {key} was handed out twice")
         self.facts.attempts.add(key)
