@@ -102,13 +102,14 @@ class Driver:
             self.note(f"{what}: answered")
         return answer
 
-    async def operate(self, method: str, handle: Any, activity_id: str) -> None:
-        """Do to a pending activity what people do: `pause_activity` and the like."""
+    async def operate(self, method: str, handle: Any, activity_id: str = "") -> None:
+        """Do to a run or its pending activity what people do: `pause_activity` and the like."""
         service = getattr(self.client, "workflow_service", None) or self.client.service
         kind = getattr(rpc, "".join(word.capitalize() for word in method.split("_")) + "Request")
-        request = kind(namespace="default", identity="operator", id=activity_id)
-        request.execution.workflow_id = handle.id
-        await getattr(service, method)(request)
+        which: dict[str, Any] = {"workflow_id": handle.id}
+        if activity_id:
+            which = {"execution": which, "id": activity_id}
+        await getattr(service, method)(kind(namespace="default", identity="operator", **which))
 
     async def until(self, handle: Any, event: str, count: int = 1) -> HistoryEvent:
         """Wait until the history has `count` events of this kind; gives the last of these."""

@@ -23,8 +23,12 @@ SEARCH_ATTRIBUTES = {
 }
 """What scenarios and tests may set; a server takes only registered ones."""
 
-SETTINGS = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
-"""A task queue of several partitions keeps no order between them."""
+SETTINGS = (
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    "frontend.WorkflowPauseEnabled=true",
+)
+"""A task queue of several partitions keeps no order between them; pausing workflows is off by default."""
 
 
 def binary() -> str | None:

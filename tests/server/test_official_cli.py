@@ -86,8 +86,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Step, tuple[Ou
     temporal = binary()
     if temporal is None:
         pytest.skip("there is no temporal command")
-    pausing = ("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true")
-    with serving(temporal, tmp_path_factory.mktemp("real") / "server.log", *pausing) as real:
+    with serving(temporal, tmp_path_factory.mktemp("real") / "server.log") as real:
         return asyncio.run(run_all(real))
 
 
