@@ -17,6 +17,10 @@ workflow = group(
             "_workflow_start:signal_with_start",
             "Signal the open run of a workflow id, or one that is started with the signal in its history.",
         ),
+        "execute-update-with-start": (
+            "_workflow_start:execute_update_with_start",
+            "Update the open run of a workflow id, or one that is started for it, and wait for the result.",
+        ),
         "list": ("_workflow_look:list_workflows", "List runs, newest first."),
         "count": (
             "_workflow_look:count",
