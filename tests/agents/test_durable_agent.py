@@ -422,6 +422,7 @@ class AskAndGoOn:
             async with asyncio.timeout(10):
                 await approvals.ask("In time?")
         except TimeoutError:
+            assert [it.question for it in approvals.pending] == ["Never mind?"]
             workflow.continue_as_new(approvals.trail)
         return [] if waiting.done() else approvals.pending
 

@@ -19,6 +19,7 @@ from tsuzuki.client import Client, InvalidArgumentError, StreamEvent, StreamEven
 from tsuzuki.common import RetryPolicy
 from tsuzuki.converter import DataConverter, PayloadCodec
 from tsuzuki.engine import Limits, open_embedded
+from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import SqliteStore
 from tsuzuki.worker import Interceptor, Worker
 
@@ -243,6 +244,33 @@ async def test_who_publishes_faster_than_the_disk_waits() -> None:
     assert [it.seq for it in events] == list(range(1, 103))
     assert most <= 256 * 1024 + 20_100
     assert max(beats) <= 128 * 1024 + 20_100
+
+
+async def test_a_refusal_reaches_the_activity_also_while_it_waits_for_room() -> None:
+    service = await open_embedded(None)
+
+    async def refuse(request: Any) -> Any:
+        await asyncio.sleep(0.01)
+        raise ServiceError(StatusCode.PERMISSION_DENIED, "no room at the inn")
+
+    service.record_activity_task_heartbeat = refuse
+    told: list[str] = []
+
+    @activity.defn
+    async def flood() -> str:
+        try:
+            async with activity.open_stream(every=0) as stream:
+                while True:
+                    await stream.publish({"text": "x" * 20_000})
+        except ServiceError as error:
+            told.append(error.message)
+        return ""
+
+    client = Client(service)
+    async with Worker(client, task_queue=QUEUE, workflows=[Speaking], activities=[flood]):
+        await client.execute_workflow(Speaking.run, ["flood"], id="w", task_queue=QUEUE)
+    await service.close()
+    assert told == ["no room at the inn"]
 
 
 async def test_what_cannot_be_an_event_is_refused_at_once() -> None:
