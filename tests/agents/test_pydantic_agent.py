@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic_ai import Agent, ModelHTTPError, ModelRetry, RunContext, Tool, UsageLimits
 from pydantic_ai.messages import (
     BinaryContent,
@@ -23,9 +23,11 @@ from pydantic_ai.messages import (
     ToolReturn,
     ToolReturnPart,
 )
-from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.models.test import TestModel
-from pydantic_ai.toolsets import FunctionToolset
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+from pydantic_ai.toolsets.abstract import ToolsetTool
 from virtual_run import QUEUE, scheduled
 
 from tsuzuki import activity, workflow
@@ -356,6 +358,68 @@ async def test_tools_return_more_than_text_and_toolsets_have_names_of_their_own(
     assert any(isinstance(it, BinaryContent) and it.data == b"\x89PNG" for it in seen[0]) or len(seen[0]) == 2
 
 
+class Remote(AbstractToolset[str]):
+    """Stands for a server of tools: it must be connected, and finds out in a thread what there is."""
+
+    def __init__(self) -> None:
+        self.connected = 0
+
+    @property
+    def id(self) -> str:
+        return "remote"
+
+    async def __aenter__(self) -> Remote:
+        assert activity.in_activity()
+        self.connected += 1
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        self.connected -= 1
+
+    async def get_tools(self, ctx: RunContext[str]) -> dict[str, ToolsetTool[str]]:
+        assert self.connected
+        await asyncio.to_thread(calls.update, ["listed"])
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+        kinds: dict[str, Any] = {"double": "function", "drop": "unapproved"}
+        return {
+            name: ToolsetTool(
+                toolset=self,
+                tool_def=ToolDefinition(name=name, parameters_json_schema=schema, kind=kind),
+                max_retries=1,
+                args_validator=TypeAdapter(dict[str, int]).validator,  # type: ignore[arg-type]
+            )
+            for name, kind in kinds.items()
+        }
+
+    async def call_tool(self, name: str, tool_args: dict[str, Any], ctx: RunContext[str], tool: Any) -> Any:
+        assert self.connected
+        calls[name] += 1
+        return f"{ctx.deps}: {2 * tool_args['n']}"
+
+
+async def test_tools_of_a_server_are_found_and_called_in_activities() -> None:
+    remote = Remote()
+    agent = PydanticAgent(Agent(TestModel(), name="client", deps_type=str, toolsets=[remote]))
+    one = one_workflow(lambda: _output(agent, deps="ann", approvals=Approvals()))
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[one], activities=agent.activities, max_cached_workflows=0),
+    ):
+        handle = await client.start_workflow("One", id="w", task_queue=QUEUE)
+        people = RemoteApprovals(handle, by="ann")
+        asked = await people.next(look_every=timedelta(milliseconds=10))
+        await people.approve(asked.id, edited={"n": 21})
+        assert await handle.result() == '{"double":"ann: 0","drop":"ann: 42"}'
+        assert sorted(await scheduled(handle)) == [
+            "client.model",
+            "client.model",
+            "client.remote.call_tool",
+            "client.remote.call_tool",
+            "client.remote.get_tools",
+        ]
+    assert (calls["double"], calls["drop"], remote.connected) == (1, 1, 0)
+
+
 async def test_a_tool_may_be_workflow_code_and_deps_may_be_made_on_the_worker() -> None:
     agent = Agent(TestModel(), name="both", deps_type=int)
 
@@ -456,12 +520,5 @@ def test_what_cannot_run_in_a_workflow_is_refused_when_it_is_made() -> None:
         PydanticAgent(Agent(name="a"))
     with pytest.raises(ValueError, match="has no id"):
         PydanticAgent(Agent(TestModel(), name="a", toolsets=[FunctionToolset()]))
-    dynamic = Agent(TestModel(), name="a")
-
-    @dynamic.toolset
-    def later(ctx: RunContext[None]) -> FunctionToolset[None]:
-        return FunctionToolset(id="later")
-
-    with pytest.raises(ValueError, match="asks the outside for its tools"):
-        PydanticAgent(dynamic)
-    assert DeltaToolCalls
+    with pytest.raises(ValueError, match="two toolsets have one id"):
+        PydanticAgent(Agent(TestModel(), name="a", toolsets=[FunctionToolset(id="b"), FunctionToolset(id="b")]))

@@ -10,7 +10,8 @@ from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.toolsets import FunctionToolset
+from pydantic_ai.tools import RunContext
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_core import to_json
 
 from tsuzuki import activity
@@ -19,12 +20,16 @@ from ._metering import metered, spend
 from ._model_activity import beating, final_errors
 from ._model_stream import publish_answer
 from ._pydantic_wire import (
+    CALL_TOOL,
+    GET_TOOLS,
     PARAMETERS,
+    TOOL_DEFINITION,
     Context,
     ModelAnswer,
     ModelCall,
     ToolAnswer,
     ToolCall,
+    ToolOffer,
     read_context,
     read_messages,
     write_messages,
@@ -42,13 +47,21 @@ SHOWN_BYTES_MAX: Final = 8 * 1024
 
 def activities_of(agent: PydanticAgent[Any, Any]) -> list[Callable[..., Any]]:
     """Make the activities of an agent."""
-    tools = [
-        _tool_activity(agent, agent.activity_of(toolset, name), toolset, name)
+    functions = [
+        _tool_activity(agent, agent.activity_of(toolset, name), toolset)
         for toolset in agent.function_toolsets
         for name in toolset.tools
         if name not in agent.in_workflow
     ]
-    return [_model_activity(agent), *tools]
+    outside = [
+        made
+        for toolset in agent.outside_toolsets
+        for made in (
+            _listing_activity(agent, agent.activity_of(toolset, GET_TOOLS), toolset),
+            _tool_activity(agent, agent.activity_of(toolset, CALL_TOOL), toolset),
+        )
+    ]
+    return [_model_activity(agent), *functions, *outside]
 
 
 def _model_activity(agent: PydanticAgent[Any, Any]) -> Callable[..., Any]:
@@ -93,11 +106,29 @@ def _read(call: ModelCall) -> tuple[list[ModelMessage], Any, ModelRequestParamet
     return read_messages(call.messages), call.settings, PARAMETERS.validate_python(call.parameters)
 
 
+def _listing_activity(
+    agent: PydanticAgent[Any, Any], activity_name: str, toolset: AbstractToolset[Any]
+) -> Callable[..., Any]:
+    async def offers(context: Context) -> list[ToolOffer]:
+        ctx = read_context(context, await _deps(agent, context), agent.model)
+        async with await toolset.for_run(ctx) as opened:
+            tools = await beating(opened.get_tools(ctx))
+        return [
+            ToolOffer(TOOL_DEFINITION.dump_python(it.tool_def, mode="json"), it.max_retries) for it in tools.values()
+        ]
+
+    return activity.defn(name=activity_name)(offers)
+
+
 def _tool_activity(
-    agent: PydanticAgent[Any, Any], activity_name: str, toolset: FunctionToolset[Any], name: str
+    agent: PydanticAgent[Any, Any], activity_name: str, toolset: AbstractToolset[Any]
 ) -> Callable[..., Any]:
     async def use(call: ToolCall) -> ToolAnswer:
         ctx = read_context(call.context, await _deps(agent, call.context), agent.model)
+        async with await toolset.for_run(ctx) as opened:
+            return await use_of(opened, call, ctx)
+
+    async def use_of(toolset: AbstractToolset[Any], call: ToolCall, ctx: RunContext[Any]) -> ToolAnswer:
         tool = (await toolset.get_tools(ctx)).get(call.tool)
         if tool is None:
             return write_raised(ModelRetry(f"there is no tool {call.tool!r} any more"))

@@ -22,7 +22,7 @@ from ._usage import Usage
 if TYPE_CHECKING:
     from pydantic_ai import Agent, AgentRunResult
     from pydantic_ai.messages import ModelMessage
-    from pydantic_ai.toolsets import FunctionToolset
+    from pydantic_ai.toolsets import AbstractToolset
 
 DepsT = TypeVar("DepsT")
 OutputT = TypeVar("OutputT")
@@ -52,10 +52,11 @@ class PydanticAgent(Generic[DepsT, OutputT]):
     inline, and must be deterministic. Clock, chance and ids of the library are the workflow's.
 
     Tools run in activities `<name>.<tool>` (`<name>.<toolset id>.<tool>` for toolsets besides the agent's own), the
-    model in `<name>.model`. A tool's context has `deps`, the ids and the counts of retries, not the conversation; what
-    it changes in `deps` stays in the activity. An error that a tool or the model raises is tried again under the
-    activity's policy, and then ends the run with `ActivityError`; `ModelRetry` and arguments that do not fit go back to
-    the model.
+    model in `<name>.model`. Toolsets that ask somebody else for their tools, such as an MCP server, do so in
+    `<name>.<toolset id>.get_tools`, once in a run, and call them in `<name>.<toolset id>.call_tool`. A tool's context
+    has `deps`, the ids and the counts of retries, not the conversation; what it changes in `deps` stays in the
+    activity. An error that a tool or the model raises is tried again under the activity's policy, and then ends the run
+    with `ActivityError`; `ModelRetry` and arguments that do not fit go back to the model.
 
     Args:
         agent: The agent, with a model.
@@ -79,8 +80,7 @@ class PydanticAgent(Generic[DepsT, OutputT]):
         price: What a call costs, in millionths, by its input and output tokens.
 
     Raises:
-        ValueError: The agent has no name or no model, a toolset has no id, or one of its toolsets is none of functions:
-            one that asks a server for its tools cannot run in a workflow; wrap such calls in functions.
+        ValueError: The agent has no name or no model, or a toolset has no id of its own.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class PydanticAgent(Generic[DepsT, OutputT]):
         price: Callable[[int, int], int] | None = None,
     ) -> None:
         from pydantic_ai.models import infer_model
+        from pydantic_ai.toolsets import FunctionToolset
 
         from ._pydantic_wire import Deps
 
@@ -124,7 +125,9 @@ class PydanticAgent(Generic[DepsT, OutputT]):
         self.model_options: Final = workflow.ActivityConfig(**{**MODEL_OPTIONS, **(model_options or {})})
         self._tool_options: Final[dict[str, Any]] = {**TOOL_OPTIONS, **(tool_options or {})}
         self._options: Final = dict(options or {})
-        self.function_toolsets: Final = _function_toolsets(known, agent)
+        leaves = _leaves(known, agent)
+        self.function_toolsets: Final = [leaf for leaf in leaves if isinstance(leaf, FunctionToolset)]
+        self.outside_toolsets: Final = [leaf for leaf in leaves if not isinstance(leaf, FunctionToolset)]
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
@@ -133,7 +136,7 @@ class PydanticAgent(Generic[DepsT, OutputT]):
 
         return activities_of(self)
 
-    def activity_of(self, toolset: FunctionToolset[Any], tool: str) -> str:
+    def activity_of(self, toolset: AbstractToolset[Any], tool: str) -> str:
         """The activity that calls a tool."""
         own = toolset.id in (None, _OWN_TOOLS)
         return f"{self.name}.{tool}" if own else f"{self.name}.{toolset.id}.{tool}"
@@ -191,21 +194,18 @@ class PydanticAgent(Generic[DepsT, OutputT]):
             raise ended(error) from error
 
 
-def _function_toolsets(name: str, agent: Agent[Any, Any]) -> list[FunctionToolset[Any]]:
-    from pydantic_ai.toolsets import FunctionToolset
+def _leaves(name: str, agent: Agent[Any, Any]) -> list[AbstractToolset[Any]]:
+    """The toolsets below all wrappers."""
+    found: list[AbstractToolset[Any]] = []
 
-    found: list[FunctionToolset[Any]] = []
-
-    def look(leaf: Any) -> None:
-        if not isinstance(leaf, FunctionToolset):
-            raise ValueError(
-                f"agent {name!r}: {leaf.label} asks the outside for its tools, which a workflow cannot; give the agent "
-                "functions that make such calls, which then run in activities"
-            )
+    def look(leaf: AbstractToolset[Any]) -> None:
         if leaf.id is None:
             raise ValueError(f"agent {name!r}: {leaf.label} has no id; give it one, by which open runs know its tools")
         found.append(leaf)
 
     for toolset in agent.toolsets:
         toolset.apply(look)
+    ids = [leaf.id for leaf in found]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"agent {name!r}: two toolsets have one id, of {', '.join(map(str, ids))}; give each its own")
     return found

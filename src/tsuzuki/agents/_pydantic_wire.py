@@ -21,11 +21,15 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.tools import RunContext
+from pydantic_ai.tools import RunContext, ToolDefinition
 from pydantic_ai.usage import RunUsage
 from pydantic_core import to_jsonable_python
 
 PARAMETERS: Final = TypeAdapter(ModelRequestParameters)
+TOOL_DEFINITION: Final = TypeAdapter(ToolDefinition)
+GET_TOOLS: Final = "get_tools"
+CALL_TOOL: Final = "call_tool"
+"""The activities of a toolset that asks the outside."""
 _TOOL_RETURN: Final = TypeAdapter(ToolReturn)
 
 
@@ -80,6 +84,14 @@ class ToolCall:
     tool: str
     arguments: dict[str, Any]
     context: Context
+
+
+@dataclass(frozen=True)
+class ToolOffer:
+    """A tool that a toolset has found outside: its definition as the library writes it, and how often it may fail."""
+
+    definition: dict[str, Any]
+    max_retries: int
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_ai import Agent
 from pydantic_ai.exceptions import ModelRetry
@@ -23,7 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
 from pydantic_ai.toolsets.abstract import ToolsetTool
-from pydantic_core import to_jsonable_python
+from pydantic_core import SchemaValidator, core_schema, to_json, to_jsonable_python
 
 from tsuzuki import workflow
 from tsuzuki.exceptions import ApplicationError
@@ -32,12 +32,16 @@ from ._approvals import Approvals
 from ._budget import Budget
 from ._control import Control
 from ._pydantic_wire import (
+    CALL_TOOL,
+    GET_TOOLS,
     PARAMETERS,
+    TOOL_DEFINITION,
     Context,
     ModelAnswer,
     ModelCall,
     ToolAnswer,
     ToolCall,
+    ToolOffer,
     read_response,
     read_result,
     write_context,
@@ -59,6 +63,8 @@ class Run:
     approvals: Approvals | None
     budget: Budget | None
     wait_for_budget: bool
+    asking: set[tuple[str | None, str]] = field(default_factory=set)
+    """Toolset and name of the tools about which people are asked."""
 
 
 @contextmanager
@@ -132,54 +138,125 @@ class ModelInWorkflow(WrapperModel):
 
 
 def _replaced(run: Run, leaf: AbstractToolset[Any]) -> AbstractToolset[Any]:
-    return ToolsInWorkflow(leaf, run) if isinstance(leaf, FunctionToolset) else leaf
+    return FunctionsInActivities(leaf, run) if isinstance(leaf, FunctionToolset) else ToolsFromOutside(leaf, run)
 
 
 @dataclass
-class ToolsInWorkflow(WrapperToolset[Any]):
-    """Calls the tools of one toolset in activities."""
+class _InActivities(WrapperToolset[Any]):
+    """Calls the tools of one toolset in activities, once people let it where they are to be asked."""
 
     run: Run
 
+    async def list_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """The tools as the toolset has them."""
+        raise NotImplementedError
+
+    def activity_of(self, tool: str) -> str:
+        """The activity that calls a tool."""
+        raise NotImplementedError
+
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         """The tools; those that need approval look like others to the library when the run has `Approvals`."""
-        tools = await super().get_tools(ctx)
-        if self.run.approvals is None:
-            return tools
-        return {
-            name: replace(tool, tool_def=replace(tool.tool_def, kind="function"))
-            if tool.tool_def.kind == "unapproved"
-            else tool
-            for name, tool in tools.items()
-        }
+        tools = await self.list_tools(ctx)
+        if self.run.approvals is not None:
+            for name, tool in tools.items():
+                if tool.tool_def.kind == "unapproved":
+                    self.run.asking.add((self.wrapped.id, name))
+                    tools[name] = replace(tool, tool_def=replace(tool.tool_def, kind="function"))
+        return tools
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
-        """Call one, if people let it where they are to be asked."""
-        assert isinstance(self.wrapped, FunctionToolset)
+        """Call one."""
         run, agent = self.run, self.run.agent
-        arguments = _as_asked(ctx, tool_args)
-        asks = self.wrapped.tools[name].requires_approval if name in self.wrapped.tools else False
-        if asks and run.approvals is not None:
+        arguments, approved = _as_asked(ctx, tool_args), ctx.tool_call_approved
+        if run.approvals is not None and (self.wrapped.id, name) in run.asking:
             decision = await run.approvals.ask(
                 f"May {agent.name} call {name}?", subject=arguments, timeout=agent.approval_timeout
             )
             if not decision.approved:
                 by = f" by {decision.by}" if decision.by else ""
                 return f"The call was refused{by}: {decision.reason or 'no reason given'}"
+            approved = True
             if decision.edited is not None:
                 arguments = decision.edited
+                tool_args = tool.args_validator.validate_json(to_json(arguments))
         if name in agent.in_workflow:
             return await super().call_tool(name, tool_args, ctx, tool)
-        context = write_context(replace(ctx, tool_call_approved=ctx.tool_call_approved or asks), agent.deps)
+        context = write_context(replace(ctx, tool_call_approved=approved), agent.deps)
         answer: ToolAnswer = await workflow.execute_activity(
-            agent.activity_of(self.wrapped, name),
+            self.activity_of(name),
             ToolCall(name, arguments, context),
             result_type=ToolAnswer,
             **agent.options_of(name),
         )
         return read_result(answer)
+
+
+@dataclass
+class FunctionsInActivities(_InActivities):
+    """Functions: what tools there are is known in the workflow."""
+
+    async def list_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """The tools, after their `prepare` functions."""
+        return await self.wrapped.get_tools(ctx)
+
+    def activity_of(self, tool: str) -> str:
+        """One activity for each function."""
+        return self.run.agent.activity_of(self.wrapped, tool)
+
+
+@dataclass
+class ToolsFromOutside(_InActivities):
+    """Tools that somebody else has, such as an MCP server: what there is is asked once in a run, in an activity."""
+
+    found: list[ToolOffer] | None = field(default=None)
+
+    async def for_run(self, ctx: RunContext[Any]) -> ToolsFromOutside:
+        """Itself: what a toolset makes for a run it makes in the activities."""
+        return self
+
+    async def for_run_step(self, ctx: RunContext[Any]) -> ToolsFromOutside:
+        """Itself."""
+        return self
+
+    async def __aenter__(self) -> ToolsFromOutside:
+        return self
+
+    async def __aexit__(self, *args: Any) -> bool | None:
+        return None
+
+    async def get_instructions(self, ctx: RunContext[Any]) -> None:
+        """None: they would have to be asked for."""
+
+    async def list_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """The tools, as the activity found them."""
+        agent = self.run.agent
+        if self.found is None:
+            self.found = await workflow.execute_activity(
+                agent.activity_of(self.wrapped, GET_TOOLS),
+                write_context(ctx, agent.deps),
+                result_type=list[ToolOffer],
+                **agent.options_of(GET_TOOLS),
+            )
+        return {
+            offer.definition["name"]: ToolsetTool(
+                toolset=self,
+                tool_def=TOOL_DEFINITION.validate_python(offer.definition),
+                max_retries=offer.max_retries,
+                args_validator=_ANY_ARGUMENTS,
+            )
+            for offer in self.found
+        }
+
+    def activity_of(self, tool: str) -> str:
+        """One activity for all of them."""
+        return self.run.agent.activity_of(self.wrapped, CALL_TOOL)
+
+
+_ANY_ARGUMENTS: Final = SchemaValidator(core_schema.dict_schema(core_schema.str_schema()))
+"""They are checked where they are used."""
 
 
 def _as_asked(ctx: RunContext[Any], checked: dict[str, Any]) -> dict[str, Any]:
