@@ -218,7 +218,7 @@ def test_a_start_that_meets_an_open_run_is_refused() -> None:
     start("tea")
     again = run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", code=1)
     assert again.stderr.startswith("tsuzuki: ")
-    assert "already" in again.stderr
+    assert "is taken" in again.stderr
     run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", "--id-conflict-policy", "UseExisting")
 
 
@@ -297,3 +297,12 @@ def test_metadata_says_what_a_workflow_takes() -> None:
     ]
     found = run_json("workflow", "metadata", "-w", "one", "--workflows", "cli_code")
     assert found["definition"]["type"] == "Research"
+
+
+def test_a_taken_id_says_what_to_do() -> None:
+    start("tea")
+    again = ("workflow", "start", "--type", "Research", "-t", "q", "-w", "one")
+    refused = run(*again, code=1).stderr
+    assert refused.startswith("tsuzuki: the workflow id one is taken (run ")
+    assert "--id-conflict-policy UseExisting" in refused
+    run(*again, "--id-conflict-policy", "UseExisting")
