@@ -190,6 +190,33 @@ async def test_a_reader_may_stop_at_the_newest_event() -> None:
         assert [it.kind async for it in live] == [StreamEventKind.END]
 
 
+@workflow.defn
+class Again:
+    @workflow.run
+    async def run(self, left: int) -> str:
+        await workflow.execute_activity(speak, **OPTIONS)
+        if left:
+            workflow.continue_as_new(left - 1)
+        return "done"
+
+
+async def test_a_reader_goes_on_with_the_run_that_takes_over() -> None:
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Again], activities=[speak]),
+    ):
+        handle = await client.start_workflow(Again.run, 2, id="w", task_queue=QUEUE)
+        events = await read(handle)
+        run_ids = list(dict.fromkeys(it.run_id for it in events))
+        assert len(run_ids) == 3
+        assert short(events) == ["1.1 begin", "1.2 {'step': 1}", "1.3 [2, 'two']", "1.4 end"] * 3
+        assert await read(handle, wait=False) == events
+        assert await read(handle, after=events[5].id) == events[6:]
+        assert await read(handle, after=events[5].id, follow_runs=False) == events[6:8]
+        pinned = client.get_workflow_handle("w", run_id=run_ids[1])
+        assert await read(pinned, follow_runs=False) == events[4:8]
+
+
 async def test_a_full_stream_drops_the_rest_and_the_activity_goes_on() -> None:
     @activity.defn
     async def talk() -> str:

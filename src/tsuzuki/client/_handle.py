@@ -165,8 +165,10 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         async for event in events:
             yield event
 
-    async def read_stream(self, *, after: str = "", wait: bool = True) -> AsyncIterator[StreamEvent]:
-        """Yield what the run's activities say while they run (`activity.open_stream`), until the run has closed.
+    async def read_stream(
+        self, *, after: str = "", wait: bool = True, follow_runs: bool = True
+    ) -> AsyncIterator[StreamEvent]:
+        """Yield what the run's activities say while they run (`activity.open_stream`), until the workflow has closed.
 
         Events come in one order for all readers, and each comes once. When an attempt dies half way, what it has said
         stays; the next one begins with an event of kind `BEGIN`, which supersedes it. The stream outlives crashes of
@@ -177,8 +179,9 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         are complete in any case.
 
         Args:
-            after: The `id` of the last event that was seen, of this run; the default begins with the first.
+            after: The `id` of the last event that was seen, which names the run too; the default begins with the first.
             wait: False to stop with the newest event instead of waiting for more.
+            follow_runs: True to go on with the stream of the run that takes over, as `result` does.
 
         Raises:
             InvalidArgumentError: `after` is no position of a stream.
@@ -189,7 +192,7 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         Source: `QueryWorkflow` with a query of a reserved type; on other servers `DescribeWorkflowExecution`.
         """
         run_id = self.run_id or self.result_run_id or ""
-        async for event in read_stream(self._context, self.id, run_id, after, wait=wait):
+        async for event in read_stream(self._context, self.id, run_id, after, wait=wait, follow_runs=follow_runs):
             yield event
 
     async def cancel(self, *, reason: str = "") -> None:
