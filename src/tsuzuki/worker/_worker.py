@@ -264,8 +264,7 @@ class Worker:
             self._metrics.levels.write()
         stopping = []
         if workflows is not None:
-            stopping.append(workflows.stop())
-            stopping.append(self._leave_sticky_queue())
+            stopping.append(self._stop_workflows(workflows))
         if activities is not None:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         try:
@@ -278,6 +277,10 @@ class Worker:
                 await self._metrics.levels.close()
         if cancelled is not None:
             raise cancelled
+
+    async def _stop_workflows(self, workflows: WorkflowWorker) -> None:
+        await workflows.stop()
+        await self._leave_sticky_queue()  # after its last poll, or that one would open the queue again
 
     async def _leave_sticky_queue(self) -> None:
         """Say that nobody takes from this worker's own queue any more; else its runs would wait for it first."""
