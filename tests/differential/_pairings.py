@@ -123,9 +123,9 @@ async def _worker(
         "default_heartbeat_throttle_interval": timedelta(milliseconds=50),
         **more,
     }
+    options["disable_eager_activity_execution"] = not getattr(program.module, "EAGER", True)
     if package == "temporalio":
         runner = temporalio.worker.UnsandboxedWorkflowRunner()
-        options["disable_eager_activity_execution"] = not getattr(program.module, "EAGER", True)
         async with temporalio.worker.Worker(client, workflow_runner=runner, **options):
             yield
     else:

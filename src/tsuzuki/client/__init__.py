@@ -20,7 +20,6 @@ from ._errors import (
     WorkflowUpdateFailedError,
 )
 from ._execution import (
-    PauseInfo,
     PendingActivity,
     PendingActivityState,
     PendingWorkflowTask,
@@ -53,7 +52,6 @@ from ._interceptor import (
     UpdateWithStartStartWorkflowInput,
     UpdateWithStartUpdateWorkflowInput,
 )
-from ._pending_activity import PendingActivityHandle
 from ._schedule import (
     Schedule,
     ScheduleActionStartWorkflow,
@@ -103,9 +101,7 @@ __all__ = [
     "ListWorkflowsInput",
     "NamespaceNotFoundError",
     "OutboundInterceptor",
-    "PauseInfo",
     "PendingActivity",
-    "PendingActivityHandle",
     "PendingActivityState",
     "PendingWorkflowTask",
     "PendingWorkflowTaskState",

@@ -145,7 +145,10 @@ class _WorkerCodecService(_CodecService):
     async def _undecodable(self, request: Message, response: Message, error: Exception) -> Message:
         namespace = getattr(request, "namespace", "")
         if isinstance(response, RespondWorkflowTaskCompletedResponse):
-            await self._fail_workflow_task(response.workflow_task.task_token, namespace, error)
+            if response.HasField("workflow_task"):
+                await self._fail_workflow_task(response.workflow_task.task_token, namespace, error)
+            for task in response.activity_tasks:
+                await self._fail_activity_task(task.task_token, namespace, error)
             without = _copy(response)
             without.ClearField("workflow_task")
             del without.activity_tasks[:]

@@ -83,11 +83,13 @@ class ActivityRunner:
         self._on_fatal = on_fatal
         self._chain = ActivityChain(interceptors, sync_executor) if interceptors else None
         self._attempts: set[Attempt] = set()
+        self._stopped_for: ActivityCancellationDetails | None = None
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
 
     def stop_all(self, details: ActivityCancellationDetails) -> None:
-        """Tell every running attempt to stop."""
+        """Tell every running attempt to stop, and those that are still on their way."""
+        self._stopped_for = details
         for attempt in tuple(self._attempts):
             attempt.stop(details)
 
@@ -124,6 +126,8 @@ class ActivityRunner:
         """
         host, task = self._host, attempt.task
         self._attempts.add(attempt)
+        if self._stopped_for is not None:
+            self._loop.call_soon(attempt.stop, self._stopped_for)
         unwatch = attempt.watch()
         current_context.set(attempt)
         try:

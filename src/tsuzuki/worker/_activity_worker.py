@@ -16,9 +16,9 @@ from tsuzuki.activity import ActivityDefinition
 
 from ._activity_attempt import WORKER_SHUTDOWN, ActivityHost
 from ._activity_executor import ThreadActivities
-from ._activity_limits import ActivityLimits, LimitingInterceptor
 from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
+from ._eager_activities import EagerActivities
 from ._interceptor import Interceptor
 from ._local_activities import LocalActivities
 from ._metrics import WorkerMetrics
@@ -38,10 +38,10 @@ class ActivityWorker:
         slots: Activities that run at a time.
         local_slots: Local activities that run at a time.
         tasks_per_second: Rate for the whole task queue; None for no bound.
+        eager: Take activities with the answers to workflow tasks too, where that spares a round trip; not with a rate.
         on_fatal: Told of an error after which polling makes no sense.
         interceptors: Around every attempt, the first outermost.
         metrics: Measures; None not to.
-        limits: Of single activity types; None for none.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class ActivityWorker:
         slots: int,
         local_slots: int,
         tasks_per_second: float | None,
+        eager: bool,
         on_fatal: Callable[[BaseException], None],
         interceptors: Sequence[Interceptor] = (),
         metrics: WorkerMetrics | None = None,
-        limits: ActivityLimits | None = None,
     ) -> None:
         self._host = host
         self._slot_count = slots
@@ -68,8 +68,6 @@ class ActivityWorker:
                 slots + local_slots, thread_name_prefix="tsuzuki-activity"
             )
         self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
-        gates = () if limits is None else (LimitingInterceptor(limits, lambda: self._slots.step_aside()),)
-        interceptors = (*gates, *interceptors)  # outermost: what others measure or bill begins after the wait
         self._runner = ActivityRunner(host, definitions, self._sync, on_fatal, interceptors)
         self.local = LocalActivities(
             host,
@@ -100,6 +98,10 @@ class ActivityWorker:
         )
         run = self._runner.run if metrics is None else metrics.activities(self._runner.run)
         self._slots = Slots(source, run, renew=True, on_fatal=on_fatal)
+        self.eager: EagerActivities | None = None
+        """Those that workflow tasks of the same worker may have started at once."""
+        if eager and source.turns is not None and tasks_per_second is None:
+            self.eager = EagerActivities(source.turns, host.task_queue, definitions)
 
     def start(self) -> None:
         """Begin to poll."""

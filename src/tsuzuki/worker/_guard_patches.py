@@ -93,18 +93,13 @@ def guarded_function(module: ModuleType, name: str) -> Callable[..., Any]:
     needed = NOW_UNLESS_GIVEN.get(call)
 
     def guarded() -> Any:
-        if guarded_threads and get_ident() in guarded_threads and (stand_in := check(call)) is not None:
-            return stand_in()
+        if guarded_threads and get_ident() in guarded_threads:
+            check(call)
         return namespace[name]()
 
     def guarded_with_arguments(*args: Any, **kwargs: Any) -> Any:
-        if (
-            guarded_threads
-            and (needed is None or len(args) < needed)
-            and get_ident() in guarded_threads
-            and (stand_in := check(call)) is not None
-        ):
-            return stand_in(*args, **kwargs)
+        if guarded_threads and (needed is None or len(args) < needed) and get_ident() in guarded_threads:
+            check(call)
         return namespace[name](*args, **kwargs)
 
     # Fewer nanoseconds for the one kind of function that is called often.
@@ -208,12 +203,8 @@ class _Now:
         kind = "datetime" if issubclass(owner, datetime.datetime) else "date"
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if (
-                guarded_threads
-                and get_ident() in guarded_threads
-                and (stand_in := check(f"{kind}.{self._name}")) is not None
-            ):
-                return stand_in(*args, **kwargs)
+            if guarded_threads and get_ident() in guarded_threads:
+                check(f"{kind}.{self._name}")
             return bound(*args, **kwargs)
 
         return guarded

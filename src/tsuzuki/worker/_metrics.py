@@ -302,6 +302,8 @@ class _MeasuredService:
                 if (closing := metrics.closings.get(command.command_type)) is not None:
                     closing.add(1, running.attributes)
                     self._workflow_done(running)
+        for task in answer.activity_tasks:
+            metrics.received.add(1, {**_types(task), "eager": True})
         if answer.HasField("workflow_task") and answer.workflow_task.task_token:
             metrics.begin(answer.workflow_task)
         return answer

@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from tsuzuki.service import ServiceError
 
 from ._pace import Outage, Pace, is_transient
+from ._turns import Turns
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -41,6 +42,9 @@ class TaskSource(Generic[Request, Task]):
         on_fatal: Told of a refusal that no later poll will escape.
         pace: Time and chance.
         what: Name of the poll in log lines.
+
+    Attributes:
+        turns: The slots' turns to poll; None if there is no bound.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class TaskSource(Generic[Request, Task]):
     ) -> None:
         self._poll = poll
         self._request = request
-        self._permits = None if polls_max is None else asyncio.Semaphore(polls_max)
+        self.turns: Turns[Task] | None = None if polls_max is None else Turns(polls_max)
         self._on_fatal = on_fatal
         self._outage = Outage(what, pace, _logger)
         self._polling: set[asyncio.Task[None]] = set()
@@ -65,6 +69,8 @@ class TaskSource(Generic[Request, Task]):
         """End every poll; those that have a task already keep it."""
         if not self._closed:
             self._closed = True
+            if self.turns is not None:
+                self.turns.close()
             for slot in tuple(self._polling):
                 self._end_poll(slot)
 
@@ -77,7 +83,7 @@ class TaskSource(Generic[Request, Task]):
         try:
             while not self._closed:
                 try:
-                    task = await (self._poll(self._request) if self._permits is None else self._poll_in_turn())
+                    task = await (self._poll(self._request) if self.turns is None else self._poll_in_turn(self.turns))
                 except ServiceError as error:
                     refused = error
                 else:
@@ -100,10 +106,14 @@ class TaskSource(Generic[Request, Task]):
             self._polling.discard(this)
         return None
 
-    async def _poll_in_turn(self) -> Task | None:
-        assert self._permits is not None
-        async with self._permits:
+    async def _poll_in_turn(self, turns: Turns[Task]) -> Task | None:
+        handed = await turns.take()
+        if handed is not None:
+            return handed
+        try:
             return None if self._closed else await self._poll(self._request)
+        finally:
+            turns.end()
 
     def _end_poll(self, slot: asyncio.Task[None]) -> None:
         if slot not in self._polling or slot.done():
@@ -111,6 +121,8 @@ class TaskSource(Generic[Request, Task]):
         # Cancelling a task that is about to be resumed with an answer would throw that answer away. What it
         # waits for tells: only a wait that is still open may be cancelled; otherwise look again a step later.
         waiting_for = getattr(slot, "_fut_waiter", None)
+        if self.turns is not None and self.turns.is_kept(waiting_for):
+            return  # it gets a task, or its turn and then the end
         if waiting_for is None or waiting_for.done():
             asyncio.get_running_loop().call_soon(self._end_poll, slot)
         else:
@@ -143,7 +155,6 @@ class Slots(Generic[Request, Task]):
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Task[None]] = set()
-        self._beside: set[asyncio.Task[None]] = set()
         self._all_closed = asyncio.Event()
         self._closed = False
         self._context = contextvars.copy_context()
@@ -157,16 +168,8 @@ class Slots(Generic[Request, Task]):
         """Stop polling and wait until every running task has ended."""
         self._closed = True
         self._source.close()
-        if self._open or self._beside:
+        if self._open:
             await self._all_closed.wait()
-
-    def step_aside(self) -> None:
-        """Let the task that calls this run on beside the slots, and open a slot in place of its own."""
-        this = asyncio.current_task()
-        if this in self._open and not self._closed:
-            self._open.remove(this)
-            self._beside.add(this)
-            self._open_one()
 
     def _open_one(self) -> None:
         self._open.add(self._loop.create_task(self._run(), context=self._context.copy()))
@@ -187,11 +190,8 @@ class Slots(Generic[Request, Task]):
             _logger.exception("A worker slot failed")
             self._on_fatal(error)
         finally:
-            if this in self._beside:
-                self._beside.remove(this)
-            else:
-                self._open.discard(this)
-                if not self._closed:
-                    self._open_one()
-            if self._closed and not self._open and not self._beside:
+            self._open.discard(this)
+            if not self._closed:
+                self._open_one()
+            elif not self._open:
                 self._all_closed.set()

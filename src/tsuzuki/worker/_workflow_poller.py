@@ -21,6 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.converter import DataConverter
 from tsuzuki.service import ServiceError, StatusCode, WorkflowService
 
+from ._eager_activities import EagerActivities
 from ._pace import Pace, send_until
 
 RESPOND_S_MAX: Final = 10.0
@@ -57,13 +58,16 @@ class WorkflowTaskHandler:
         identity: str,
         converter: DataConverter,
         pace: Pace,
+        eager: EagerActivities | None = None,
     ) -> None:
         self._service = service
+        self._remote = not service.local  # one in this process hands tasks over ahead of the commit of the answer
         self._processor = processor
         self._namespace = namespace
         self._identity = identity
         self._converter = converter
         self._pace = pace
+        self._eager = eager
 
     async def execute(self, task: PollWorkflowTaskQueueResponse) -> None:
         """Answer a workflow task, and those that come back with the response."""
@@ -95,7 +99,9 @@ class WorkflowTaskHandler:
             if isinstance(response, RespondQueryTaskCompletedRequest):
                 await self._service.respond_query_task_completed(response)
                 return None
-            answer = await self._complete(response)
+            answer = await (
+                self._complete(response) if self._eager is None else self._complete_with(self._eager, response)
+            )
         except ServiceError as error:
             self._not_taken(task, "was not taken", error)
             return None
@@ -110,11 +116,25 @@ class WorkflowTaskHandler:
 
     async def _complete(self, response: RespondWorkflowTaskCompletedRequest) -> RespondWorkflowTaskCompletedResponse:
         complete = self._service.respond_workflow_task_completed
+        if self._remote and response.HasField("sticky_attributes"):  # else it comes without what this worker forgets
+            response.return_new_workflow_task = True
         try:
             return await complete(response)
         except ServiceError as error:
             deadline_s = self._pace.now() + RESPOND_S_MAX
             return await send_until(deadline_s, complete, response, self._pace, error)
+
+    async def _complete_with(
+        self, eager: EagerActivities, response: RespondWorkflowTaskCompletedRequest
+    ) -> RespondWorkflowTaskCompletedResponse:
+        kept = eager.ask(response)
+        try:
+            answer = await self._complete(response)
+        except BaseException:
+            eager.put_back(kept)
+            raise
+        eager.hand_out(kept, answer.activity_tasks)
+        return answer
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: Exception) -> RespondWorkflowTaskFailedRequest:
         self._processor.evict(task.workflow_execution.run_id)

@@ -67,7 +67,6 @@ from ._handlers import (
     UnfinishedUpdateHandlersWarning,
 )
 from ._info import Info, ParentInfo, RootInfo
-from ._inline_executor import InlineExecutor
 from ._local_activities import (
     execute_local_activity,
     execute_local_activity_class,
@@ -120,7 +119,6 @@ __all__ = [
     "HandlerDefinition",
     "HandlerUnfinishedPolicy",
     "Info",
-    "InlineExecutor",
     "LocalActivityConfig",
     "LoggerAdapter",
     "NondeterminismError",

@@ -91,9 +91,8 @@ export class Events {
     return found;
   }
 
-  // An event as it is recorded, and its facts; where it cannot be read, why.
   async whole(id) {
-    return (await fetched(`${this.path}/events/${id}?token=${encodeURIComponent(this.tokenOf(id))}`)).json();
+    return (await fetched(`${this.path}/events/${id}?token=${encodeURIComponent(this.tokenOf(id))}`)).text();
   }
 }
 
