@@ -1,6 +1,7 @@
-"""Two past generations of the deep research, and runs of all three: python tests/agents/research_generations.py
+"""Past generations of the deep research, and runs of all four: python tests/agents/research_generations.py
 
-Record again only when an old generation itself was wrong; the third is recorded from the code as it is.
+Record again only when an old generation itself was wrong. Of the third there is the recording alone, made from the code
+as it was then; the fourth is recorded from the code as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tsuzuki import workflow
-from tsuzuki.agents import ExecutionLog, KeyedLimit, Ledger, Limit, RemoteApprovals
+from tsuzuki.agents import Entry, EntryKind, ExecutionLog, KeyedLimit, Ledger, Limit, MemoryStore, RemoteApprovals
 from tsuzuki.client import Client
 from tsuzuki.common import RetryPolicy
 from tsuzuki.demo import Draft, Question, Report, make_plan, write_report
@@ -123,27 +124,30 @@ class Second:
 GENERATIONS: dict[str, list[Any]] = {
     "research_1": [First, FirstAgent],
     "research_2": [Second, FirstAgent],
-    "research_3": [DeepResearch, ResearchAgent],
+    "research_4": [DeepResearch, ResearchAgent],
 }
+RECORDED = ("research_1", "research_2", "research_3", "research_4")
 
 
 async def record(name: str) -> None:
     """Write the history of a run of one generation, and that of its first agent."""
-    ledger, log = Ledger("budgets.db"), ExecutionLog("executions.db")
+    ledger, log, memory = Ledger("budgets.db"), ExecutionLog("executions.db"), MemoryStore("memory.db")
+    memory.add("s1", [Entry(EntryKind.USER, "What is a fuse?")] * 30, key="before")
     async with (
         await Client.connect("sqlite://") as client,
         Worker(
             client,
             task_queue="research",
             workflows=GENERATIONS[name],
-            activities=deep_research_activities(ledger, log),
+            activities=deep_research_activities(ledger, log, memory=memory),
         ),
     ):
-        newest = name == "research_3"
+        newest = name == "research_4"
         request = ResearchRequest(
             Question("How do a lamp and a switch work?", corpus="texts"),
             limit=Limit(tokens=50_000) if newest else None,
             approve_plan=newest,
+            session_id="s1" if newest else "",
         )
         handle: Any = await client.start_workflow("DeepResearch", request, id=name, task_queue="research")
         if newest:
@@ -156,6 +160,7 @@ async def record(name: str) -> None:
             (HISTORIES / f"{file}.json").write_text(text + "\n", encoding="utf-8")
     ledger.close()
     log.close()
+    memory.close()
 
 
 if __name__ == "__main__":

@@ -258,6 +258,36 @@ async def test_under_200_concurrent_calls_only_running_calls_go_over() -> None:
         assert site.ledger.state("run").reserved == Usage()
 
 
+async def test_a_run_can_be_asked_while_its_budget_is_being_opened() -> None:
+    @workflow.defn
+    class Asked:
+        @workflow.run
+        async def run(self) -> str:
+            workflow.set_query_handler("where", lambda: "here")
+            return (await workflow.execute_activity(ask, "a", start_to_close_timeout=BOUND)).text
+
+    ledger = Ledger(":memory:")
+    budgets = BudgetInterceptor(ledger, meters=METERS, allowances={"Asked": Allowance(Limit(tokens=10))})
+    async with await Client.connect("sqlite://") as client:
+        handle = await client.start_workflow(Asked.run, id="run", task_queue=QUEUE)
+        async with Worker(client, task_queue=QUEUE, workflows=[Asked], interceptors=[budgets]):  # no activities yet
+            assert await handle.query("where") == "here"
+            assert await handle.query("get_budget", result_type=BudgetView) == BudgetView("run", 0, None)
+        given: dict[str, Any] = {"workflows": [Asked], "activities": [ask, *budgets.activities]}
+        async with Worker(client, task_queue=QUEUE, interceptors=[budgets], **given):
+            assert await handle.result() == "A"
+    assert ledger.state("run").used.tokens == 10
+    ledger.close()
+
+
+async def test_a_budget_that_cannot_be_opened_ends_what_needs_it() -> None:
+    async with site_on("sqlite://", {"Asking": Allowance(parent="no such budget")}) as site:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await site.ask("a")
+    assert "no budget 'no such budget'" in str(failed.value.cause and failed.value.cause.__cause__)
+    assert not calls
+
+
 # ---- waiting, in virtual time ------------------------------------------------------------------------------
 
 

@@ -230,7 +230,7 @@ async def test_a_conversation_goes_on_and_an_endless_one_ends() -> None:
         ]
 
 
-async def test_heartbeats_carry_what_has_been_written_so_far() -> None:
+async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() -> None:
     may_end = asyncio.Event()
 
     async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
@@ -270,6 +270,8 @@ async def test_heartbeats_carry_what_has_been_written_so_far() -> None:
         assert written == "It was a dark and stormy night"
         may_end.set()
         assert await handle.result() == "It was a dark and stormy night."
+        said = [event.value async for event in handle.read_stream() if event.kind == "data"]
+        assert "".join(said) == "It was a dark and stormy night."
 
 
 async def test_model_calls_are_booked_on_the_workflows_budget(tmp_path: Path) -> None:
@@ -405,6 +407,45 @@ async def test_time_decides_when_nobody_does(approve_on_timeout: bool) -> None:
         await site.advance(2)
         decision = await handle.result()
         assert (decision.approved, decision.timed_out, decision.by) == (approve_on_timeout, True, "")
+
+
+@workflow.defn
+class AskAndGoOn:
+    @workflow.run
+    async def run(self, before: list[ApprovalRequest]) -> list[ApprovalRequest]:
+        approvals = Approvals(before)
+        if before:
+            await approvals.ask("Once more?", approve_on_timeout=True, timeout=timedelta(minutes=1))
+            return approvals.trail
+        waiting = asyncio.create_task(approvals.ask("Never mind?"))
+        try:
+            async with asyncio.timeout(10):
+                await approvals.ask("In time?")
+        except TimeoutError:
+            assert [it.question for it in approvals.pending] == ["Never mind?"]
+            workflow.continue_as_new(approvals.trail)
+        return [] if waiting.done() else approvals.pending
+
+
+async def test_a_question_that_nobody_waits_for_is_withdrawn_and_the_trail_goes_on_in_the_next_run() -> None:
+    async with virtual_site() as site, site.worker([AskAndGoOn]):
+        handle = await site.client.start_workflow(AskAndGoOn.run, [], id="w", task_queue=QUEUE)
+        await site.advance(1)
+        assert [it.id for it in await RemoteApprovals(handle).pending()] == ["approval-1", "approval-2"]
+        await site.advance(10)
+        late = RemoteApprovals(site.client.get_workflow_handle("w"), by="ann")
+        assert [it.id for it in await late.pending()] == ["approval-3"]
+        for id in ("approval-1", "approval-2"):
+            with pytest.raises(WorkflowUpdateFailedError) as failed:
+                await late.approve(id)
+            assert f"approval '{id}' was withdrawn" in str(failed.value.cause)
+        await site.advance(61)
+        trail = await handle.result()
+        assert [(it.question, it.decision.withdrawn, it.decision.timed_out) for it in trail if it.decision] == [
+            ("In time?", True, False),
+            ("Never mind?", True, False),
+            ("Once more?", False, True),
+        ]
 
 
 async def test_a_decision_counts_once() -> None:

@@ -56,6 +56,27 @@ async def test_cancel(page: Page, client: Client) -> None:
     await expect(page.locator(".pill.canceled")).to_be_visible()
 
 
+async def test_pause_and_go_on(page: Page, client: Client) -> None:
+    handle = await order(client, 4)
+    await handle.signal(Fulfil.pause, True)
+    await page.goto("/ui/default/workflows/order-4")
+    await expect(page.locator("[data-action=unpause]")).to_be_hidden()
+    await page.locator("[data-action=pause]").click()
+    await page.locator("#action").get_by_label("Reason").fill("an audit")
+    await page.locator("#action-send").click()
+    await expect(page.locator("#status .banner")).to_contain_text("an audit")
+    await expect(page.locator(".facts")).to_have_attribute("data-status", "Paused")
+    await close(page)
+    await handle.signal(Fulfil.pause, False)
+    await page.goto("/ui/default/workflows")
+    await page.get_by_role("link", name="Paused 1").click()
+    await page.get_by_role("link", name="order-4").click()
+    await page.locator("[data-action=unpause]").click()
+    await page.locator("#action-send").click()
+    await close(page)
+    await expect(page.locator("#result")).to_contain_text("receipt")
+
+
 async def test_terminate(page: Page, client: Client) -> None:
     await client.start_workflow(Ship.run, 3, id="ship-3", task_queue=TASK_QUEUE)
     await page.goto("/ui/default/workflows/ship-3")

@@ -8,10 +8,10 @@ import json
 from contextlib import suppress
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from browser._shop import EVIL, TASK_QUEUE, WORKFLOWS, Echo, Fulfil, Order, Ship, charge_card
-from browser.conftest import picture, watched_page
+from browser.conftest import picture
 from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.replay import Replayer
@@ -50,10 +50,14 @@ async def test_the_chapters_six_steps(page: Page, client: Client) -> None:
 
     # 5: its input and its error
     await page.locator("#history .row.failed").first.click()
-    shown = page.locator("#event-text")
-    await expect(shown).to_contain_text('"type": "CardDeclined"')
-    await expect(shown).to_contain_text('"4000-declined"')
-    await expect(shown).to_contain_text("card 4000-declined was declined for 49.00")
+    shown = page.locator("#event-facts section")
+    await expect(shown.nth(0)).to_contain_text("Input")
+    await expect(shown.nth(0).locator("pre")).to_have_text('"4000-declined"\n49.0')
+    await expect(shown.nth(1)).to_contain_text("CardDeclined: card 4000-declined was declined for 49.00")
+    await expect(shown.nth(1)).to_contain_text("in charge_card")
+    await page.locator("#event-recorded summary").click()
+    await expect(page.locator("#event-text")).to_contain_text('"type": "CardDeclined"')
+    await page.locator("#event-recorded summary").click()
     await page.locator("#event-here summary").click()
     await expect(page.locator("#event-commands")).to_contain_text("tsuzuki workflow debug --workflows my.module")
     await picture(page, "event")
@@ -97,16 +101,6 @@ async def test_pages_of_the_list(page: Page, client: Client) -> None:
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_contain_text("ship-")
-
-
-async def test_what_a_run_waits_for(page: Page, client: Client) -> None:
-    await client.start_workflow(Ship.run, 1, id="ship-1", task_queue=TASK_QUEUE)
-    await page.goto("/ui/default/workflows/ship-1")
-    pending = page.locator(".pending tbody tr")
-    await expect(pending).to_contain_text("waiting to retry")
-    await expect(pending).to_contain_text("CourierError: the courier is on strike")
-    await pending.locator("summary").click()
-    await expect(pending.locator("pre")).to_contain_text("in ship")
 
 
 async def test_views_of_the_history(page: Page, client: Client) -> None:
@@ -163,17 +157,6 @@ async def test_two_runs_side_by_side(page: Page, client: Client) -> None:
     await picture(page, "compare", height=520)
     await page.goto(f"/ui/default/compare?left=order-1&left_run={first}&right=order-1&right_run={first}")
     await expect(page.locator(".banner.good")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_phone_is_wide_enough(browser: Browser, client: Client, url: str, scheme: str) -> None:
-    await ended(await order(client, 2, "4000-declined"))
-    async with watched_page(browser, url, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
-        for path in ("/", "/ui/default/workflows/order-2", "/ui/default/compare"):
-            await page.goto(path)
-            await expect(page.locator("main")).to_be_visible()
-            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} is {wide} px too wide"
 
 
 async def test_controls_have_names_and_ids_are_unique(page: Page, client: Client) -> None:

@@ -92,3 +92,4 @@ async def test_nothing_listens_is_one_line_that_says_what_to_do() -> None:
     refused = await asyncio.to_thread(run, "workflow", "list", "--target", "127.0.0.1:1", code=1)
     assert refused.stderr.count("\n") == 1
     assert "`tsuzuki server start` starts one" in refused.stderr
+    assert refused.stderr.startswith("tsuzuki: cannot connect to '127.0.0.1:1': Connection refused. ")

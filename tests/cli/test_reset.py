@@ -27,6 +27,20 @@ def test_a_closed_run_goes_on_in_a_new_one() -> None:
     run("workflow", "reset", "-w", "one", "-r", old, "-e", "4", "--reason", "from the first run")
 
 
+@pytest.mark.usefixtures("here")
+def test_all_that_a_filter_finds_go_on_in_new_runs() -> None:
+    for workflow_id in ("one", "two"):
+        execute("tea", workflow_id=workflow_id)
+    many = ("workflow", "reset", "--query", "WorkflowType = 'Research'", "--reason", "again")
+    told = run(*many, "--type", "FirstWorkflowTask", "--yes").stdout
+    assert told.startswith("Reset: 2 runs. Batch operation ")
+    assert run_json("workflow", "count", "--query", "ExecutionStatus = 'Running'")["count"] == 2
+    assert run_json("workflow", "count")["count"] == 4
+    assert "of many give --type" in run(*many, "-e", "4", code=2).stderr
+    run(*many, "--type", "LastWorkflowTask", code=1)  # nobody answers the question
+    assert "one of them" in run("workflow", "reset", "--reason", "x", "--type", "LastWorkflowTask", code=2).stderr
+
+
 async def test_signals_since_are_applied_again_through_a_server(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with in_process() as server:
         monkeypatch.setenv("TSUZUKI_TARGET", server.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,24 @@ def test_what_a_command_does_not_import(command: str, forbidden: tuple[str, ...]
         [sys.executable, "-c", _PROGRAM, *command.split()], capture_output=True, text=True, check=True, timeout=60
     )
     assert not {*ran.stdout.split()} & {*forbidden}
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("tsuzuki wor", {"workflow", "worker"}),
+        ("tsuzuki agent approval ", {"list", "approve", "reject"}),
+        ("tsuzuki workflow list --outp", {"--output"}),
+        ("tsuzuki top --output ", {"text", "json", "jsonl"}),
+    ],
+)
+def test_a_shell_is_told_how_a_line_may_go_on(words: str, offered: set[str]) -> None:
+    asked = {"_TSUZUKI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    program = "import sys; sys.argv = ['tsuzuki']; from tsuzuki.cli import main; main()"
+    told = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, timeout=60
+    )
+    assert {*told.stdout.split()} == offered, told.stderr
 
 
 def stand_ins(group: Any, path: str) -> Iterator[tuple[str, StandIn, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,11 @@ import pytest
 
 from cli._site import execute, run, run_json, start
 from server._running import in_process
+from tsuzuki import workflow
 from tsuzuki.cli._top import Look, Rates, rates
 from tsuzuki.client import Client
 from tsuzuki.store import SqliteStore
+from tsuzuki.worker import Worker
 
 
 def test_a_file_is_read_beside_its_owner(here: Path) -> None:
@@ -62,10 +65,36 @@ async def test_a_server_is_asked(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     async with in_process() as server, await Client.connect(server.target) as client:
         monkeypatch.setenv("TSUZUKI_TARGET", server.target)
         await client.start_workflow("Research", id="one", task_queue="q")
-        await (await client.start_workflow("Research", id="two", task_queue="q")).terminate()
+        await (await client.start_workflow("Research", id="two", task_queue="other")).terminate()
         look = await asyncio.to_thread(run_json, "top")
         assert look["runs"] == {"RUNNING": 1, "TERMINATED": 1}
         assert look["open_runs"] == [["q", "Research", 1]]
+        waiting = {"workflow_tasks": 1, "activity_tasks": 0, "workflow_pollers": 0, "activity_pollers": 0}
+        assert look["queues"] == [{"name": "q", **waiting}]
+        shown = (await asyncio.to_thread(run, "top", "--once")).stdout
+        assert "workflow pollers" in shown
+
+        @workflow.defn(name="Research")
+        class Waiting:
+            @workflow.run
+            async def run(self) -> None:
+                await workflow.wait_condition(lambda: False)
+
+        async with Worker(client, task_queue="q", workflows=[Waiting]):
+            while (look := await asyncio.to_thread(run_json, "top"))["queues"][0]["workflow_tasks"]:
+                pass
+            assert look["queues"][0]["workflow_pollers"] == 1
+
+
+def test_jsonl_is_a_line_for_each_look(here: Path) -> None:
+    start("tea")
+    command = [sys.executable, "-c", "from tsuzuki.cli import main; main()"]
+    command += ["top", "-o", "jsonl", "--interval", "10ms", "--target", "runs.db"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        looks = [json.loads(shown.stdout.readline()) for _ in range(3)]
+        shown.terminate()
+    assert [look["runs"] for look in looks] == [{"RUNNING": 1}] * 3
 
 
 def test_rates_are_per_second() -> None:

@@ -148,5 +148,9 @@ def test_definitions_by_module_name_list_and_function(slow: Path) -> None:
 
 def test_what_is_missing_is_one_line(slow: Path) -> None:
     sys.modules.pop("slow_code", None)
+    for limit in ("slow", "slow=x", "slow=0"):
+        assert (
+            "--activity-limit" in run("worker", "run", "slow_code", "-t", "q", "--activity-limit", limit, code=2).stderr
+        )
     assert "give --task-queue" in run("worker", "run", "slow_code", code=2).stderr
     assert "no module 'nomodule'" in run("worker", "run", "nomodule", "-t", "q", code=2).stderr

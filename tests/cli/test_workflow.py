@@ -68,6 +68,9 @@ def test_show_writes_a_history_that_replays(here: Path) -> None:
     replayed = run("workflow", "replay", "-f", "history.json", "--workflows", "cli_code").stdout
     assert replayed == "Research history: 11 events replayed, no difference.\n"
     assert "ActivityTaskCompleted                  TEA" in run("workflow", "show", "-w", "one").stdout
+    (here / "history.json").write_text(run("workflow", "show", "-w", "one").stdout)
+    refused = run("workflow", "replay", "-f", "history.json", "--workflows", "cli_code", code=2).stderr
+    assert refused.startswith("tsuzuki: history.json is no exported history: ")
 
 
 def test_query_and_stack_are_answered_by_the_code_at_hand() -> None:
@@ -83,6 +86,31 @@ def test_query_and_stack_are_answered_by_the_code_at_hand() -> None:
 
 
 WORKER = ("--worker", "cli_code", "-t", "q")
+
+
+def test_an_update_brings_its_workflow_and_can_be_looked_up() -> None:
+    both = (
+        "workflow",
+        "execute-update-with-start",
+        "--type",
+        "Research",
+        "-w",
+        "one",
+        "-i",
+        '"tea"',
+        "-i",
+        "9",
+        *WORKER,
+    )
+    update = ("--update-name", "add", "--update-input", "2", "--id-conflict-policy", "UseExisting")
+    assert run_json(*both, *update, "--update-id", "first") == {"workflowId": "one", "name": "add", "result": 2}
+    assert run_json(*both, *update)["result"] == 4
+    assert run_json("workflow", "count")["count"] == 1
+    seen = run_json("workflow", "update", "describe", "-w", "one", "--update-id", "first")
+    assert seen == {"updateId": "first", "stage": "COMPLETED", "success": [2]}
+    assert "Result    2" in run("workflow", "update", "describe", "-w", "one", "--update-id", "first").stdout
+    assert run("workflow", "update", "describe", "-w", "one", "--update-id", "no", code=1).stderr.count("\n") == 1
+    assert "id_conflict_policy is missing" in run(*both, *update[:4], code=2).stderr
 
 
 def test_a_rejected_update_is_exit_code_1_and_one_line() -> None:
@@ -190,7 +218,7 @@ def test_a_start_that_meets_an_open_run_is_refused() -> None:
     start("tea")
     again = run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", code=1)
     assert again.stderr.startswith("tsuzuki: ")
-    assert "already" in again.stderr
+    assert "is taken" in again.stderr
     run("workflow", "start", "--type", "Research", "-t", "q", "-w", "one", "--id-conflict-policy", "UseExisting")
 
 
@@ -269,3 +297,12 @@ def test_metadata_says_what_a_workflow_takes() -> None:
     ]
     found = run_json("workflow", "metadata", "-w", "one", "--workflows", "cli_code")
     assert found["definition"]["type"] == "Research"
+
+
+def test_a_taken_id_says_what_to_do() -> None:
+    start("tea")
+    again = ("workflow", "start", "--type", "Research", "-t", "q", "-w", "one")
+    refused = run(*again, code=1).stderr
+    assert refused.startswith("tsuzuki: the workflow id one is taken (run ")
+    assert "--id-conflict-policy UseExisting" in refused
+    run(*again, "--id-conflict-policy", "UseExisting")

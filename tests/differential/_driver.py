@@ -12,6 +12,7 @@ from typing import Any
 import temporalio.exceptions
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
 import tsuzuki.client
 import tsuzuki.exceptions
@@ -100,6 +101,15 @@ class Driver:
         else:
             self.note(f"{what}: answered")
         return answer
+
+    async def operate(self, method: str, handle: Any, activity_id: str = "") -> None:
+        """Do to a run or its pending activity what people do: `pause_activity` and the like."""
+        service = getattr(self.client, "workflow_service", None) or self.client.service
+        kind = getattr(rpc, "".join(word.capitalize() for word in method.split("_")) + "Request")
+        which: dict[str, Any] = {"workflow_id": handle.id}
+        if activity_id:
+            which = {"execution": which, "id": activity_id}
+        await getattr(service, method)(kind(namespace="default", identity="operator", **which))
 
     async def until(self, handle: Any, event: str, count: int = 1) -> HistoryEvent:
         """Wait until the history has `count` events of this kind; gives the last of these."""

@@ -63,6 +63,8 @@ class Notation:
             fields = self._fields(getattr(event, which))
             if event.HasField("user_metadata"):
                 fields += f" user_metadata={self._message(event.user_metadata)}"
+            if event.worker_may_ignore:
+                fields += " worker_may_ignore"
             yield f"{event.event_id:3} {kind} {fields}".rstrip()
 
     def mask(self, text: str) -> str:

@@ -23,8 +23,12 @@ SEARCH_ATTRIBUTES = {
 }
 """What scenarios and tests may set; a server takes only registered ones."""
 
-SETTINGS = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
-"""A task queue of several partitions keeps no order between them."""
+SETTINGS = (
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    "frontend.WorkflowPauseEnabled=true",
+)
+"""A task queue of several partitions keeps no order between them; pausing workflows is off by default."""
 
 
 def binary() -> str | None:
@@ -33,12 +37,18 @@ def binary() -> str | None:
     return str(beside) if beside.exists() else shutil.which("temporal")
 
 
-@contextmanager
-def serving(command: str, log: Path, *arguments: str) -> Iterator[str]:
-    """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(command: str, log: Path, *arguments: str, port: int = 0) -> Iterator[str]:
+    """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
+    port = port or free_port()
     with log.open("wb") as output:
         server = subprocess.Popen(
             [

@@ -196,6 +196,49 @@ async def a_paused_activity_retries_past_its_time(h: Hand) -> None:
     await h.pending()
 
 
+@scenario
+async def one_activity_by_the_newer_names(h: Hand) -> None:
+    await h.begin(h.activity(retry_policy=LONG))
+    about = {"workflow_id": h.workflow_id, "activity_id": "a", "identity": "operator"}
+
+    async def pause(request_id: str, **fields: Any) -> None:
+        fields = {**about, "reason": "why", "request_id": request_id, **fields}
+        await h.call("PauseActivityExecution", f"pause {request_id}", **fields)
+
+    await pause("one")
+    await h.pending()
+    await pause("one")
+    await pause("two")
+    await pause("")
+    await pause("three", activity_id="nobody")
+    await pause("three", activity_id="")
+    await pause("three", workflow_id="")
+    await pause("three", workflow_id="nobody")
+    await pause("three", run_id=h.run_id)
+    await h.call("UnpauseActivityExecution", **about)
+    await h.pending()
+    await h.call("UnpauseActivityExecution", **about)
+    mask = {"update_mask": {"paths": ["heartbeat_timeout"]}}
+    await h.call("UpdateActivityExecutionOptions", **mask, **about)
+    changed = {"activity_options": {"heartbeat_timeout": seconds(3)}, **mask}
+    await h.call("UpdateActivityExecutionOptions", **changed, **about)
+    await h.call("ResetActivityExecution", **about)
+    await h.pending()
+    await h.call("UpdateActivityExecutionOptions", restore_original=True, **about)
+    attempt = await h.attempt()
+    await h.heartbeat(attempt, "details")
+    await h.fail(attempt)
+    await pause("four")
+    await h.call("ResetActivityExecution", keep_paused=True, reset_heartbeat=True, **about)
+    await h.pending()
+    await h.call("ResetActivityExecution", restore_original_options=True, jitter=seconds(5000), **about)
+    await h.pending()
+    await h.terminate()
+    await pause("five")
+    for method in ("UnpauseActivityExecution", "ResetActivityExecution"):
+        await h.call(method, **about)
+
+
 # ---- which activities --------------------------------------------------------------------------------
 
 

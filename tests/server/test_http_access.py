@@ -15,6 +15,7 @@ from tsuzuki.server import HttpOptions
 
 READ = ("GET", "/api/v1/workflows/w")
 STREAM = ("GET", "/api/v1/workflows/w/events")
+SAID = ("GET", "/api/v1/workflows/w/stream")
 WRITE = ("POST", "/api/v1/workflows/w/signal/s")
 SERVER = ("GET", "/api/v1/namespaces")
 PUBLIC = ("GET", "/api/v1/system-info")
@@ -37,16 +38,20 @@ async def closed(tmp_path: Path) -> AsyncIterator[tuple[Guarded, httpx.AsyncClie
     [
         ("nobody", READ, 401),
         ("nobody", STREAM, 401),
+        ("nobody", SAID, 401),
         ("nobody", ("GET", "/api/v1/nothing"), 401),
         ("nobody", PUBLIC, 200),
         ("reader", READ, 200),
         ("reader", STREAM, 200),
+        ("reader", SAID, 200),
         ("reader", WRITE, 403),
         ("writer", WRITE, 404),
         ("worker", READ, 403),
+        ("worker", SAID, 403),
         ("admin", SERVER, 403),
         ("other namespace", READ, 403),
         ("other namespace", STREAM, 403),
+        ("other namespace", SAID, 403),
     ],
 )
 async def test_the_matrix(

@@ -54,6 +54,13 @@ class Facts:
     """Such an attempt -> when its back-off after an acknowledged failure ends at the earliest."""
     beats: dict[tuple[str, str], int] = field(default_factory=dict)
     """Newest acknowledged heartbeat of an activity."""
+    paused: dict[str, int] = field(default_factory=dict)
+    """Runs of which a pause was acknowledged, and no unpause asked for since -> when it was acknowledged."""
+    let_go_on: dict[str, int] = field(default_factory=dict)
+    """Run id -> the number of the last unpause that was asked for."""
+    held: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The same of (run id, activity id) -> when it was acknowledged."""
+    released: dict[tuple[str, str], int] = field(default_factory=dict)
     shown: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     """Run id -> the events that somebody has seen."""
     broken: list[str] = field(default_factory=list)

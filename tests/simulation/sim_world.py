@@ -31,12 +31,15 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     ListWorkflowExecutionsRequest,
+    PauseActivityRequest,
+    PauseWorkflowExecutionRequest,
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RecordActivityTaskHeartbeatRequest,
     RequestCancelWorkflowExecutionRequest,
+    ResetActivityRequest,
     RespondActivityTaskCanceledRequest,
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
@@ -45,6 +48,8 @@ from temporalio.api.workflowservice.v1 import (
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
+    UnpauseActivityRequest,
+    UnpauseWorkflowExecutionRequest,
 )
 
 from tsuzuki.engine import EmbeddedService, Limits, open_embedded
@@ -66,13 +71,21 @@ WORKFLOWS = ("a", "b", "c")
 POLLS_MAX = 12
 REFUSED = frozenset(
     {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT, StatusCode.ALREADY_EXISTS, StatusCode.RESOURCE_EXHAUSTED}
+    | {StatusCode.FAILED_PRECONDITION}
 )
+OPEN = (1, 8)
+"""RUNNING and PAUSED."""
 REUSE, CONFLICT = WorkflowIdReusePolicy, WorkflowIdConflictPolicy
 UNHANDLED_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
 
 
 class World:
-    def __init__(self, seed: int, path: Path | None = None) -> None:
+    """`operated`: people pause and reset activities and runs too. Without it a seed means what it always did."""
+
+    def __init__(self, seed: int, path: Path | None = None, *, operated: bool = False) -> None:
+        self._operated = operated
+        self._counted_anew: set[tuple[str, str]] = set()
+        """(run id, activity id) whose attempts need not be numbered 1, 2, 3, ..., nor wait for their back-off."""
         self.chance = random.Random(seed)
         self.facts = Facts()
         self.disk = Disk(path)
@@ -246,7 +259,7 @@ class World:
         runs = [
             (stored.new.workflow_id, stored.new.run_id)
             for stored, _, _ in runs_of(self.disk.store)
-            if stored.update.status == 1
+            if stored.update.status in OPEN
         ]
         return self.chance.choice(runs) if runs else None
 
@@ -280,6 +293,88 @@ class World:
                 self.facts.terminated.add(target[1])
 
         self._send(self.service.terminate_workflow_execution, request, told)
+
+    # ---- people ------------------------------------------------------------------------------------
+
+    def pause_run(self) -> None:
+        if (target := self._open_run()) is None:
+            return
+        self._ids += 1
+        number = self._ids
+        request = PauseWorkflowExecutionRequest(
+            namespace=NAMESPACE, workflow_id=target[0], run_id=target[1], request_id=f"pause-{number}"
+        )
+
+        def told(answer: Any, status: StatusCode | None) -> None:
+            if answer is not None and self.facts.let_go_on.get(target[1], 0) < number:
+                self.facts.paused[target[1]] = self.clock.now_ns()
+
+        self._send(self.service.pause_workflow_execution, request, told)
+
+    def unpause_run(self) -> None:
+        if (target := self._open_run()) is not None:
+            self._unpause_run(*target)
+
+    def _unpause_run(self, workflow_id: str, run_id: str) -> None:
+        self._ids += 1
+        self.facts.let_go_on[run_id] = self._ids
+        self.facts.paused.pop(run_id, None)
+        request = UnpauseWorkflowExecutionRequest(namespace=NAMESPACE, workflow_id=workflow_id, run_id=run_id)
+        self._send(self.service.unpause_workflow_execution, request)
+
+    def _an_activity(self) -> tuple[dict[str, Any], tuple[str, str]] | None:
+        if not self._attempts:
+            return None
+        task = self.chance.choice(self._attempts)
+        execution = task.workflow_execution
+        about = {"namespace": NAMESPACE, "execution": execution, "id": task.activity_id}
+        return about, (execution.run_id, task.activity_id)
+
+    def pause_activity(self) -> None:
+        if (found := self._an_activity()) is None:
+            return
+        about, key = found
+        self._counted_anew.add(key)  # its last attempt may be followed by another
+        self._ids += 1
+        number = self._ids
+
+        def told(answer: Any, status: StatusCode | None) -> None:
+            if answer is not None and self.facts.released.get(key, 0) < number:
+                self.facts.held[key] = self.clock.now_ns()
+
+        self._send(self.service.pause_activity, PauseActivityRequest(**about), told)
+
+    def unpause_activity(self) -> None:
+        self._release(UnpauseActivityRequest, self.service.unpause_activity, reset_attempts=self.chance.random() < 0.3)
+
+    def reset_activity(self) -> None:
+        self._release(ResetActivityRequest, self.service.reset_activity)
+
+    def _release(self, kind: Any, rpc: Callable[[Any], Coroutine[Any, Any, Any]], **fields: Any) -> None:
+        if (found := self._an_activity()) is None:
+            return
+        about, key = found
+        self._counted_anew.add(key)
+        self._ids += 1
+        self.facts.released[key] = self._ids
+        self.facts.held.pop(key, None)
+        self._send(rpc, kind(**about, **fields))
+
+    async def _let_all_go_on(self) -> None:
+        """At the end: nothing stays paused, and what was paused until now is still so."""
+        found = []
+        for stored, _, _ in runs_of(self.disk.store):
+            run_id = stored.new.run_id
+            if run_id in self.facts.paused and stored.update.status == 1:
+                found.append(f"run {run_id} was acknowledged as paused and is not")
+            if stored.update.status in OPEN:
+                self._unpause_run(stored.new.workflow_id, run_id)
+                about = {"workflow_id": stored.new.workflow_id, "run_id": run_id}
+                unpause_all = UnpauseActivityRequest(namespace=NAMESPACE, execution=about, unpause_all=True)
+                self._send(self.service.unpause_activity, unpause_all)
+        self.facts.held.clear()
+        self.facts.broken += found
+        await self.settle()
 
     def look(self) -> None:
         """Read: a history, a description, a list, a count."""
@@ -377,19 +472,23 @@ class World:
         self._attempts.append(task)
         run_id = task.workflow_execution.run_id
         key = (run_id, task.activity_id, task.attempt)
-        if key in self.facts.attempts:
+        counted = key[:2] not in self._counted_anew
+        for held_ns in (self.facts.held.get(key[:2]), self.facts.paused.get(run_id)):
+            if held_ns is not None and task.started_time.ToNanoseconds() > held_ns:
+                self.facts.broke(27, f"attempt {key} started while it or its run was paused")
+        if counted and key in self.facts.attempts:
             self.facts.broke(27, f"attempt {key} was handed out twice")
         self.facts.attempts.add(key)
         self._newest_attempt[run_id, task.activity_id] = task.attempt
         most = task.retry_policy.maximum_attempts
-        if most and task.attempt > most:
+        if counted and most and task.attempt > most:
             self.facts.broke(27, f"attempt {key} of at most {most}")
-        if task.started_time.ToNanoseconds() < self.facts.not_before.get(key, 0):
+        if counted and task.started_time.ToNanoseconds() < self.facts.not_before.get(key, 0):
             self.facts.broke(29, f"attempt {key} started before its back-off ended")
         reached = int(task.heartbeat_details.payloads[0].data) if task.heartbeat_details.payloads else 0
         if reached < self.facts.beats.get((run_id, task.activity_id), 0):
             self.facts.broke(29, f"attempt {key} knows heartbeat {reached}, a newer one was acknowledged")
-        if not self._start_is_on_disk(task):
+        if counted and not self._start_is_on_disk(task):
             self.facts.broke(14, f"attempt {key} was handed out before its start was durable")
 
     def _start_is_on_disk(self, task: PollActivityTaskQueueResponse) -> bool:
@@ -537,7 +636,11 @@ class World:
         was_old = self._newest_attempt[key] != task.attempt
 
         def told(answer: Any, status: StatusCode | None) -> None:
-            if was_old and status not in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE):
+            if (
+                was_old
+                and key not in self._counted_anew
+                and status not in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE)
+            ):
                 self.facts.broke(28, f"attempt {task.attempt} of {key} was answered, though a later one is out")
 
         return told
@@ -629,6 +732,17 @@ class World:
             (self.kill, 1),
             (self.land, 30 if self._slow_disk else 0),
         ]
+        if self._operated:
+            actions = [
+                each for each in actions if each[0] != self.step_clock
+            ]  # when an attempt started tells something
+            actions += [
+                (self.pause_run, 5),
+                (self.unpause_run, 6),
+                (self.pause_activity, 8),
+                (self.unpause_activity, 5),
+                (self.reset_activity, 3),
+            ]
         acts, weights = zip(*actions, strict=True)
         for act in self.chance.choices(acts, weights, k=steps):
             self.story.append(act.__name__)
@@ -652,6 +766,8 @@ class World:
             await self.kill()
         self._stop_polling()
         await self.settle(timedelta(seconds=2))
+        if self._operated:
+            await self._let_all_go_on()
         self._tasks.clear()
         self._attempts.clear()
         found = await self._end_activities()
@@ -695,7 +811,7 @@ class World:
 
     async def _end_runs(self) -> list[str]:
         for round_number in range(60):
-            open_runs = [stored for stored, _, _ in runs_of(self.disk.store) if stored.update.status == 1]
+            open_runs = [stored for stored, _, _ in runs_of(self.disk.store) if stored.update.status in OPEN]
             if not open_runs:
                 return []
             if round_number == 40:  # those that wait for input of which nobody had thought
@@ -714,12 +830,12 @@ class World:
         return [f"run {run.new.run_id} of {run.new.workflow_id} does not come to its end" for run in open_runs]
 
 
-def simulate(seed: int, folder: Path | None, steps: int = 120) -> tuple[list[str], World]:
+def simulate(seed: int, folder: Path | None, steps: int = 120, *, operated: bool = False) -> tuple[list[str], World]:
     """One life of one world. Every fourth seed keeps its database in a file, with commits that take their time."""
     path = folder / f"{seed}.db" if folder is not None and seed % 4 == 0 else None
 
     async def life() -> tuple[list[str], World]:
-        world = World(seed, path)
+        world = World(seed, path, operated=operated)
         errors: list[str] = []
         asyncio.get_running_loop().set_exception_handler(
             lambda _, about: errors.append(f"{about['message']}: {about.get('exception')!r}")

@@ -17,6 +17,7 @@ import pytest
 from sim_world import simulate
 
 ALWAYS = 150
+OPERATED = 40
 NEW = int(os.environ.get("TSUZUKI_SIMULATION_SEEDS", "100"))
 
 FOUND = {
@@ -47,12 +48,13 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def broken_promises(seeds: list[int], folder: Path) -> str:
+def broken_promises(seeds: list[int], folder: Path, *, operated: bool = False) -> str:
     said = []
     for seed in seeds:
-        found, world = simulate(seed, folder)
+        found, world = simulate(seed, folder, operated=operated)
         if found:
-            said.append(f"TSUZUKI_SEED={seed} pytest tests/simulation -k one_seed")
+            which = "one_operated_seed" if operated else "one_seed"
+            said.append(f"TSUZUKI_SEED={seed} pytest tests/simulation -k {which}")
             said += [f"    {what}" for what in found[:5]] + [f"    after: {' '.join(world.story[-12:])}"]
     return "\n".join(said)
 
@@ -71,6 +73,17 @@ def test_new_ones_each_time(folder: Path) -> None:
     first = random.randrange(10_000, 1_000_000_000)
     print(f"seeds {first} to {first + NEW - 1}; one of them: TSUZUKI_SEED={first} pytest tests/simulation -k one_seed")
     assert not broken_promises(list(range(first, first + NEW)), folder)
+
+
+def test_people_pause_and_reset_what_they_like(folder: Path) -> None:
+    first = random.randrange(10_000, 1_000_000_000)
+    print(f"one of them: TSUZUKI_SEED={first} pytest tests/simulation -k one_operated_seed")
+    assert not broken_promises([*range(1, OPERATED + 1), *range(first, first + OPERATED)], folder, operated=True)
+
+
+@pytest.mark.skipif("TSUZUKI_SEED" not in os.environ, reason="set TSUZUKI_SEED to run one life again")
+def test_one_operated_seed(folder: Path) -> None:
+    assert not broken_promises([int(os.environ["TSUZUKI_SEED"])], folder, operated=True)
 
 
 @pytest.mark.skipif("TSUZUKI_SEED" not in os.environ, reason="set TSUZUKI_SEED to run one life again")

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from answering_service import AnsweringService, ManualTime
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
-from tsuzuki.client import Client, ServiceUnavailableError, _connect
+from tsuzuki.client import Client, RPCError, ServiceUnavailableError, _connect
 from tsuzuki.client._client import default_identity
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -51,6 +52,40 @@ async def test_a_server_that_is_initializing_is_asked_less_and_less_often(monkey
         with pytest.raises(ServiceUnavailableError):
             await Client.connect(target, wait=200, clock=time.clock, sleep=time.sleep)
     assert time.naps == [*map(float, range(1, 16)), *[15.0] * 5]
+
+
+class NamespaceComes:
+    """A server that makes its namespace only after some time."""
+
+    asked = 0
+
+    @classmethod
+    async def connect(cls, target: str, **options: object) -> NamespaceComes:
+        return cls()
+
+    async def describe_namespace(self, request: DescribeNamespaceRequest) -> None:
+        NamespaceComes.asked += 1
+        if NamespaceComes.asked <= 3:
+            raise ServiceError(StatusCode.NOT_FOUND, f"Namespace {request.namespace} is not found.")
+
+    async def close(self) -> None:
+        """It has nothing."""
+
+
+async def test_a_namespace_that_a_starting_server_has_yet_to_make_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = ManualTime()
+    monkeypatch.setattr(_connect, "RemoteWorkflowService", NamespaceComes)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        target = f"127.0.0.1:{listening.getsockname()[1]}"
+        async with await Client.connect(target, wait=60, clock=time.clock, sleep=time.sleep):
+            assert time.naps == [1.0, 2.0, 3.0]
+        time.naps.clear()
+        NamespaceComes.asked = -100
+        with pytest.raises(RPCError, match="not found"):  # misspelt: not for the whole minute
+            await Client.connect(target, wait=60, clock=time.clock, sleep=time.sleep)
+        assert time.naps == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 async def test_a_service_made_by_someone_else_is_not_closed() -> None:

@@ -57,4 +57,4 @@ async def test_a_wrong_one_is_refused_with_the_three_forms(target: Any, suggesti
     for form in ("sqlite:///research.db", "`sqlite://`", "localhost:7233"):
         assert form in message
     if suggestion is not None:
-        assert f"is not understood{suggestion}. It must be" in message
+        assert f"is not understood{suggestion or '.'} It must be" in message

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 from typer.testing import CliRunner, Result
 
 from tsuzuki.cli._app import _app
-from tsuzuki.client import Client, WorkflowHandle
-from tsuzuki.replay import load_workflows
+from tsuzuki.client import (
+    Client,
+    FetchWorkflowHistoryEventsInput,
+    Interceptor,
+    OutboundInterceptor,
+    RPCError,
+    WorkflowHandle,
+    WorkflowNotFoundError,
+)
+from tsuzuki.replay import deploy_check, load_workflows
+from tsuzuki.service import StatusCode
 from tsuzuki.worker import Worker
 
 OLD = """
@@ -113,6 +123,61 @@ def test_a_gated_change_is_safe(site: Path) -> None:
 def test_closed_runs_are_left_out_with_no_sample(site: Path) -> None:
     result = run("check", "--workflows", "inserted_code", "--allow-empty", "*", "--sample", "0")
     assert "BROKEN  research: 1 open and 0 closed replayed, 1 broken" in result.stdout
+
+
+class Holding(OutboundInterceptor):
+    """Gives no history before so many were asked for; one of them has been deleted meanwhile."""
+
+    def __init__(self, next: OutboundInterceptor, owner: Held) -> None:
+        super().__init__(next)
+        self.owner = owner
+
+    async def _events(self, input: FetchWorkflowHistoryEventsInput) -> AsyncIterator[HistoryEvent]:
+        owner = self.owner
+        owner.asked.append(input.id)
+        if len(owner.asked) == owner.expected:
+            owner.together.set()
+        await asyncio.wait_for(owner.together.wait(), 10)
+        if input.id == owner.gone:
+            raise WorkflowNotFoundError(f"there is no workflow {input.id!r}", StatusCode.NOT_FOUND)
+        async for event in self.next.fetch_workflow_history_events(input):
+            yield event
+
+    def fetch_workflow_history_events(self, input: FetchWorkflowHistoryEventsInput) -> AsyncIterator[HistoryEvent]:
+        return self._events(input)
+
+
+class Held(Interceptor):
+    def __init__(self, expected: int, gone: str = "") -> None:
+        self.expected, self.gone = expected, gone
+        self.asked: list[str] = []
+        self.together = asyncio.Event()
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return Holding(next, self)
+
+
+async def test_histories_are_read_ahead_and_a_run_that_is_gone_is_left_out(site: Path) -> None:
+    await run_some("old_code", "runs.db", ["second", "third"])
+    held = Held(3, gone="second")
+    async with await Client.connect("sqlite:///runs.db", interceptors=[held]) as client:
+        workflows = load_workflows(["old_code"])
+        verdict = await deploy_check(client, workflows, query="ExecutionStatus != 'Running'", allow_empty=["unused"])
+    assert sorted(held.asked) == ["closed", "second", "third"]  # one after the other they would wait for ever
+    assert (verdict.ok, verdict.types[0].closed_runs) == (True, 2)
+
+
+async def test_a_server_that_fails_meanwhile_ends_the_check(site: Path) -> None:
+    await run_some("old_code", "runs.db", ["second"])
+    held = Held(99)
+    held.together.set()
+    async with await Client.connect("sqlite:///runs.db", interceptors=[held]) as client:
+
+        def fail(name: str, count: int) -> None:
+            raise RPCError("the server is gone", StatusCode.UNAVAILABLE)
+
+        with pytest.raises(RPCError):
+            await deploy_check(client, load_workflows(["old_code"]), progress=fail)
 
 
 def test_the_formats_for_programs_name_every_broken_run(site: Path) -> None:

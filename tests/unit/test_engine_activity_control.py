@@ -17,6 +17,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     PauseActivityRequest,
+    RecordActivityTaskHeartbeatRequest,
     ResetActivityRequest,
     UnpauseActivityRequest,
     UpdateActivityOptionsRequest,
@@ -70,6 +71,7 @@ def test_a_pause_outlives_the_process(site: Site) -> None:
     server.complete_workflow_task(schedule_activity("a", schedule_to_close=HOUR))
     pause(server)
     server = site.restart(2 * HOUR)
+    server.advance(SECOND)
     assert server.poll_activity() is None
     info = pending(server).pause_info
     assert (state(server), info.manual.identity, info.manual.reason) == ("PAUSED", "ann", "the shop is shut")
@@ -107,6 +109,23 @@ def test_options_and_a_reset_outlive_the_process(site: Site) -> None:
     task = server.take_activity("elsewhere")
     assert (task.attempt, task.heartbeat_timeout.ToTimedelta()) == (1, 5 * SECOND)
     assert found_as_paused(server) == 0
+
+
+def test_only_the_running_attempt_is_told_of_a_reset(server: LocalServer) -> None:
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a", initial_interval=SECOND))
+    task = server.take_activity()
+    server.heartbeat(task, b"half way")
+    reset(server, reset_heartbeat=True)
+    beat = RecordActivityTaskHeartbeatRequest(task_token=task.task_token)
+    beat.details.payloads.add().data = b"further"
+    assert server.call(server.service.record_activity_task_heartbeat(beat)).activity_reset
+    server.fail_activity(task, failure_of())
+    server.advance(SECOND)
+    task = server.take_activity()
+    assert (task.attempt, list(task.heartbeat_details.payloads)) == (2, [])
+    beat = RecordActivityTaskHeartbeatRequest(task_token=task.task_token)
+    assert not server.call(server.service.record_activity_task_heartbeat(beat)).activity_reset
 
 
 def test_what_waits_in_the_old_queue_is_not_handed_out_there(server: LocalServer) -> None:

@@ -9,18 +9,26 @@ import pytest
 from engine_requests import MINUTE, SECOND, Refused
 from engine_site import Site
 from temporalio.api.batch.v1 import (
+    BatchOperationCancelActivities,
     BatchOperationCancellation,
     BatchOperationDeletion,
+    BatchOperationReset,
+    BatchOperationResetActivities,
     BatchOperationSignal,
     BatchOperationTermination,
+    BatchOperationUnpauseActivities,
+    BatchOperationUpdateActivityOptions,
+    BatchOperationUpdateWorkflowExecutionOptions,
 )
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import BatchOperationState, BatchOperationType
+from temporalio.api.enums.v1 import BatchOperationState, BatchOperationType, CommandType
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeBatchOperationRequest,
     DescribeBatchOperationResponse,
     ListBatchOperationsRequest,
+    PauseActivityRequest,
+    RespondWorkflowTaskCompletedRequest,
     StartBatchOperationRequest,
     StopBatchOperationRequest,
 )
@@ -29,7 +37,7 @@ from tsuzuki.engine import _batch_operations
 from tsuzuki.service import StatusCode
 from tsuzuki.store import SqliteStore
 from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
-from tsuzuki.testing._local_server import NAMESPACE
+from tsuzuki.testing._local_server import NAMESPACE, schedule_activity
 
 TERMINATE = {"termination_operation": BatchOperationTermination(identity="me")}
 COMPLETED = BatchOperationState.BATCH_OPERATION_STATE_COMPLETED
@@ -136,6 +144,91 @@ def test_it_goes_on_after_a_restart_and_acts_once_on_each_run(site: Site) -> Non
         assert server.notation(f"w{number}") == "Started | WorkflowTaskScheduled | Signaled s"
 
 
+# ---- what else is done; histories are compared in `differential` ----------------------------------------
+
+
+def test_runs_are_deleted(server: LocalServer) -> None:
+    for number in range(5):
+        server.start_workflow(f"w{number}")
+    server.terminate("w1")
+    _start(server, query="WorkflowId != 'w3'", deletion_operation=BatchOperationDeletion(identity="me"))
+    described = _describe(server)
+    assert (described.state, described.complete_operation_count, described.failure_operation_count) == (COMPLETED, 4, 0)
+    assert described.operation_type == BatchOperationType.BATCH_OPERATION_TYPE_DELETE_WORKFLOW
+    assert _count(server, "") == 1
+
+
+def test_runs_are_reset_once_each_across_restarts(site: Site) -> None:
+    """The new runs fit the filter too, and are left alone; one that has come to no workflow task cannot be reset."""
+    for number in range(4):
+        site.server.start_workflow(f"w{number}")
+        site.server.complete_workflow_task()
+    site.server.start_workflow("new")
+    reset = BatchOperationReset(identity="me")
+    reset.options.first_workflow_task.SetInParent()
+    _start(site.server, max_operations_per_second=1, reset_operation=reset)
+    for _ in range(4):
+        server = site.restart(after=timedelta(milliseconds=10))
+        server.advance(timedelta(milliseconds=500))
+    server.advance(MINUTE)
+    described = _describe(server)
+    assert (described.state, described.complete_operation_count, described.failure_operation_count) == (COMPLETED, 4, 1)
+    assert (_count(server, ""), _count(server, "ExecutionStatus = 'Terminated'")) == (9, 4)
+    failed = server.history("w0")[3].workflow_task_failed_event_attributes
+    assert (failed.failure.message, failed.base_run_id != failed.new_run_id) == ("because", True)
+
+
+def test_a_build_may_have_worked_first_in_an_earlier_run(server: LocalServer) -> None:
+    first = server.start_workflow()
+    server.complete_workflow_task()
+    for build_id in ("good", "bad", "bad"):
+        server.signal("s")
+        request = RespondWorkflowTaskCompletedRequest(task_token=server.take_workflow_task().task_token)
+        request.worker_version_stamp.build_id = build_id
+        if build_id == "bad":
+            again = request.commands.add(command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION)
+            again.continue_as_new_workflow_execution_command_attributes.SetInParent()
+        server.call(server.service.respond_workflow_task_completed(request))
+        server.advance(SECOND)
+    reset = BatchOperationReset()
+    reset.options.build_id = "bad"
+    named = [WorkflowExecution(workflow_id="w")]
+    _start(server, "all", query="", executions=named, reset_operation=reset)
+    failed = next(event for event in server.history() if event.HasField("workflow_task_failed_event_attributes"))
+    assert (failed.event_id, failed.workflow_task_failed_event_attributes.base_run_id) == (12, first)
+    reset.options.current_run_only = True
+    _start(server, "own", query="", executions=named, reset_operation=reset)
+    assert _describe(server, "own").failure_operation_count == 1
+
+
+def test_activities_and_options_are_changed(server: LocalServer) -> None:
+    for workflow_id in "ab":
+        server.start_workflow(workflow_id)
+        server.complete_workflow_task(schedule_activity("1"))
+        pause = PauseActivityRequest(namespace=NAMESPACE, id="1")
+        pause.execution.workflow_id = workflow_id
+        server.call(server.service.pause_activity(pause))
+    changed = BatchOperationUpdateActivityOptions(type="Activity")
+    changed.activity_options.start_to_close_timeout.seconds = 77
+    changed.update_mask.paths.append("start_to_close_timeout")
+    _start(server, "options", update_activity_options_operation=changed)
+    _start(server, "none", unpause_activities_operation=BatchOperationUnpauseActivities(type="Other"))
+    assert [server.describe(each).pending_activities[0].paused for each in "ab"] == [True, True]
+    _start(server, "unpause", unpause_activities_operation=BatchOperationUnpauseActivities(match_all=True))
+    _start(server, "reset", reset_activities_operation=BatchOperationResetActivities(match_all=True))
+    priority = BatchOperationUpdateWorkflowExecutionOptions()
+    priority.workflow_execution_options.priority.priority_key = 2
+    priority.update_mask.paths.append("priority")
+    _start(server, "priority", update_workflow_options_operation=priority)
+    for workflow_id in "ab":
+        described = server.describe(workflow_id)
+        [activity] = described.pending_activities
+        assert (activity.paused, activity.activity_options.start_to_close_timeout.seconds) == (False, 77)
+        assert described.workflow_execution_info.priority.priority_key == 2
+    for job_id in ("options", "none", "unpause", "reset", "priority"):
+        assert (_describe(server, job_id).complete_operation_count, _describe(server, job_id).state) == (2, COMPLETED)
+
+
 @pytest.mark.parametrize("point", [Point.BEFORE_COMMIT, Point.AFTER_COMMIT])
 @pytest.mark.parametrize("ahead", range(1, 5))
 def test_a_failed_commit_neither_repeats_nor_leaves_out(point: Point, ahead: int) -> None:
@@ -164,7 +257,13 @@ def test_a_failed_commit_neither_repeats_nor_leaves_out(point: Point, ahead: int
         ({"termination_operation": None}, "must provide required parameters"),
         ({"executions": [WorkflowExecution(workflow_id="a")]}, "mutually exclusive"),
         ({"visibility_query": "Nope = 1"}, "invalid search attribute: Nope"),
-        ({"deletion_operation": BatchOperationDeletion()}, "deletion_operation is not offered"),
+        (
+            {"cancel_activities_operation": BatchOperationCancelActivities()},
+            "cancel_activities_operation is not offered",
+        ),
+        ({"reset_operation": BatchOperationReset()}, "does not say to where"),
+        ({"unpause_activities_operation": BatchOperationUnpauseActivities()}, "activity filter must be set"),
+        ({"update_activity_options_operation": BatchOperationUpdateActivityOptions(type="A")}, "not provided"),
         ({"signal_operation": BatchOperationSignal()}, "the signal is empty"),
     ],
 )

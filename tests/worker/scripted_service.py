@@ -26,6 +26,8 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedResponse,
     RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedResponse,
+    ShutdownWorkerRequest,
+    ShutdownWorkerResponse,
 )
 
 from tsuzuki.converter import DataConverter
@@ -111,6 +113,10 @@ class ScriptedService:
         self._activities: asyncio.Queue[PollActivityTaskQueueResponse | ServiceError] = asyncio.Queue()
         self._workflow_tasks: dict[int, asyncio.Queue[Any]] = {1: asyncio.Queue(), 2: asyncio.Queue()}
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def shutdown_worker(self, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
+        """A worker leaves its queue."""
+        return ShutdownWorkerResponse()
 
     # ---- the test's side ----------------------------------------------------------------------------
 

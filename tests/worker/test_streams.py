@@ -19,6 +19,7 @@ from tsuzuki.client import Client, InvalidArgumentError, StreamEvent, StreamEven
 from tsuzuki.common import RetryPolicy
 from tsuzuki.converter import DataConverter, PayloadCodec
 from tsuzuki.engine import Limits, open_embedded
+from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import SqliteStore
 from tsuzuki.worker import Interceptor, Worker
 
@@ -189,6 +190,33 @@ async def test_a_reader_may_stop_at_the_newest_event() -> None:
         assert [it.kind async for it in live] == [StreamEventKind.END]
 
 
+@workflow.defn
+class Again:
+    @workflow.run
+    async def run(self, left: int) -> str:
+        await workflow.execute_activity(speak, **OPTIONS)
+        if left:
+            workflow.continue_as_new(left - 1)
+        return "done"
+
+
+async def test_a_reader_goes_on_with_the_run_that_takes_over() -> None:
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Again], activities=[speak]),
+    ):
+        handle = await client.start_workflow(Again.run, 2, id="w", task_queue=QUEUE)
+        events = await read(handle)
+        run_ids = list(dict.fromkeys(it.run_id for it in events))
+        assert len(run_ids) == 3
+        assert short(events) == ["1.1 begin", "1.2 {'step': 1}", "1.3 [2, 'two']", "1.4 end"] * 3
+        assert await read(handle, wait=False) == events
+        assert await read(handle, after=events[5].id) == events[6:]
+        assert await read(handle, after=events[5].id, follow_runs=False) == events[6:8]
+        pinned = client.get_workflow_handle("w", run_id=run_ids[1])
+        assert await read(pinned, follow_runs=False) == events[4:8]
+
+
 async def test_a_full_stream_drops_the_rest_and_the_activity_goes_on() -> None:
     @activity.defn
     async def talk() -> str:
@@ -243,6 +271,33 @@ async def test_who_publishes_faster_than_the_disk_waits() -> None:
     assert [it.seq for it in events] == list(range(1, 103))
     assert most <= 256 * 1024 + 20_100
     assert max(beats) <= 128 * 1024 + 20_100
+
+
+async def test_a_refusal_reaches_the_activity_also_while_it_waits_for_room() -> None:
+    service = await open_embedded(None)
+
+    async def refuse(request: Any) -> Any:
+        await asyncio.sleep(0.01)
+        raise ServiceError(StatusCode.PERMISSION_DENIED, "no room at the inn")
+
+    service.record_activity_task_heartbeat = refuse
+    told: list[str] = []
+
+    @activity.defn
+    async def flood() -> str:
+        try:
+            async with activity.open_stream(every=0) as stream:
+                while True:
+                    await stream.publish({"text": "x" * 20_000})
+        except ServiceError as error:
+            told.append(error.message)
+        return ""
+
+    client = Client(service)
+    async with Worker(client, task_queue=QUEUE, workflows=[Speaking], activities=[flood]):
+        await client.execute_workflow(Speaking.run, ["flood"], id="w", task_queue=QUEUE)
+    await service.close()
+    assert told == ["no room at the inn"]
 
 
 async def test_what_cannot_be_an_event_is_refused_at_once() -> None:

@@ -69,6 +69,19 @@ def test_signals_reach_their_handlers_in_order(cached: bool) -> None:
     assert run.result == [[1, "-"], [2, "two"], ["unknown", 2], 3]
 
 
+def test_a_pause_of_the_service_is_nothing_to_the_code(cached: bool) -> None:
+    run = ScriptedRun(Collects, cached=cached)
+    run.workflow_task()
+    run.add("WORKFLOW_EXECUTION_PAUSED")
+    run.signal("add", 1)
+    run.add("WORKFLOW_EXECUTION_UNPAUSED")
+    run.workflow_task()
+    run.add("WORKFLOW_EXECUTION_OPTIONS_UPDATED")
+    run.signal("finish")
+    run.workflow_task()
+    assert run.result == [[1, "-"]]
+
+
 def test_signals_come_before_everything_else_of_their_workflow_task(cached: bool) -> None:
     run = ScriptedRun(Collects, cached=cached)
     run.workflow_task()

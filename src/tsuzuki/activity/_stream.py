@@ -108,7 +108,7 @@ class EventStream:
             self._size += size
         else:
             self._add(DATA, value, size)
-        while self._size > WAITING_BYTES_MAX and not self._closing.is_set():
+        while self._size > WAITING_BYTES_MAX and self._error is None:
             self._room.clear()
             await self._room.wait()
 

@@ -19,6 +19,7 @@ from ._ledger_records import CallRecord, Grant, RateLimit
 from ._memory import MemoryStore, compress, recall, remember, summarize_by_beginnings
 from ._metering import Meter, metered, spend
 from ._priority_queues import PRIORITY_SLOTS, Level, PriorityQueues, Slots, queue_of
+from ._pydantic_agent import PydanticAgent
 from ._remote_approvals import RemoteApprovals
 from ._remote_control import RemoteControl
 from ._usage import BudgetExhaustedError, BudgetState, Exhausted, Limit, RateLimitedError, Usage
@@ -65,6 +66,7 @@ __all__ = [
     "ModelCall",
     "ModelReply",
     "PriorityQueues",
+    "PydanticAgent",
     "RateLimit",
     "RateLimitedError",
     "RecordedExecution",

@@ -6,6 +6,7 @@ counts, or why it does not; it is recorded in the history like everything else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,6 +30,7 @@ class ApprovalDecision:
         edited: What is to be used in place of what was shown; None to take it as it is.
         timed_out: True when nobody decided in time.
         at: When; set by the workflow.
+        withdrawn: True when nobody waits for an answer any more: the code that asked was cancelled.
     """
 
     id: str
@@ -38,6 +40,7 @@ class ApprovalDecision:
     edited: Any = None
     timed_out: bool = False
     at: datetime | None = None
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,16 @@ class Approvals:
 
     Query `list_approvals`: all questions, open and decided, oldest first: the audit trail. Update `decide_approval`:
     takes an `ApprovalDecision`, answers with it, and refuses ids that are unknown or decided.
+
+    Args:
+        before: `trail` of the run that continued as new in this one, so that the audit trail goes on.
     """
 
-    def __init__(self) -> None:
-        self._asked: dict[str, _Open] = {}
+    def __init__(self, before: Sequence[ApprovalRequest] = ()) -> None:
+        self._asked = {request.id: _Open(request, request.decision) for request in before}
+        for asked in self._asked.values():
+            if asked.decision is None:
+                asked.decision = _withdrawn(asked.request.id)
         workflow.set_query_handler(LIST, self._list)
         workflow.set_update_handler(DECIDE, self._decide, validator=self._may_decide)
 
@@ -93,7 +102,7 @@ class Approvals:
         approve_on_timeout: bool = False,
         id: str | None = None,
     ) -> ApprovalDecision:
-        """Ask people, and wait for their answer.
+        """Ask people, and wait for their answer. When the waiting is cancelled, the question is withdrawn.
 
         Args:
             question: In one line.
@@ -118,8 +127,15 @@ class Approvals:
                 asked.decision = ApprovalDecision(
                     id, approve_on_timeout, reason="nobody decided in time", timed_out=True, at=workflow.now()
                 )
+        finally:
+            asked.decision = asked.decision or _withdrawn(id)
         assert asked.decision is not None
         return asked.decision
+
+    @property
+    def trail(self) -> list[ApprovalRequest]:
+        """All questions with their answers, oldest first."""
+        return self._list()
 
     @property
     def pending(self) -> list[ApprovalRequest]:
@@ -146,7 +162,8 @@ class Approvals:
             raise ApplicationError(f"there is no approval {decision.id!r} to decide; pending: {pending}")
         if asked.decision is not None:
             by = asked.decision.by or "time"
-            raise ApplicationError(f"approval {decision.id!r} was decided before, by {by}")
+            how = "was withdrawn" if asked.decision.withdrawn else f"was decided before, by {by}"
+            raise ApplicationError(f"approval {decision.id!r} {how}")
 
     def _decide(self, decision: ApprovalDecision) -> ApprovalDecision:
         self._may_decide(decision)  # another one may have been accepted since this one was
@@ -155,3 +172,7 @@ class Approvals:
         )
         self._asked[decision.id].decision = decided
         return decided
+
+
+def _withdrawn(id: str) -> ApprovalDecision:
+    return ApprovalDecision(id, False, reason="nobody waits for an answer any more", at=workflow.now(), withdrawn=True)

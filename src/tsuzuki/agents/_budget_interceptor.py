@@ -32,7 +32,7 @@ from tsuzuki.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from ._budget import Budget, BudgetActivities
+from ._budget import OPEN_BUDGET, Budget, BudgetActivities
 from ._ledger import Ledger
 from ._metering import Meter, Metering
 from ._usage import UNLIMITED, BudgetExhaustedError, Limit
@@ -160,44 +160,55 @@ class _Workflow(WorkflowInboundInterceptor):
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         share = _Share.read(input.headers)
-        allowance = self._allowances.get(workflow.info().workflow_type)
+        info = workflow.info()
+        allowance = self._allowances.get(info.workflow_type)
         if allowance is not None and workflow.get_version(GATE, workflow.DEFAULT_VERSION, 1) >= 1:
-            budget = await Budget.open(
-                allowance.limit,
-                id=allowance.id,
-                parent=allowance.parent or (share.id if share is not None else None),
-                soft=allowance.soft,
-                delay_s_max=allowance.delay_s_max,
+            # Beside the code, which goes as far as its first activity: people may ask it and signal it at once.
+            opening: asyncio.Future[Budget] = asyncio.create_task(
+                Budget.open(
+                    allowance.limit,
+                    id=allowance.id,
+                    parent=allowance.parent or (share.id if share is not None else None),
+                    soft=allowance.soft,
+                    delay_s_max=allowance.delay_s_max,
+                )
             )
-            self._outbound.use(budget, _Share(budget.id, allowance.wait, allowance.ask_again.total_seconds()))
+            id = allowance.id or info.workflow_id
+            self._outbound.use(opening, _Share(id, allowance.wait, allowance.ask_again.total_seconds()))
         elif share is not None:
-            self._outbound.use(Budget.of(share.id), share)
+            opening = asyncio.get_running_loop().create_future()
+            opening.set_result(Budget.of(share.id))
+            self._outbound.use(opening, share)
         return await self.next.execute_workflow(input)
 
 
 class _Outbound(WorkflowOutboundInterceptor):
-    _budget: Budget | None = None
+    _opening: asyncio.Future[Budget] | None = None
     _share: _Share
 
-    def use(self, budget: Budget, share: _Share) -> None:
-        self._budget, self._share = budget, share
+    def use(self, opening: asyncio.Future[Budget], share: _Share) -> None:
+        self._opening, self._share = opening, share
 
     def _add_to(self, input: Any) -> None:
-        if self._budget is not None:
+        if self._opening is not None:
             self._share.add_to(input)
 
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
         self._add_to(input)
-        if self._budget is None:
+        if self._opening is None or input.activity == OPEN_BUDGET:
             return self.next.start_activity(input)
-        return _BudgetedActivity(lambda: self.next.start_activity(input), self._budget, self._share)
+        return _BudgetedActivity(lambda: self.next.start_activity(input), self._opening, self._share)
 
     def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
         self._add_to(input)
-        return self.next.start_local_activity(input)
+        if self._opening is None:
+            return self.next.start_local_activity(input)
+        return _BudgetedActivity(lambda: self.next.start_local_activity(input), self._opening, self._share)
 
     async def start_child_workflow(self, input: StartChildWorkflowInput) -> workflow.ChildWorkflowHandle[Any]:
         self._add_to(input)
+        if self._opening is not None:
+            await asyncio.shield(self._opening)  # the child's budget is a part of it
         return await self.next.start_child_workflow(input)
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
@@ -206,23 +217,39 @@ class _Outbound(WorkflowOutboundInterceptor):
 
 
 class _BudgetedActivity(workflow.ActivityHandle[Any]):
-    """An activity, and those that take its place when its budget refuses it; in the loop of a workflow."""
+    """An activity that begins once its budget is open, and those that take its place when the budget refuses it."""
 
-    def __init__(self, start: Callable[[], workflow.ActivityHandle[Any]], budget: Budget, share: _Share) -> None:
+    _budget: Budget
+
+    def __init__(
+        self, start: Callable[[], workflow.ActivityHandle[Any]], opening: asyncio.Future[Budget], share: _Share
+    ) -> None:
         super().__init__()
         self._start = start
-        self._budget = budget
         self._share = share
         self._refusals = 0
-        self._try()
+        if opening.done():
+            self._on_open(opening)
+        else:
+            self._at_work: asyncio.Future[Any] = asyncio.shield(opening)
+            self._at_work.add_done_callback(self._on_open)
 
     def cancel(self, msg: Any = None) -> bool:
-        """Cancel what it is at: the activity, as its cancellation type says, or the wait for an increase."""
+        """Cancel what it is at: the activity, as its cancellation type says, or what it waits for."""
         return self._at_work.cancel(msg)
+
+    def _on_open(self, opening: asyncio.Future[Budget]) -> None:
+        if opening.cancelled():
+            super().cancel()
+        elif (error := opening.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self._budget = opening.result()
+            self._try()
 
     def _try(self) -> None:
         self._seen = self._budget.increases
-        self._at_work: asyncio.Future[Any] = self._start()
+        self._at_work = self._start()
         self._at_work.add_done_callback(self._on_end)
 
     def _on_end(self, ended: asyncio.Future[Any]) -> None:

@@ -83,7 +83,7 @@ class DurableAgent:
         tools: Functions, or `AgentTool`s.
         model_options: Of the activity that asks the model, on top of two minutes, a heartbeat every 30 s, and three
             attempts.
-        stream: Have the answer streamed, so that heartbeats carry what has been written so far.
+        stream: Have the answer streamed into the run's event stream: `handle.read_stream()`.
         settings: The model's settings, such as `{"temperature": 0}`.
         ledger: Book the model's calls there, on the budget of the workflow.
         estimate: What a model call may use, for the ledger.

@@ -5,13 +5,12 @@ The only module here that knows the model library. It is loaded when a worker as
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from pydantic_ai import ModelHTTPError, ModelRetry, Tool
+from pydantic_ai import ModelRetry, Tool
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import (
     ModelMessage,
@@ -26,19 +25,15 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_core import to_json
 
 from tsuzuki import activity
-from tsuzuki.exceptions import ApplicationError
 
 from ._conversation import Entry, EntryKind, ModelCall, ModelReply, ToolCall, ToolOutcome
 from ._metering import metered, spend
+from ._model_activity import beating, final_errors
+from ._model_stream import publish_answer
 from ._usage import Usage
 
 if TYPE_CHECKING:
     from ._durable_agent import AgentTool, DurableAgent
-
-PARTIAL_CHARACTERS_MAX: Final = 10_000
-"""So much of the end of what is being written goes into a heartbeat."""
-_MAY_PASS: Final = frozenset({408, 409, 425, 429})
-"""HTTP errors of the client's side that the same request may not meet again."""
 
 
 def activities_of(agent: DurableAgent) -> list[Callable[..., Any]]:
@@ -56,14 +51,8 @@ def _model_activity(agent: DurableAgent) -> Callable[..., Any]:
         """Ask the model."""
         messages = _messages(call, agent.instructions)
         settings: Any = None if agent.settings is None else dict(agent.settings)
-        try:
-            if agent.stream:
-                response = await _streamed(agent.model, messages, settings, parameters)
-            else:
-                response = await _whole(agent.model, messages, settings, parameters)
-        except ModelHTTPError as error:
-            final = 400 <= error.status_code < 500 and error.status_code not in _MAY_PASS
-            raise ApplicationError(str(error), type="ModelHTTPError", non_retryable=final) from error
+        with final_errors():
+            response = await (_streamed if agent.stream else _whole)(agent.model, messages, settings, parameters)
         reply = _reply(response, agent.price)
         spend(reply.used)
         return reply
@@ -76,33 +65,17 @@ def _model_activity(agent: DurableAgent) -> Callable[..., Any]:
 
 
 async def _whole(model: Any, messages: Sequence[ModelMessage], settings: Any, parameters: Any) -> ModelResponse:
-    """Ask for a whole answer, with a heartbeat now and then."""
-    asking = asyncio.ensure_future(
-        model_request(model, messages, model_settings=settings, model_request_parameters=parameters)
-    )
-    try:
-        while True:
-            done, _ = await asyncio.wait({asking}, timeout=_heartbeat_s())
-            if done:
-                return asking.result()
-            activity.heartbeat()
-    finally:
-        asking.cancel()
+    return await beating(model_request(model, messages, model_settings=settings, model_request_parameters=parameters))
 
 
 async def _streamed(model: Any, messages: Sequence[ModelMessage], settings: Any, parameters: Any) -> ModelResponse:
-    """Have the answer streamed; heartbeats carry what has been written so far."""
-    async with model_request_stream(
-        model, messages, model_settings=settings, model_request_parameters=parameters
-    ) as stream:
-        async for _ in stream:
-            activity.heartbeat(_text(stream.get())[-PARTIAL_CHARACTERS_MAX:])
+    """Have the answer streamed, into the run's event stream."""
+    async with (
+        activity.open_stream() as said,
+        model_request_stream(model, messages, model_settings=settings, model_request_parameters=parameters) as stream,
+    ):
+        await publish_answer(stream, said)
         return stream.get()
-
-
-def _heartbeat_s() -> float | None:
-    timeout = activity.info().heartbeat_timeout
-    return None if timeout is None else timeout.total_seconds() / 3
 
 
 def _messages(call: ModelCall, instructions: str) -> list[ModelMessage]:

@@ -1,23 +1,26 @@
-"""`tsuzuki activity complete` and `fail`: finishing an activity from outside."""
+"""`tsuzuki activity`: finishing an activity from outside, and acting on one that a workflow waits for."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tsuzuki.client import AsyncActivityHandle, Client
 from tsuzuki.exceptions import ApplicationError
 
+from ._activity_control import ActivityId, pause, reset, tell, unpause, update_options
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
 from ._inputs import from_json
 from ._lazy import group
-from ._output import Output, OutputOption, write_json
+from ._output import Output, OutputOption
 
-activity = group("Activities that are finished from outside.")
-
-ActivityId = Annotated[str, typer.Option("--activity-id", "-a", help="Its id within the workflow.")]
+activity = group("Activities that are acted on from outside.")
+activity.command()(pause)
+activity.command()(unpause)
+activity.command()(reset)
+activity.command()(update_options)
 
 
 @activity.command()
@@ -37,7 +40,7 @@ def complete(
         await _handle(client, workflow_id, run_id, activity_id).complete(value)
 
     connection.run(work)
-    _tell(activity_id, workflow_id, "completed", output)
+    tell(activity_id, workflow_id, "completed", output)
 
 
 @activity.command()
@@ -60,16 +63,8 @@ def fail(
         await _handle(client, workflow_id, run_id, activity_id).fail(error)
 
     connection.run(work)
-    _tell(activity_id, workflow_id, "failed", output)
+    tell(activity_id, workflow_id, "failed", output)
 
 
 def _handle(client: Client, workflow_id: str, run_id: str, activity_id: str) -> AsyncActivityHandle:
     return client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id or None, activity_id=activity_id)
-
-
-def _tell(activity_id: str, workflow_id: str, done: str, output: Output) -> None:
-    answer: dict[str, Any] = {"workflowId": workflow_id, "activityId": activity_id, "status": done.upper()}
-    if output is not Output.TEXT:
-        write_json(answer, output)
-    else:
-        typer.echo(f"Activity {activity_id} of {workflow_id} {done}.")

@@ -55,12 +55,12 @@ def list_approvals(
 
     async def one(client: Client) -> list[tuple[str, str, Any]]:
         asked = await ask_run(
-            client, workflow_id, run_id, _QUERY, workflows=workflows, result_type=list[ApprovalRequest]
+            connection, client, workflow_id, run_id, _QUERY, workflows=workflows, result_type=list[ApprovalRequest]
         )
         return [(workflow_id, run_id, each) for each in asked]
 
     async def many(client: Client) -> list[tuple[str, str, Any]]:
-        return await _of_open_runs(client, query, workflows)
+        return await _of_open_runs(connection, client, query, workflows)
 
     found = connection.run(one if workflow_id else many, "Asking")
     found = [each for each in found if decided or each[2].decision is None]
@@ -87,7 +87,9 @@ def list_approvals(
     )
 
 
-async def _of_open_runs(client: Client, query: str, workflows: list[str] | None) -> list[tuple[str, str, Any]]:
+async def _of_open_runs(
+    connection: Connection, client: Client, query: str, workflows: list[str] | None
+) -> list[tuple[str, str, Any]]:
     narrowed = f"({query}) AND ExecutionStatus = 'Running'" if query else "ExecutionStatus = 'Running'"
     runs = [run async for run in client.list_workflows(narrowed, limit=RUNS_MAX + 1)]
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -98,7 +100,13 @@ async def _of_open_runs(client: Client, query: str, workflows: list[str] | None)
             try:
                 async with asyncio.timeout(_ANSWER_S_MAX):
                     asked = await ask_run(
-                        client, run.id, run.run_id, _QUERY, workflows=workflows, result_type=list[ApprovalRequest]
+                        connection,
+                        client,
+                        run.id,
+                        run.run_id,
+                        _QUERY,
+                        workflows=workflows,
+                        result_type=list[ApprovalRequest],
                     )
             except (TimeoutError, ServiceUnavailableError):
                 silent.append(run.id)
@@ -200,5 +208,7 @@ def _decide(
 def _answer(decision: ApprovalDecision | None) -> str:
     if decision is None:
         return "pending"
+    if decision.withdrawn:
+        return "withdrawn"
     answer = "approved" if decision.approved else "rejected"
     return f"{answer} by {'time' if decision.timed_out else decision.by or 'somebody'}"

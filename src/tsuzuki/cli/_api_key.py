@@ -17,6 +17,7 @@ from rich.table import Table
 
 from ._endings import FAILED, refuse
 from ._lazy import group
+from ._output import Output, OutputOption, write_json
 
 if TYPE_CHECKING:
     from ..server import AccessFile
@@ -43,6 +44,7 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="After how long it ends: 90d, 12h, 30m. Else it does not.")
     ] = None,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Make a key and print it: the only time that it is shown, as the server keeps a hash.
 
@@ -58,35 +60,53 @@ def create(
     expires_s = None if expires is None else now_s + _seconds(expires)
     with _access_file(db) as file:
         key = file.create(name, namespaces=namespace or ["default"], roles=roles, now_s=now_s, expires_s=expires_s)
-    typer.echo(key)
+    if output is not Output.TEXT:
+        write_json({"key": key}, output)
+    else:
+        typer.echo(key)
 
 
 @api_key.command("list")
-def list_keys(db: Database) -> None:
+def list_keys(db: Database, output: OutputOption = Output.TEXT) -> None:
     """Show all keys there ever were, without what is secret of them."""
     now_s = time.time()
-    table = Table("id", "name", "state", "roles", "namespaces", "created", "expires", box=box.SIMPLE_HEAD)
     with _access_file(db) as file:
-        for key in file.keys().values():
-            who = key.identity
-            table.add_row(
-                *(key.id, who.name, key.state(now_s)),
-                " ".join(sorted(role.value for role in who.roles)),
-                " ".join(sorted(who.namespaces)),
-                *(_date(key.created_s), _date(key.expires_s)),
-            )
-    if table.row_count:
+        rows = [
+            {
+                "id": key.id,
+                "name": key.identity.name,
+                "state": key.state(now_s),
+                "roles": sorted(role.value for role in key.identity.roles),
+                "namespaces": sorted(key.identity.namespaces),
+                "created": _date(key.created_s),
+                "expires": _date(key.expires_s),
+            }
+            for key in file.keys().values()
+        ]
+    if output is not Output.TEXT:
+        write_json(rows, output)
+    elif rows:
+        table = Table(*rows[0], box=box.SIMPLE_HEAD)
+        for row in rows:
+            table.add_row(*(" ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
         Console(highlight=False, markup=False).print(table)
     else:
         typer.echo("no keys")
 
 
 @api_key.command()
-def revoke(db: Database, key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+def revoke(
+    db: Database,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    output: OutputOption = Output.TEXT,
+) -> None:
     """End a key for good."""
     with _access_file(db) as file:
         key = file.revoke(key_id, now_s=time.time())
-    typer.echo(f"{key.id} ({key.identity.name}) is revoked")
+    if output is not Output.TEXT:
+        write_json({"id": key.id, "name": key.identity.name, "state": "revoked"}, output)
+    else:
+        typer.echo(f"{key.id} ({key.identity.name}) is revoked")
 
 
 @contextmanager

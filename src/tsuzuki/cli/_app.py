@@ -27,10 +27,10 @@ _app = group(
         ),
         "top": (
             "_top:top",
-            "Watch what runs: runs by status, task queues, rates.",
+            "Watch what runs and waits: runs by status, task queues with backlog and pollers, rates.",
         ),
         "workflow": ("_workflow:workflow", "Workflows: start them, look at them, work on them."),
-        "activity": ("_activity:activity", "Activities that are finished from outside."),
+        "activity": ("_activity:activity", "Activities that are acted on from outside."),
         "schedule": ("_schedule:schedule", "Workflows that are started again and again."),
         "batch": ("_batch:batch", "Batch operations: one thing done to all runs that a filter finds."),
         "agent": ("_agent:agent", "Agents: hold them, answer them, see what they cost."),

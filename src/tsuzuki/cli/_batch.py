@@ -59,8 +59,9 @@ def tell_batch(done: str, found: DescribeBatchOperationResponse, output: Output)
     if output is not Output.TEXT:
         write_json(found, output)
     else:
+        count = found.complete_operation_count
         failed = f", {found.failure_operation_count:,} failed" if found.failure_operation_count else ""
-        typer.echo(f"{done}: {found.complete_operation_count:,} runs{failed}. Batch operation {found.job_id}")
+        typer.echo(f"{done}: {count:,} run{'' if count == 1 else 's'}{failed}. Batch operation {found.job_id}")
     if found.failure_operation_count or found.state != BatchOperationState.BATCH_OPERATION_STATE_COMPLETED:
         raise typer.Exit(FAILED)
 

@@ -19,7 +19,7 @@ import typer
 
 from tsuzuki.client import Client, Interceptor, InvalidArgumentError, RPCError
 from tsuzuki.converter import DataConverter
-from tsuzuki.exceptions import TsuzukiError
+from tsuzuki.exceptions import TsuzukiError, WorkflowAlreadyStartedError
 from tsuzuki.service import ServiceError, TLSConfig
 
 from ._endings import BAD_INPUT, FAILED, INTERRUPTED, refuse
@@ -250,7 +250,7 @@ def run_or_refuse(work: Callable[[], Awaitable[Answer]], doing: str = "") -> Ans
         code = _exit_code(error)
         if code is None:
             raise
-        refuse(str(error), code)
+        refuse(_line_of(error), code)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -264,6 +264,17 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, InvalidArgumentError | ModuleLoadError | StoreError | OSError):
         return BAD_INPUT
     return FAILED if isinstance(error, RPCError | ServiceError | TsuzukiError) else None
+
+
+def _line_of(error: Exception) -> str:
+    """What an error says; where the library keeps to the words of Temporal's SDKs, with what to do."""
+    if not isinstance(error, WorkflowAlreadyStartedError):
+        return str(error)
+    run = f" (run {error.run_id})" if error.run_id else ""
+    return (
+        f"the workflow id {error.workflow_id} is taken{run}. Choose another --workflow-id; or, while that run is open, "
+        "--id-conflict-policy UseExisting or TerminateExisting"
+    )
 
 
 def _is_file(target: str) -> bool:

@@ -40,30 +40,23 @@ def ask(
 
     async def work(client: Client) -> Any:
         return await ask_run(
-            client,
-            workflow_id,
-            run_id,
-            name,
-            args,
-            condition,
-            workflows,
-            result_type,
-            interceptors=[] if workflows is None else connection.code_interceptors,
+            connection, client, workflow_id, run_id, name, args, condition, workflows=workflows, result_type=result_type
         )
 
     return connection.run(work, "Asking")
 
 
 async def ask_run(
+    connection: Connection,
     client: Client,
     workflow_id: str,
     run_id: str,
     name: str,
     args: Sequence[Any] = (),
     condition: QueryRejectCondition | None = None,
+    *,
     workflows: list[str] | None = None,
     result_type: Any = None,
-    interceptors: Sequence[Any] = (),
 ) -> Any:
     """Ask one run of a client; raises what `WorkflowHandle.query` and `query_history` raise."""
     handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
@@ -71,9 +64,15 @@ async def ask_run(
         return await handle.query(name, args=args, reject_condition=condition, result_type=result_type)
     from tsuzuki.replay import load_workflows, query_history
 
-    code = load_workflows(workflows)
-    history = await handle.fetch_history()
-    return await query_history(history, code, name, args, data_converter=client.data_converter, result_type=result_type)
+    return await query_history(
+        await handle.fetch_history(),
+        load_workflows(workflows),
+        name,
+        args,
+        data_converter=client.data_converter,
+        interceptors=connection.code_interceptors,
+        result_type=result_type,
+    )
 
 
 def refuse_without_code(connection: Connection, workflows: list[str] | None) -> None:

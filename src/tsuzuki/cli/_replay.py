@@ -121,8 +121,10 @@ def recorded_history(connection: Connection, workflow_id: str, run_id: str, file
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         history = WorkflowHistory.from_json(workflow_id or file.stem, text)
         assert history.run_id is not None
-    except (OSError, ValueError) as error:
-        refuse(f"{file}: {error}")
+    except OSError as error:
+        refuse(f"{file}: {error.strerror}")
+    except ValueError as error:
+        refuse(f"{file} is no exported history: {error}. `workflow show --output json` writes one, Temporal's own too")
     return history
 
 

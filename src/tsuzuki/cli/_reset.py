@@ -6,18 +6,23 @@ from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
+from temporalio.api.batch.v1 import BatchOperationReset
+from temporalio.api.common.v1 import ResetOptions
 from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, StartBatchOperationRequest
 
 from tsuzuki.client import Client, InvalidArgumentError, WorkflowHistory
 
 from ._connection import Connection, connected
 from ._endings import refuse
-from ._ids import RunId, WorkflowId
+from ._ids import RunId
+from ._many import ManyMore, Rps, SomeWorkflow, Which, Yes, act_on_many
 from ._output import Output, OutputOption, write_fields, write_json
+from ._user import user
 
 _FIRST: Final = "FirstWorkflowTask"
 _LAST: Final = "LastWorkflowTask"
+_TARGETS: Final = {_FIRST: "first_workflow_task", _LAST: "last_workflow_task"}
 _EXCLUDED: Final = {
     "all": [
         ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
@@ -31,14 +36,17 @@ _EXCLUDED: Final = {
 @connected
 def reset(
     connection: Connection,
-    workflow_id: WorkflowId,
     reason: Annotated[str, typer.Option(help="Recorded with the end of the old run.")],
+    workflow_id: SomeWorkflow = "",
     event_id: Annotated[
         int, typer.Option("--event-id", "-e", min=0, help="The end of the workflow task that is to be done again.")
     ] = 0,
     type: Annotated[str, typer.Option("--type", "-t", help=f"Instead: {_FIRST} or {_LAST}.")] = "",
     run_id: RunId = "",
     reapply_exclude: Annotated[str, typer.Option(help="What came since and is left out: All, Signal, Update.")] = "",
+    query: ManyMore = "",
+    yes: Yes = False,
+    rps: Rps = 0,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """End a run, and go on in a new one of the same workflow id from a workflow task of the old one.
@@ -52,6 +60,23 @@ def reset(
     excluded = _EXCLUDED.get(reapply_exclude.lower()) if reapply_exclude else []
     if excluded is None:
         refuse(f"--reapply-exclude {reapply_exclude}: expected All, Signal or Update")
+    which = Which(workflow_id, run_id, query, yes, rps)
+    if query:
+        if event_id:
+            refuse("--event-id is of one run; of many give --type")
+        options = ResetOptions(reset_reapply_exclude_types=excluded)
+        getattr(options, _TARGETS[type]).SetInParent()
+        operation = BatchOperationReset(identity=connection.identity or user(), options=options)
+        act_on_many(
+            connection,
+            which,
+            lambda client: StartBatchOperationRequest(reset_operation=operation),
+            "Reset",
+            reason,
+            output,
+            open_only=False,
+        )
+        return
 
     async def work(client: Client) -> str:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)

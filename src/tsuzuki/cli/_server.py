@@ -21,6 +21,7 @@ from ..store import StoreError
 from ._api_key import api_key
 from ._endings import FAILED, refuse
 from ._lazy import group
+from ._output import Output, OutputOption, write_json
 
 if TYPE_CHECKING:
     from ..server import HttpOptions, Server, ServerOptions, Settings
@@ -93,11 +94,32 @@ def start(
 
 
 @server.command()
-def settings(config: Config = None) -> None:
+def settings(config: Config = None, output: OutputOption = Output.TEXT) -> None:
     """List every setting and limit: what it is, its default, what it means, where it was set."""
     with _refused():
         from ..server import FIXED, Settings
 
+        if output is not Output.TEXT:
+            write_json(
+                [
+                    *(
+                        {
+                            "setting": setting.key,
+                            "value": value.value,
+                            "default": setting.default,
+                            "source": value.source,
+                            "meaning": setting.meaning,
+                        }
+                        for setting, value in Settings.read(config, {}).items()
+                    ),
+                    *(
+                        {"setting": name, "value": number, "default": number, "source": "fixed", "meaning": meaning}
+                        for name, (number, meaning) in FIXED.items()
+                    ),
+                ],
+                output,
+            )
+            return
         table = Table("setting", "value", "default", "set by", "meaning", box=box.SIMPLE_HEAD)
         for setting, value in Settings.read(config, {}).items():
             table.add_row(setting.key, _shown(value.value), _shown(setting.default), value.source, setting.meaning)

@@ -1,6 +1,7 @@
-"""`tsuzuki top`: what runs, live.
+"""`tsuzuki top`: what runs and what waits, live.
 
-Of a database it reads the file beside its owner, so it works while a worker has it open; a server is asked.
+Of a database it reads the file beside its owner, so it works while a worker has it open; a server is asked, and knows
+besides what waits at the task queues and who polls them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -27,12 +28,33 @@ from ._endings import INTERRUPTED
 from ._inputs import duration
 from ._output import Output, OutputOption, write_json
 from ._store import database_path
+from ._task_queue import look_at
 
 OPEN_RUNS_MAX: Final = 1000
 """Open runs of a server that are looked at, newest first."""
 QUEUES_MAX: Final = 20
+"""Task queues that are shown, those with most open runs."""
 
 _RUNNING: Final = WorkflowExecutionStatus.RUNNING.name
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A task queue of a server at one time.
+
+    Attributes:
+        name: Its name.
+        workflow_tasks: Workflow tasks that wait, about.
+        activity_tasks: Activity tasks that wait, about.
+        workflow_pollers: Workers that have polled for workflow tasks in the last five minutes.
+        activity_pollers: Workers that have polled for activity tasks.
+    """
+
+    name: str
+    workflow_tasks: int
+    activity_tasks: int
+    workflow_pollers: int
+    activity_pollers: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,7 @@ class Look:
         open_runs: Open runs by task queue and type, most first; of a server, among the newest 1000.
         commits: Of a database: transactions so far; None of a server.
         owner: Of a database: who has it open.
+        queues: Of a server: the task queues of these runs.
     """
 
     seconds: float
@@ -52,6 +75,7 @@ class Look:
     open_runs: list[tuple[str, str, int]]
     commits: int | None = None
     owner: str = ""
+    queues: list[Queue] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -72,13 +96,19 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Look once, print it, leave.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Watch what runs: runs by status, task queues, rates. Ctrl-C leaves. `--output json` looks once."""
+    """Watch what runs and waits: runs by status, task queues with backlog and pollers, rates. Ctrl-C leaves.
+
+    `--output json` looks once; `--output jsonl` writes a line for each look.
+    """
     every_s = 1.0 if interval is None else interval.total_seconds()
 
     async def watch(look: Callable[[], Awaitable[Look]]) -> None:
         first = before = await look()
         if output is not Output.TEXT:
             write_json(asdict(first), output)
+            while output is Output.JSONL and not once:
+                await asyncio.sleep(every_s)
+                write_json(asdict(await look()), output)
             return
         if once:
             Console().print(_picture(first, None))
@@ -132,7 +162,17 @@ async def _of_server(client: Client) -> Look:
     async for run in client.list_workflows(f"ExecutionStatus = '{_RUNNING.title()}'", limit=OPEN_RUNS_MAX):
         open_runs[run.task_queue, run.workflow_type] += 1
     runs = {_status_name(str(group.group_values[0])): group.count for group in counted.groups}
-    return Look(time.monotonic(), runs, [(*key, count) for key, count in open_runs.most_common()])
+    by_queue: Counter[str] = Counter()
+    for (queue, _), count in open_runs.items():
+        by_queue[queue] += count
+    queues = await asyncio.gather(*(_queue(client, name) for name, _ in by_queue.most_common(QUEUES_MAX)))
+    rows = [(*key, count) for key, count in open_runs.most_common()]
+    return Look(time.monotonic(), runs, rows, queues=list(queues))
+
+
+async def _queue(client: Client, name: str) -> Queue:
+    workflow, activity = await look_at(client, name)
+    return Queue(name, workflow.backlog, activity.backlog, len(workflow.raw.pollers), len(activity.raw.pollers))
 
 
 def _status_name(shown: str) -> str:
@@ -148,6 +188,8 @@ def _picture(look: Look, since: Rates | None) -> RenderableType:
         lines.append(Text(text + (f"   {since.commits:,.1f} commits/s" if since.commits is not None else "")))
     if look.owner:
         lines.append(Text(f"open   in {look.owner}", style="dim"))
+    if look.queues:
+        lines.append(_queue_table(look.queues))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("task queue", "type", "open runs"):
         table.add_column(name, justify="right" if name == "open runs" else "left")
@@ -157,3 +199,19 @@ def _picture(look: Look, since: Rates | None) -> RenderableType:
     if len(look.open_runs) > QUEUES_MAX:
         lines.append(Text(f"and {len(look.open_runs) - QUEUES_MAX:,} more", style="dim"))
     return Group(*lines)
+
+
+def _queue_table(queues: list[Queue]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("task queue")
+    for name in ("workflow tasks wait", "activity tasks wait", "workflow pollers", "activity pollers"):
+        table.add_column(name, justify="right")
+    for queue in queues:
+        waiting = [queue.workflow_tasks, queue.activity_tasks]
+        pollers = [queue.workflow_pollers, queue.activity_pollers]
+        stuck = [bool(tasks) and not polling for tasks, polling in zip(waiting, pollers, strict=True)]
+        cells = [
+            Text(f"{number:,}", style="bold red" if bad else "") for number, bad in zip(waiting, stuck, strict=True)
+        ]
+        table.add_row(Text(queue.name), *cells, *(f"{number:,}" for number in pollers))
+    return table

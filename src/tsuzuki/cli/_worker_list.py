@@ -42,6 +42,9 @@ def list_workers(
     if output is not Output.TEXT:
         write_json([as_data(each) for each in found], output)
         return
+    if not found:
+        typer.echo("No worker tells of itself. `tsuzuki task-queue describe` shows who polls a queue.")
+        return
     write_table(
         ("Status", "Identity", "TaskQueue", "Host", "Process", "Sdk", "StartTime", "LastHeartbeat"),
         (

@@ -1,18 +1,16 @@
 """`tsuzuki worker run`: a worker process for the workflows and activities of modules.
 
-It stops on SIGTERM and SIGINT: polling ends at once, what is running may end within the grace period. Stopping is
-never needed for safety; a killed worker's work is tried again.
+It waits for the server, and stops on SIGTERM and SIGINT: polling ends at once, what is running may end within the grace
+period. Stopping is never needed for safety; a killed worker's work is tried again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,11 +20,14 @@ import typer
 from tsuzuki.agents import PriorityQueues
 from tsuzuki.client import Client
 from tsuzuki.replay import Definitions, load_definitions
-from tsuzuki.worker import Worker
+from tsuzuki.worker import ActivityLimit, ActivityLimits, Worker
 
 from ._connection import Connection, connected, run_or_refuse
-from ._endings import FAILED, INTERRUPTED, refuse
+from ._endings import FAILED, refuse
 from ._inputs import duration
+from ._logs import LogFormat, LogLevel, log_to_stderr
+from ._worker_health import WorkerHealth
+from ._worker_life import WorkerLife
 
 RELOAD: Final = "--reload"
 GRACE: Final = timedelta(seconds=10)
@@ -50,6 +51,19 @@ def run(
     max_concurrent_activities: Annotated[int, typer.Option(min=1, help="Activities at a time.")] = 100,
     max_concurrent_workflow_tasks: Annotated[int, typer.Option(min=2, help="Workflow tasks at a time.")] = 100,
     max_cached_workflows: Annotated[int, typer.Option(min=0, help="Runs kept in memory between their tasks.")] = 1000,
+    activity_limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE=COUNT", help="So many of this activity type at a time in this process; may be given again."
+        ),
+    ] = None,
+    activity_rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE=RATE",
+            help="So many of this activity type begin a second in this process; may be given again.",
+        ),
+    ] = None,
     priority_queues: Annotated[
         bool,
         typer.Option(
@@ -65,6 +79,19 @@ def run(
     wait: Annotated[
         Duration, typer.Option(parser=duration, metavar="DURATION", help="For the server to come up; 60s.")
     ] = None,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Answer GET /livez (the process runs) and /readyz (it takes tasks) on this port of 127.0.0.1; "
+            "0 for a free one.",
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines look; console and json need tsuzuki[logs].")
+    ] = LogFormat.PLAIN,
+    log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = LogLevel.INFO,
     reload: Annotated[
         bool,
         typer.Option(RELOAD, help="Start anew when a Python file changes; for development. Needs tsuzuki[reload]."),
@@ -75,11 +102,18 @@ def run(
         _run_again_on_changes(modules)
         return
 
+    limits = _limits(activity_limit or (), activity_rate or ())
+
     async def work() -> None:
         found = load_definitions(modules)
         if (found.workflows or found.activities) and not task_queue:
             refuse("give --task-queue, the one that workflows are started with")
-        async with await connection.open(wait=WAIT if wait is None else wait) as client:
+        async with AsyncExitStack() as stack:
+            if health_port is not None:
+                port = await stack.enter_async_context(health.served(health_port))
+                typer.echo(f"health          http://127.0.0.1:{port}/livez, /readyz")
+            client = await stack.enter_async_context(await connection.open(wait=WAIT if wait is None else wait))
+            health.service = client.service
             workers = [await _made(factory, client) for factory in found.factories]
             if found.workflows or found.activities:
                 options: dict[str, Any] = {
@@ -89,6 +123,7 @@ def run(
                     "max_cached_workflows": max_cached_workflows,
                     "interceptors": connection.worker_interceptors,
                     "graceful_shutdown_timeout": GRACE if grace is None else grace,
+                    "activity_limits": limits,
                 }
                 if priority_queues:
                     workers += PriorityQueues(client, **options).workers
@@ -97,9 +132,29 @@ def run(
                     options["max_concurrent_workflow_tasks"] = max_concurrent_workflow_tasks
                     workers.append(Worker(client, **options))
             _greet(connection, workers, found)
-            await _until_stopped(workers)
+            await WorkerLife(workers, health, GRACE if grace is None else grace).run()
 
+    log_to_stderr(log_format, log_level)
+    health = WorkerHealth()
     run_or_refuse(work)
+
+
+def _limits(counts: Sequence[str], rates: Sequence[str]) -> ActivityLimits | None:
+    """Read the limits of activity types; one object, for all workers of the process."""
+    try:
+        at_most = {name: int(count) for name, count in map(_pair, counts)}
+        per_second = {name: float(rate) for name, rate in map(_pair, rates)}
+        limits = {name: ActivityLimit(at_most.get(name), per_second.get(name)) for name in sorted(at_most | per_second)}
+    except ValueError as error:
+        refuse(f"--activity-limit, --activity-rate: {error}")
+    return ActivityLimits(limits) if limits else None
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, separator, value = given.partition("=")
+    if not separator or not name:
+        raise ValueError(f"{given!r} is no TYPE=NUMBER, as in search=3")
+    return name, value
 
 
 async def _made(factory: Any, client: Client) -> Worker:
@@ -119,25 +174,6 @@ def _greet(connection: Connection, workers: Sequence[Worker], found: Definitions
     for kind, defined in (("workflows", found.workflows), ("activities", found.activities)):
         if defined:
             typer.echo(f"{kind:<15} {', '.join(sorted(getattr(it, '__name__', str(it)) for it in defined))}")
-
-
-async def _until_stopped(workers: Sequence[Worker]) -> None:
-    loop = asyncio.get_running_loop()
-    running = asyncio.gather(*(one.run() for one in workers))
-    stopping: list[asyncio.Task[None]] = []
-
-    def stop() -> None:
-        if stopping:
-            running.cancel()
-            typer.echo("stopped at once", err=True)
-            raise SystemExit(INTERRUPTED)
-        typer.echo("stopping: what is running may end; once more to stop at once", err=True)
-        stopping.extend(loop.create_task(one.shutdown()) for one in workers)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: a KeyboardInterrupt then
-            loop.add_signal_handler(number, stop)
-    await running
 
 
 def _run_again_on_changes(modules: Sequence[str]) -> None:

@@ -17,6 +17,10 @@ workflow = group(
             "_workflow_start:signal_with_start",
             "Signal the open run of a workflow id, or one that is started with the signal in its history.",
         ),
+        "execute-update-with-start": (
+            "_workflow_start:execute_update_with_start",
+            "Update the open run of a workflow id, or one that is started for it, and wait for the result.",
+        ),
         "list": ("_workflow_look:list_workflows", "List runs, newest first."),
         "count": (
             "_workflow_look:count",
@@ -53,6 +57,11 @@ workflow = group(
             "_workflow_talk:cancel",
             "Ask a workflow to stop: its code is cancelled, may clean up, and decides how it ends.",
         ),
+        "pause": (
+            "_workflow_pause:pause",
+            "Hold a workflow: its code does not run and no activity attempt starts until it is unpaused.",
+        ),
+        "unpause": ("_workflow_pause:unpause", "Let a paused workflow go on, with all that came meanwhile."),
         "terminate": (
             "_workflow_talk:terminate",
             "End a workflow at once; its code is not told and does not clean up.",

@@ -13,6 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.client import (
     Client,
+    PauseInfo,
     PendingActivity,
     WorkflowExecution,
     WorkflowExecutionCount,
@@ -104,6 +105,7 @@ def describe(
             ("Summary", summary),
             ("Namespace", described.namespace),
             ("Status", _status(described)),
+            ("Paused", _paused(described.pause)),
             ("TaskQueue", described.task_queue),
             ("StartTime", time_text(described.start_time)),
             ("CloseTime", time_text(described.close_time)),
@@ -142,10 +144,17 @@ def _write_pending(described: WorkflowExecutionDescription) -> None:
         typer.echo("Nothing is pending but what the code waits for itself: a signal, an update or a timer.")
 
 
+def _paused(pause: PauseInfo | None) -> str:
+    if pause is None:
+        return ""
+    return f"{time_text(pause.time)} by {pause.identity}{': ' if pause.reason else ''}{pause.reason}"
+
+
 def _pending_activity(activity: PendingActivity) -> Iterator[tuple[str, object]]:
     bound = f" of {activity.maximum_attempts}" if activity.maximum_attempts else ""
     yield "Type", activity.activity_type
     yield "State", activity.state.name.replace("_", " ").title()
+    yield "Paused", _paused(activity.pause)
     yield "Attempt", f"{activity.attempt}{bound}"
     yield "LastStartedTime", time_text(activity.last_started_time)
     yield "LastHeartbeatTime", time_text(activity.last_heartbeat_time)

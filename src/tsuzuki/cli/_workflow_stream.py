@@ -21,7 +21,7 @@ def stream(
     connection: Connection,
     workflow_id: WorkflowId,
     run_id: RunId = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run closes.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the workflow closes.")] = False,
     after: Annotated[str, typer.Option(metavar="ID", help="Go on behind this event.")] = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -30,7 +30,7 @@ def stream(
 
     async def work(client: Client) -> None:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
-        async for event in handle.read_stream(after=after, wait=follow):
+        async for event in handle.read_stream(after=after, wait=follow, follow_runs=follow and not run_id):
             typer.echo(_line(event)) if output is Output.JSON else written.add(event)
 
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -17,36 +16,12 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, St
 
 from tsuzuki.client import Client, WorkflowHandle
 
-from ._batch import run_batch, tell_batch
 from ._connection import Connection, connected
-from ._endings import refuse
 from ._ids import Name, RunId
 from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments
+from ._many import Many, ManyMore, Rps, SomeWorkflow, Which, Yes, act_on_many
 from ._output import Output, OutputOption, write_json
 from ._user import user
-
-SomeWorkflow = Annotated[str, typer.Option("--workflow-id", "-w", help="The workflow; or --query for many.")]
-Many = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All open runs that a list filter finds.")]
-ManyMore = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All runs that a list filter finds.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting on many.")]
-Rps = Annotated[float, typer.Option(min=0, help="Of many: most runs a second; 0 for no bound.")]
-
-
-@dataclass(frozen=True)
-class _Which:
-    """Which runs are meant: one, or all that a filter finds."""
-
-    workflow_id: str
-    run_id: str
-    query: str
-    yes: bool
-    rps: float
-
-    def __post_init__(self) -> None:
-        if bool(self.workflow_id) == bool(self.query):
-            refuse("give --workflow-id, or --query for many; one of them")
-        if self.run_id and self.query:
-            refuse("--run-id goes with --workflow-id, not with --query")
 
 
 @connected
@@ -76,7 +51,7 @@ def signal(
     async def send(handle: WorkflowHandle[Any, Any]) -> None:
         await handle.signal(name, args=args)
 
-    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Signal recorded", reason, output)
+    _act(connection, Which(workflow_id, run_id, query, yes, rps), send, batch, "Signal recorded", reason, output)
 
 
 @connected
@@ -98,7 +73,7 @@ def cancel(
     async def send(handle: WorkflowHandle[Any, Any]) -> None:
         await handle.cancel(reason=reason)
 
-    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Cancel requested", reason, output)
+    _act(connection, Which(workflow_id, run_id, query, yes, rps), send, batch, "Cancel requested", reason, output)
 
 
 @connected
@@ -121,7 +96,7 @@ def terminate(
     async def send(handle: WorkflowHandle[Any, Any]) -> None:
         await handle.terminate(reason=why)
 
-    _act(connection, _Which(workflow_id, run_id, query, yes, rps), send, batch, "Workflow terminated", why, output)
+    _act(connection, Which(workflow_id, run_id, query, yes, rps), send, batch, "Workflow terminated", why, output)
 
 
 @connected
@@ -140,7 +115,7 @@ def delete(
     def batch(client: Client) -> StartBatchOperationRequest:
         return StartBatchOperationRequest(deletion_operation=BatchOperationDeletion(identity=client.identity))
 
-    which = _Which(workflow_id, run_id, query, yes, rps)
+    which = Which(workflow_id, run_id, query, yes, rps)
 
     async def one(client: Client) -> None:
         request = DeleteWorkflowExecutionRequest(namespace=client.namespace)
@@ -148,7 +123,7 @@ def delete(
         await client.service.delete_workflow_execution(request)
 
     if query:
-        _act_on_many(connection, which, batch, "Deleted", reason, output, open_only=False)
+        act_on_many(connection, which, batch, "Deleted", reason, output, open_only=False)
     else:
         connection.run(one, "Deleting")
         _tell_one(which, "Deleted", output)
@@ -156,7 +131,7 @@ def delete(
 
 def _act(
     connection: Connection,
-    which: _Which,
+    which: Which,
     send: Callable[[WorkflowHandle[Any, Any]], Awaitable[None]],
     batch: Callable[[Client], StartBatchOperationRequest],
     done: str,
@@ -167,46 +142,15 @@ def _act(
         await send(client.get_workflow_handle(which.workflow_id, run_id=which.run_id or None))
 
     if which.query:
-        _act_on_many(connection, which, batch, done, reason, output)
+        act_on_many(connection, which, batch, done, reason, output)
     else:
         connection.run(one, "Sending")
         _tell_one(which, done, output)
 
 
-def _act_on_many(
-    connection: Connection,
-    which: _Which,
-    batch: Callable[[Client], StartBatchOperationRequest],
-    done: str,
-    reason: str,
-    output: Output,
-    *,
-    open_only: bool = True,
-) -> None:
-    query = _open_ones(which.query) if open_only else which.query
-    if not which.yes:
-        counted = connection.run(lambda client: client.count_workflows(query), "Counting")
-        if not typer.confirm(f"{done}: {counted.count:,} runs. Go on?", err=True):
-            raise typer.Exit(0)
-
-    async def many(client: Client) -> Any:
-        request = batch(client)
-        request.visibility_query, request.max_operations_per_second = query, which.rps
-        request.reason = reason or f"Requested by {user()} with tsuzuki workflow"
-        return await run_batch(client, request)
-
-    tell_batch(done, connection.run(many, "Acting on each; the engine goes on if you leave"), output)
-
-
-def _tell_one(which: _Which, done: str, output: Output) -> None:
+def _tell_one(which: Which, done: str, output: Output) -> None:
     if output is not Output.TEXT:
         run = {"runId": which.run_id} if which.run_id else {}
         write_json({"workflowId": which.workflow_id, **run}, output)
     else:
         typer.echo(f"{done}.")
-
-
-def _open_ones(query: str) -> str:
-    if "executionstatus" in query.lower():
-        return query
-    return f"{f'({query})' if ' or ' in query.lower() else query} AND ExecutionStatus = 'Running'"

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, NoReturn
 
 import typer
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowExecutionUpdateRequest,
+    PollWorkflowExecutionUpdateResponse,
+)
 
 from tsuzuki.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
 
@@ -13,7 +18,7 @@ from ._endings import FAILED, refuse
 from ._ids import Name, RunId, WorkflowId
 from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments
 from ._lazy import group
-from ._output import Output, OutputOption, json_text, write_fields, write_json
+from ._output import Output, OutputOption, as_data, json_text, payload_text, write_fields, write_json
 from ._worker import WorkerModules, with_worker
 
 update = group("Change a workflow and get an answer.")
@@ -48,7 +53,7 @@ def execute_update(
         )
         return {"name": name, "updateId": sent.id, "result": await sent.result()}
 
-    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+    tell_update(connection, with_worker(connection, worker, task_queue, work), output)
 
 
 @update.command("start")
@@ -80,7 +85,7 @@ def start_update(
         )
         return {"name": name, "updateId": sent.id}
 
-    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+    tell_update(connection, with_worker(connection, worker, task_queue, work), output)
 
 
 @update.command("result")
@@ -100,10 +105,47 @@ def update_result(
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None).get_update_handle(update_id)
         return {"updateId": update_id, "result": await handle.result()}
 
-    _tell_update(connection, with_worker(connection, worker, task_queue, work), output)
+    tell_update(connection, with_worker(connection, worker, task_queue, work), output)
 
 
-def _tell_update(connection: Connection, work: Any, output: Output) -> None:
+@update.command()
+@connected
+def describe(
+    connection: Connection,
+    update_id: KnownUpdate,
+    workflow_id: WorkflowId,
+    run_id: RunId = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show how far an update is, without waiting for it."""
+
+    async def work(client: Client) -> PollWorkflowExecutionUpdateResponse:
+        request = PollWorkflowExecutionUpdateRequest(namespace=client.namespace, identity=client.identity)
+        request.update_ref.update_id = update_id
+        request.update_ref.workflow_execution.workflow_id = workflow_id
+        request.update_ref.workflow_execution.run_id = run_id
+        return await client.service.poll_workflow_execution_update(request)
+
+    found = connection.run(work)
+    stage = Stage.Name(found.stage).removeprefix("UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_")
+    if output is not Output.TEXT:
+        write_json({"updateId": update_id, "stage": stage, **as_data(found.outcome)}, output)
+        return
+    outcome = found.outcome
+    write_fields(
+        "Update",
+        [
+            ("UpdateId", update_id),
+            ("Stage", stage.capitalize()),
+            ("Result", ", ".join(payload_text(each) for each in outcome.success.payloads)),
+            ("Failure", outcome.failure.message if outcome.HasField("failure") else ""),
+        ],
+    )
+
+
+def tell_update(connection: Connection, work: Any, output: Output, *, create: bool = False) -> None:
+    """Do what asks for an update, and say what it answered; exit code 1 if it was refused, or failed."""
+
     async def tolerant(client: Client) -> dict[str, Any] | WorkflowUpdateFailedError:
         try:
             done: dict[str, Any] = await work(client)
@@ -111,7 +153,7 @@ def _tell_update(connection: Connection, work: Any, output: Output) -> None:
             return error
         return done
 
-    found = connection.run(tolerant, "Updating")
+    found = connection.run(tolerant, "Updating", create=create)
     if isinstance(found, WorkflowUpdateFailedError):
         _update_failed(found)
     if output is not Output.TEXT:

@@ -20,6 +20,7 @@ from ._errors import (
     WorkflowUpdateFailedError,
 )
 from ._execution import (
+    PauseInfo,
     PendingActivity,
     PendingActivityState,
     PendingWorkflowTask,
@@ -52,6 +53,7 @@ from ._interceptor import (
     UpdateWithStartStartWorkflowInput,
     UpdateWithStartUpdateWorkflowInput,
 )
+from ._pending_activity import PendingActivityHandle
 from ._schedule import (
     Schedule,
     ScheduleActionStartWorkflow,
@@ -101,7 +103,9 @@ __all__ = [
     "ListWorkflowsInput",
     "NamespaceNotFoundError",
     "OutboundInterceptor",
+    "PauseInfo",
     "PendingActivity",
+    "PendingActivityHandle",
     "PendingActivityState",
     "PendingWorkflowTask",
     "PendingWorkflowTaskState",

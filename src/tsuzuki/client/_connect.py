@@ -1,21 +1,29 @@
 """Opening the service behind a target, and waiting for a server that is not up yet.
 
 Waiting has two stages: once a second until the port answers (the server is being started), then back-off
-that grows by a second up to 15 s until it speaks (it is initializing). Both end at the same deadline.
+that grows by a second up to 15 s until it speaks and knows the namespace (it is initializing). Both end at the same
+deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
-from ..service import RemoteWorkflowService, ServiceError, TLSConfig, WorkflowService
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+from ..service import RemoteWorkflowService, ServiceError, StatusCode, TLSConfig, WorkflowService
 from ._errors import RPCError, client_error
 from ._target import EmbeddedTarget, RemoteTarget
 
 PROBE_EVERY_S: Final = 1.0
 BACKOFF_MAX_S: Final = 15.0
+UNKNOWN_NAMESPACE_S_MAX: Final = 15.0
+"""How long a server that answers may not know the namespace, before it is taken for a misspelt one."""
+
+_logger = logging.getLogger("tsuzuki.client")
 
 
 class OpenService(WorkflowService, Protocol):
@@ -54,27 +62,56 @@ async def open_remote_service(
     Raises:
         ServiceUnavailableError: It did not answer in time.
     """
+    address = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     deadline = clock() + wait_s
-    host = f"[{target.host}]" if ":" in target.host else target.host
+    waits = False
     while not await _port_answers(target) and clock() + PROBE_EVERY_S <= deadline:
+        if not waits:
+            _logger.info("nothing listens at %s yet; waiting for it, at most %g s", address, wait_s)
+            waits = True
         await sleep(PROBE_EVERY_S)
+    unknown_until = min(clock() + UNKNOWN_NAMESPACE_S_MAX, deadline)
     attempt = 0
     while True:
         attempt += 1
+        service = None
         try:
-            return await RemoteWorkflowService.connect(
-                f"{host}:{target.port}",
+            service = await RemoteWorkflowService.connect(
+                address,
                 namespace=namespace,
                 tls=tls,
                 api_key=api_key,
                 metadata=rpc_metadata,
                 identity=identity,
             )
+            if wait_s > 0:
+                await _find_namespace(service, namespace)
         except ServiceError as error:
+            if service is not None:
+                await service.close()
             backoff = min(float(attempt), BACKOFF_MAX_S)
-            if clock() + backoff > deadline:
+            if clock() + backoff > (unknown_until if error.status is StatusCode.NOT_FOUND else deadline):
                 raise client_error(error, RPCError) from error
+            _logger.info("%s does not serve yet (%s); trying again in %g s", address, error.message, backoff)
+            waits = True
             await sleep(backoff)
+        else:
+            if waits:
+                _logger.info("%s serves", address)
+            return service
+
+
+async def _find_namespace(service: WorkflowService, namespace: str) -> None:
+    """Ask for the namespace: a server may answer before it has made those that it makes when it starts.
+
+    Raises:
+        ServiceError: NOT_FOUND, or UNAVAILABLE. Others (a caller who may not ask, ...) say that the server is up.
+    """
+    try:
+        await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except ServiceError as error:
+        if error.status in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE):
+            raise
 
 
 async def _port_answers(target: RemoteTarget) -> bool:

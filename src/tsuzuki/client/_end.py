@@ -1,4 +1,4 @@
-"""Ending a workflow from outside: asking it to stop, or stopping it."""
+"""Ending a workflow from outside, asking it to stop, or holding it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest, TerminateWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    PauseWorkflowExecutionRequest,
+    RequestCancelWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+    UnpauseWorkflowExecutionRequest,
+)
 
 from ._context import ClientContext
 
@@ -54,5 +59,43 @@ async def send_terminate(
             details=context.payloads.to_payloads_wrapper(args) if args else None,
             identity=context.identity,
             first_execution_run_id=first_execution_run_id or "",
+        ),
+    )
+
+
+async def send_pause(context: ClientContext, execution: WorkflowExecution, reason: str) -> None:
+    """Hold a run; sent again, the request has no further effect.
+
+    Raises:
+        RPCError: The subclass that fits.
+    """
+    await context.calls.send(
+        context.service.pause_workflow_execution,
+        PauseWorkflowExecutionRequest(
+            namespace=context.namespace,
+            workflow_id=execution.workflow_id,
+            run_id=execution.run_id,
+            identity=context.identity,
+            reason=reason,
+            request_id=str(uuid4()),
+        ),
+    )
+
+
+async def send_unpause(context: ClientContext, execution: WorkflowExecution, reason: str) -> None:
+    """Let a run go on.
+
+    Raises:
+        RPCError: The subclass that fits.
+    """
+    await context.calls.send_once(
+        context.service.unpause_workflow_execution,
+        UnpauseWorkflowExecutionRequest(
+            namespace=context.namespace,
+            workflow_id=execution.workflow_id,
+            run_id=execution.run_id,
+            identity=context.identity,
+            reason=reason,
+            request_id=str(uuid4()),
         ),
     )

@@ -168,6 +168,21 @@ class WorkflowExecution:
 
 
 @dataclass(frozen=True)
+class PauseInfo:
+    """Who paused a workflow or an activity.
+
+    Attributes:
+        time: When.
+        identity: By whom.
+        reason: Why; may be empty.
+    """
+
+    time: datetime | None
+    identity: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class PendingActivity:
     """An activity that the run waits for.
 
@@ -185,6 +200,7 @@ class PendingActivity:
         last_worker_identity: Who ran the last attempt.
         heartbeat_details: What the last heartbeat reported.
         raw_info: The protobuf message behind it.
+        pause: Who paused it; None unless it is paused.
     """
 
     activity_id: str
@@ -200,6 +216,7 @@ class PendingActivity:
     last_worker_identity: str
     heartbeat_details: Sequence[Any]
     raw_info: PendingActivityInfo = field(repr=False)
+    pause: PauseInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +272,14 @@ class WorkflowExecutionDescription(WorkflowExecution):
             )
 
     @property
+    def pause(self) -> PauseInfo | None:
+        """Who paused the run; None unless it is paused."""
+        if self.status is not WorkflowExecutionStatus.PAUSED:
+            return None
+        info = self.raw_description.workflow_extended_info.pause_info
+        return PauseInfo(_time(info, "paused_time"), info.identity, info.reason)
+
+    @property
     def pending_activities(self) -> list[PendingActivity]:
         """Activities that the run waits for."""
         return [self._pending_activity(raw) for raw in self.raw_description.pending_activities]
@@ -295,7 +320,16 @@ class WorkflowExecutionDescription(WorkflowExecution):
             last_worker_identity=raw.last_worker_identity,
             heartbeat_details=self._context.payloads.from_payloads_wrapper(raw.heartbeat_details),
             raw_info=raw,
+            pause=_pause_of(raw),
         )
+
+
+def _pause_of(raw: PendingActivityInfo) -> PauseInfo | None:
+    if not raw.paused:
+        return None
+    info = raw.pause_info
+    by = info.rule if info.WhichOneof("paused_by") == "rule" else info.manual
+    return PauseInfo(_time(info, "pause_time"), by.identity, by.reason)
 
 
 def _time(message: Any, field: str) -> datetime | None:

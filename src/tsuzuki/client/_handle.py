@@ -17,7 +17,7 @@ from ..common import QueryRejectCondition
 from ..workflow import QUERY, SIGNAL, UPDATE, UpdateMethod
 from ._context import ClientContext
 from ._describe import describe_execution, history_events
-from ._end import send_cancel, send_terminate
+from ._end import send_cancel, send_pause, send_terminate, send_unpause
 from ._execution import WorkflowExecutionDescription
 from ._history import WorkflowHistory, WorkflowHistoryEventFilterType
 from ._interceptor import (
@@ -29,6 +29,7 @@ from ._interceptor import (
     StartWorkflowUpdateInput,
     TerminateWorkflowInput,
 )
+from ._pending_activity import PendingActivityHandle
 from ._query import query_workflow
 from ._result import wait_for_result
 from ._signal import send_signal
@@ -164,8 +165,10 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         async for event in events:
             yield event
 
-    async def read_stream(self, *, after: str = "", wait: bool = True) -> AsyncIterator[StreamEvent]:
-        """Yield what the run's activities say while they run (`activity.open_stream`), until the run has closed.
+    async def read_stream(
+        self, *, after: str = "", wait: bool = True, follow_runs: bool = True
+    ) -> AsyncIterator[StreamEvent]:
+        """Yield what the run's activities say while they run (`activity.open_stream`), until the workflow has closed.
 
         Events come in one order for all readers, and each comes once. When an attempt dies half way, what it has said
         stays; the next one begins with an event of kind `BEGIN`, which supersedes it. The stream outlives crashes of
@@ -176,8 +179,9 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         are complete in any case.
 
         Args:
-            after: The `id` of the last event that was seen, of this run; the default begins with the first.
+            after: The `id` of the last event that was seen, which names the run too; the default begins with the first.
             wait: False to stop with the newest event instead of waiting for more.
+            follow_runs: True to go on with the stream of the run that takes over, as `result` does.
 
         Raises:
             InvalidArgumentError: `after` is no position of a stream.
@@ -188,7 +192,7 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         Source: `QueryWorkflow` with a query of a reserved type; on other servers `DescribeWorkflowExecution`.
         """
         run_id = self.run_id or self.result_run_id or ""
-        async for event in read_stream(self._context, self.id, run_id, after, wait=wait):
+        async for event in read_stream(self._context, self.id, run_id, after, wait=wait, follow_runs=follow_runs):
             yield event
 
     async def cancel(self, *, reason: str = "") -> None:
@@ -229,6 +233,49 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
             await send_terminate(context, self._execution(), first, args, reason)
         else:
             await context.outbound.terminate_workflow(TerminateWorkflowInput(self.id, self.run_id, first, args, reason))
+
+    async def pause(self, *, reason: str = "") -> None:
+        """Hold the workflow: its code does not run and no activity attempt starts until it is unpaused.
+
+        Signals, results and timers are recorded and wait; timeouts count on. Queries and updates are refused.
+
+        Args:
+            reason: Recorded with the event; at most 1000 characters.
+
+        Raises:
+            RPCError: It is paused already (FAILED_PRECONDITION).
+            WorkflowNotFoundError: No open run matches.
+            ServiceUnavailableError: No answer. It may be paused; describe it to know.
+
+        Source: `PauseWorkflowExecution`. A Temporal cluster may have it switched off.
+        """
+        await send_pause(self._context, self._execution(), reason)
+
+    async def unpause(self, *, reason: str = "") -> None:
+        """Let a paused workflow go on, with all that came meanwhile.
+
+        Args:
+            reason: Recorded with the event; at most 1000 characters.
+
+        Raises:
+            RPCError: It is not paused (FAILED_PRECONDITION).
+            WorkflowNotFoundError: No open run matches.
+            ServiceUnavailableError: No answer. It may go on; a second call then finds it unpaused.
+
+        Source: `UnpauseWorkflowExecution`.
+        """
+        await send_unpause(self._context, self._execution(), reason)
+
+    def pending_activity(self, activity_id: str) -> PendingActivityHandle:
+        """Make a handle for one of the activities that this workflow waits for. No call is made.
+
+        Args:
+            activity_id: Its id within the run, as in `pending_activities` of `describe`.
+
+        Raises:
+            InvalidArgumentError: The id is empty or too long.
+        """
+        return PendingActivityHandle(self._context, self.id, self.run_id, activity_id)
 
     async def signal(
         self,

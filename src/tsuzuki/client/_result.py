@@ -49,6 +49,12 @@ async def wait_for_result(
         run_id = next_run_id
 
 
+async def next_run_id(context: ClientContext, workflow_id: str, run_id: str) -> str:
+    """Wait until a run closes, and give the id of the run that takes over; empty for none."""
+    event = await _close_event(context, workflow_id, run_id)
+    return getattr(getattr(event, _OUTCOMES[event.event_type][0]), "new_execution_run_id", "")
+
+
 async def _close_event(context: ClientContext, workflow_id: str, run_id: str) -> HistoryEvent:
     if context.outbound is not None:
         wanted = FetchWorkflowHistoryEventsInput(

@@ -39,6 +39,7 @@ from ..common.stream_frames import (
 )
 from ._context import ClientContext
 from ._errors import InvalidArgumentError
+from ._result import next_run_id
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WAIT_S: Final = 15.0
@@ -93,25 +94,36 @@ class StreamEvent:
     seq: int
     at: datetime
 
+    @property
+    def run_id(self) -> str:
+        """Whose run it is of."""
+        return self.id.partition(":")[0]
+
 
 async def read_stream(
-    context: ClientContext, workflow_id: str, run_id: str, after: str, *, wait: bool
+    context: ClientContext, workflow_id: str, run_id: str, after: str, *, wait: bool, follow_runs: bool
 ) -> AsyncIterator[StreamEvent]:
-    """Yield the events after a position, until the run has closed and all were seen.
+    """Yield the events after a position, until the run, or the last one of its chain, has closed and all were seen.
 
     Raises:
         RPCError: The subclass that fits.
     """
     about = await context.calls.send(context.service.get_system_info, GetSystemInfoRequest())
-    run_of, separator, place = after.rpartition(":")
+    run_of, separator, place = after.partition(":")
     if after and not separator:
         raise InvalidArgumentError(f"after={after[:80]!r} is no position in a stream; give the id of one of its events")
     execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_of or run_id)
     if not execution.run_id:
         execution.run_id = (await _describe(context, execution)).workflow_execution_info.execution.run_id
     reading = _kept if about.server_version.startswith(OURS) else _from_heartbeats
-    async for event in reading(context, execution, place, wait=wait):
-        yield event
+    while True:
+        async for event in reading(context, execution, place, wait=wait):
+            yield event
+        if not follow_runs or not (wait or await _is_closed(context, execution)):
+            return
+        execution.run_id, place = await next_run_id(context, workflow_id, execution.run_id), ""
+        if not execution.run_id:
+            return
 
 
 async def _kept(
@@ -161,9 +173,12 @@ async def _from_heartbeats(
     context: ClientContext, execution: WorkflowExecution, place: str, *, wait: bool
 ) -> AsyncIterator[StreamEvent]:
     seen: dict[str, tuple[int, int]] = {}  # by activity id: attempt and number
-    for part in filter(None, place.split("~")):
-        activity_id, attempt, seq = json.loads(part)
-        seen[activity_id] = (attempt, seq)
+    if place:
+        try:
+            seen = {activity_id: (attempt, seq) for activity_id, (attempt, seq) in json.loads(place).items()}
+        except (ValueError, AttributeError, TypeError):
+            message = f"{place[:80]!r} is no position in a stream that is read from heartbeats"
+            raise InvalidArgumentError(message) from None
     while True:
         described = await _describe(context, execution)
         for pending in described.pending_activities:
@@ -189,7 +204,7 @@ def _news(
 
     def tell(kind: StreamEventKind, value: Any, seq: int) -> None:
         seen[pending.activity_id] = (attempt, seq)
-        place = "~".join(json.dumps([name, *at], separators=(",", ":")) for name, at in seen.items())
+        place = json.dumps(seen, separators=(",", ":"))
         found.append(
             StreamEvent(
                 f"{run_id}:{place}", kind, value, pending.activity_id, pending.activity_type.name, attempt, seq, at
@@ -205,6 +220,10 @@ def _news(
         if first + index >= expected:
             tell(_KINDS[kind], value, first + index)
     return found
+
+
+async def _is_closed(context: ClientContext, execution: WorkflowExecution) -> bool:
+    return (await _describe(context, execution)).workflow_execution_info.status != _RUNNING
 
 
 async def _describe(context: ClientContext, execution: WorkflowExecution) -> DescribeWorkflowExecutionResponse:

@@ -55,7 +55,9 @@ def parse_target(target: str) -> EmbeddedTarget | RemoteTarget:
     match = _HOST_AND_PORT.fullmatch(target)
     if match is not None and 0 < int(match["port"]) <= 65535:
         return RemoteTarget(match["host"].strip("[]"), int(match["port"]))
-    raise InvalidArgumentError(f"the target {target!r} is not understood{_suggestion(target)}. It must be {FORMS}")
+    raise InvalidArgumentError(
+        f"the target {target!r} is not understood{_suggestion(target) or '.'} It must be {FORMS}"
+    )
 
 
 def _suggestion(target: str) -> str:

@@ -62,6 +62,7 @@ def update_options(run: Execution, request: UpdateWorkflowExecutionOptionsReques
         return
     make_room(run, now_ns, limits)
     event = run.event(UPDATED, now_ns)
+    event.worker_may_ignore = True
     attributes = event.workflow_execution_options_updated_event_attributes
     if is_given(priority):
         attributes.priority.CopyFrom(priority)

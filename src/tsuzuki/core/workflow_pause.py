@@ -74,6 +74,7 @@ def pause(run: Execution, request: PauseWorkflowExecutionRequest, now_ns: int, l
     workflow_task.withdraw(run, now_ns)
     update.give_up_waiting(run)
     event = run.event(PAUSED, now_ns)
+    event.worker_may_ignore = True
     attributes = event.workflow_execution_paused_event_attributes
     attributes.identity = request.identity
     attributes.reason = request.reason
@@ -96,6 +97,7 @@ def unpause(run: Execution, request: UnpauseWorkflowExecutionRequest, now_ns: in
         raise WrongState(f"workflow is not paused: '{run.workflow_id}', run {run.run_id}.")
     make_room(run, now_ns, limits)
     event = run.event(UNPAUSED, now_ns)
+    event.worker_may_ignore = True
     attributes = event.workflow_execution_unpaused_event_attributes
     attributes.identity = request.identity
     attributes.reason = request.reason

@@ -21,12 +21,12 @@ from tsuzuki.core import activity_options
 from tsuzuki.core.activity import Activity
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id, check_text
-from tsuzuki.core.refusal import InvalidInput, NotFound
-from tsuzuki.core.signal import closed_message
+from tsuzuki.core.refusal import InvalidInput, NotFound, WrongState
+from tsuzuki.core.signal import closed_message, note_request_id
 from tsuzuki.core.times import duration_ns
 
 from ._engine import Engine
-from ._lifecycle import not_found_message
+from ._lifecycle import Lifecycle, not_found_message
 from ._refusals import refusals_as_errors
 
 OfActivities: TypeAlias = (
@@ -35,20 +35,28 @@ OfActivities: TypeAlias = (
 
 
 class ActivityControl:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, lifecycle: Lifecycle) -> None:
         self._engine = engine
+        self._lifecycle = lifecycle
 
-    async def pause(self, request: PauseActivityRequest) -> PauseActivityResponse:
+    async def pause(self, request: PauseActivityRequest, *, once: bool = False) -> PauseActivityResponse:
+        """Pause them; `once` refuses if that has been done before, but for a request that comes again."""
         limits = self._engine.limits
         with refusals_as_errors():
             run = self._open_run(request)
             check_text("the reason", request.reason, limits)
             check_text("the identity", request.identity, limits)
+            check_text("the request id", request.request_id, limits)
             chosen = _chosen(run, request)
+            again = self._lifecycle.answered_before(run, request.request_id)
+            if once and not again and any(activity.pause is not None for activity in chosen):
+                raise WrongState(f"activity is already paused: '{request.id}' of workflow '{run.workflow_id}'.")
             now_ns = self._engine.clock.now_ns()
             with self._engine.changing(run):
-                for activity in chosen:
-                    control.pause(run, activity, request.identity, request.reason, now_ns)
+                if not again:
+                    note_request_id(run, request.request_id)
+                    for activity in chosen:
+                        control.pause(run, activity, request.identity, request.reason, now_ns)
         await self._engine.durable()
         return PauseActivityResponse()
 

@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from temporalio.api.enums.v1 import BatchOperationState, BatchOperationType
+from temporalio.api.enums.v1 import BatchOperationState
 from temporalio.api.workflowservice.v1 import (
     DescribeBatchOperationRequest,
     DescribeBatchOperationResponse,
     ListBatchOperationsRequest,
     ListBatchOperationsResponse,
-    RequestCancelWorkflowExecutionRequest,
-    SignalWorkflowExecutionRequest,
     StartBatchOperationRequest,
     StartBatchOperationResponse,
     StopBatchOperationRequest,
     StopBatchOperationResponse,
 )
 
-from tsuzuki.core import close, signal
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import InvalidInput, NotFound, Refusal, TooMuch
@@ -36,6 +33,7 @@ from tsuzuki.core.times import SECOND, set_time
 from tsuzuki.service import ServiceError
 from tsuzuki.store import Batch, Condition, Record, StoreError
 
+from ._batch_effects import EFFECTS, Effect
 from ._engine import Engine
 from ._listing import condition_of
 from ._refusals import refusals_as_errors
@@ -75,44 +73,14 @@ class _Operation:
     progress: _Progress
     task: asyncio.Task[None] | None = field(default=None)
 
+    @property
+    def which(self) -> str:
+        """The field of the request that says what is done."""
+        return str(self.asked.WhichOneof("operation"))
 
-def _terminate(engine: Engine, run: Execution, asked: StartBatchOperationRequest) -> None:
-    operation = asked.termination_operation
-    if not run.is_open:
-        raise NotFound(signal.closed_message(run))
-    details = operation.details if operation.HasField("details") else None
-    close.terminate(run, asked.reason, details, operation.identity, engine.moment())
-
-
-def _cancel(engine: Engine, run: Execution, asked: StartBatchOperationRequest) -> None:
-    request = RequestCancelWorkflowExecutionRequest(
-        reason=asked.reason, identity=asked.cancellation_operation.identity, request_id=asked.job_id
-    )
-    signal.request_cancel(run, request, engine.clock.now_ns(), engine.limits)
-
-
-def _signal(engine: Engine, run: Execution, asked: StartBatchOperationRequest) -> None:
-    operation = asked.signal_operation
-    request = SignalWorkflowExecutionRequest(
-        signal_name=operation.signal,
-        identity=operation.identity,
-        input=operation.input if operation.HasField("input") else None,
-        header=operation.header if operation.HasField("header") else None,
-        request_id=asked.job_id,
-    )
-    signal.signal(run, request, engine.clock.now_ns(), engine.limits)
-
-
-class _Effect(NamedTuple):
-    kind: BatchOperationType.ValueType
-    do: Callable[[Engine, Execution, StartBatchOperationRequest], None]
-
-
-_EFFECTS: Final[Mapping[str, _Effect]] = {
-    "termination_operation": _Effect(BatchOperationType.BATCH_OPERATION_TYPE_TERMINATE_WORKFLOW, _terminate),
-    "cancellation_operation": _Effect(BatchOperationType.BATCH_OPERATION_TYPE_CANCEL_WORKFLOW, _cancel),
-    "signal_operation": _Effect(BatchOperationType.BATCH_OPERATION_TYPE_SIGNAL_WORKFLOW, _signal),
-}
+    @property
+    def effect(self) -> Effect:
+        return EFFECTS[self.which]
 
 
 class BatchOperations:
@@ -180,10 +148,9 @@ class BatchOperations:
             )
         if request.visibility_query and request.executions:
             raise InvalidInput("visibility query and executions are mutually exclusive; give one of them.")
-        if which not in _EFFECTS:
-            raise InvalidInput(f"{which} is not offered by this server; expected one of {', '.join(_EFFECTS)}.")
-        if which == "signal_operation":
-            check_id("the signal", request.signal_operation.signal, self._engine.limits)
+        if which not in EFFECTS:
+            raise InvalidInput(f"{which} is not offered by this server; expected one of {', '.join(EFFECTS)}.")
+        EFFECTS[which].check(request, self._engine.limits)
         if (request.namespace, request.job_id) in self._operations:
             raise InvalidInput(f"there is a batch operation '{request.job_id}' already; give this one another job id.")
         for operation in self._of(request.namespace):
@@ -221,16 +188,14 @@ class BatchOperations:
                 raise InvalidInput("JobId is not set on request.")
             operation = self._find(request.namespace, request.job_id)
         asked, progress = operation.asked, operation.progress
-        which = asked.WhichOneof("operation")
-        assert which is not None
         response = DescribeBatchOperationResponse(
-            operation_type=_EFFECTS[which].kind,
+            operation_type=operation.effect.kind,
             job_id=asked.job_id,
             state=BatchOperationState.ValueType(progress.state),
             total_operation_count=progress.total,
             complete_operation_count=progress.done,
             failure_operation_count=progress.failed,
-            identity=getattr(asked, which).identity,
+            identity=getattr(asked, operation.which).identity,
             reason=asked.reason,
             query=asked.visibility_query,
         )
@@ -256,12 +221,10 @@ class BatchOperations:
         size = request.page_size if request.page_size > 0 else _PAGE_DEFAULT
         response = ListBatchOperationsResponse()
         for operation in newest[first : first + size]:
-            which = operation.asked.WhichOneof("operation")
-            assert which is not None
             info = response.operation_info.add(
                 job_id=operation.asked.job_id,
                 state=BatchOperationState.ValueType(operation.progress.state),
-                operation_type=_EFFECTS[which].kind,
+                operation_type=operation.effect.kind,
             )
             set_time(info.start_time, operation.progress.started_ns)
             if operation.progress.closed_ns:
@@ -327,8 +290,9 @@ class BatchOperations:
     def _step(self, operation: _Operation) -> None:
         """Act on the next few runs; all in one transaction, as nothing here waits."""
         asked, progress = operation.asked, operation.progress
-        per_second = int(min(asked.max_operations_per_second, STEP_RUNS_MAX))
-        size = max(1, per_second) if asked.max_operations_per_second > 0 else STEP_RUNS_MAX
+        size = min(STEP_RUNS_MAX, operation.effect.runs_max)
+        if asked.max_operations_per_second > 0:
+            size = max(1, int(min(asked.max_operations_per_second, size)))
         if asked.executions:
             given = asked.executions[progress.place : progress.place + size]
             runs = [self._engine.find(asked.namespace, each.workflow_id, each.run_id) for each in given]
@@ -343,7 +307,7 @@ class BatchOperations:
             progress.place = keys[-1] if keys else progress.until
             is_last = len(keys) < size
         for run in runs:
-            if self._act(run, asked):
+            if self._act(run, operation):
                 progress.done += 1
             else:
                 progress.failed += 1
@@ -353,15 +317,15 @@ class BatchOperations:
         else:
             self._put(operation)
 
-    def _act(self, run: Execution | None, asked: StartBatchOperationRequest) -> bool:
+    def _act(self, run: Execution | None, operation: _Operation) -> bool:
         """True if it is done, or there was nothing (any more) to do it to."""
-        which = asked.WhichOneof("operation")
-        assert which is not None
+        effect = operation.effect
         if run is None:
-            return True
+            return not effect.needs_run
+        if self._engine.is_left_alone(run):
+            return False
         try:
-            with self._engine.changing(run):
-                _EFFECTS[which].do(self._engine, run, asked)
+            effect.do(self._engine, run, operation.asked)
         except NotFound:
             return True
         except Refusal:

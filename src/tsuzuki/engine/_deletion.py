@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, DeleteWorkflowExecutionResponse
 
 from tsuzuki.core import close
+from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
@@ -34,9 +35,14 @@ class Deletion:
             run = engine.find(request.namespace, execution.workflow_id, execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(execution))
-        if run.is_open:
-            with engine.changing(run):
-                close.terminate(run, _REASON, None, ENGINE_IDENTITY, engine.moment())
-        engine.delete(run.key)
+        delete_run(engine, run)
         await engine.durable()
         return DeleteWorkflowExecutionResponse()
+
+
+def delete_run(engine: Engine, run: Execution) -> None:
+    """Delete a run with the next commit; an open one is terminated first."""
+    if run.is_open:
+        with engine.changing(run):
+            close.terminate(run, _REASON, None, ENGINE_IDENTITY, engine.moment())
+    engine.delete(run.key)

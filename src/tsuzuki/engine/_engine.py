@@ -261,6 +261,10 @@ class Engine:
             raise self._internal(run)
         return Changing(self, run)
 
+    def is_left_alone(self, run: Execution) -> bool:
+        """Whether a transition of the run broke, so that `changing` refuses it until the next opening."""
+        return run.key in self._quarantined
+
     def broke(self, run: Execution, error: Exception) -> ServiceError:
         """A transition or loading of `run` broke an assertion of this engine: drop what it may have half done."""
         logger.critical("internal error in %r; it is left alone until the next opening", run, exc_info=error)

@@ -38,52 +38,55 @@ class Reset:
         engine.check_writable()
         engine.check_namespace(request.namespace)
         with refusals_as_errors():
-            base, current = self._runs(request)
-            if request.request_id and current.start_request_id == request.request_id:
-                run_id = current.run_id
-            else:
-                run_id = self._reset(request, base, current)
+            run_id = reset_run(engine, request)
         await engine.durable()
         return ResetWorkflowExecutionResponse(run_id=run_id)
 
-    def _runs(self, request: ResetWorkflowExecutionRequest) -> tuple[Execution, Execution]:
-        execution, engine = request.workflow_execution, self._engine
-        check_id("the workflow id", execution.workflow_id, engine.limits)
-        base = engine.find(request.namespace, execution.workflow_id, execution.run_id)
-        if base is None:
-            raise NotFound(not_found_message(execution))
-        return base, engine.find(request.namespace, execution.workflow_id, "") or base
 
-    def _reset(self, request: ResetWorkflowExecutionRequest, base: Execution, current: Execution) -> str:
-        engine = self._engine
-        history = self._history(base)
-        reset.check(request, history)
-        taken = history[: request.workflow_task_finish_event_id - 1]
-        later = [*history[len(taken) :], *base.buffered]
-        reapplied = reset.events_to_reapply(request, taken, later, self._of_successors(base, history))
-        if current.is_open:
-            with engine.changing(current):
-                close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment())
-                # The new run goes on with its children and for its parent, to whom they are one execution.
-                current.outgoing = [each for each in current.outgoing if not isinstance(each, (CloseChild, TellParent))]
-        run = engine.create(request.namespace, base.workflow_id, engine.new_id(), request.request_id)
-        with engine.changing(run):
-            reset.carry_out(run, base.run_id, taken, reapplied, request, engine.moment())
-        return run.run_id
+def reset_run(engine: Engine, request: ResetWorkflowExecutionRequest) -> str:
+    """The id of the new run, which is there with the next commit; see `Reset.reset`.
 
-    def _history(self, run: Execution) -> list[HistoryEvent]:
-        return list(History.FromString(self._engine.frames(run, 1)).events)
+    Raises:
+        Refusal: There is no such run, or it cannot be reset to there.
+    """
+    execution = request.workflow_execution
+    check_id("the workflow id", execution.workflow_id, engine.limits)
+    base = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+    if base is None:
+        raise NotFound(not_found_message(execution))
+    current = engine.find(request.namespace, execution.workflow_id, "") or base
+    if request.request_id and current.start_request_id == request.request_id:
+        return current.run_id
+    history = _history(engine, base)
+    reset.check(request, history)
+    taken = history[: request.workflow_task_finish_event_id - 1]
+    later = [*history[len(taken) :], *base.buffered]
+    reapplied = reset.events_to_reapply(request, taken, later, _of_successors(engine, base, history))
+    if current.is_open:
+        with engine.changing(current):
+            close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment())
+            # The new run goes on with its children and for its parent, to whom they are one execution.
+            current.outgoing = [each for each in current.outgoing if not isinstance(each, (CloseChild, TellParent))]
+    run = engine.create(request.namespace, base.workflow_id, engine.new_id(), request.request_id)
+    with engine.changing(run):
+        reset.carry_out(run, base.run_id, taken, reapplied, request, engine.moment())
+    return run.run_id
 
-    def _of_successors(self, run: Execution, history: list[HistoryEvent]) -> Iterator[HistoryEvent]:
-        """The events of the runs that continued this one."""
-        for _ in range(_CHAIN_MAX):
-            last = history[-1]
-            attributes = getattr(last, str(last.WhichOneof("attributes")))
-            following = str(getattr(attributes, "new_execution_run_id", ""))
-            found = self._engine.find(run.namespace, run.workflow_id, following) if following else None
-            if found is None:
-                return
-            history = self._history(found)
-            yield from history
-            yield from found.buffered
-        raise InvalidInput(f"more than {_CHAIN_MAX} runs went on from run {run.run_id}; reset a later one.")
+
+def _history(engine: Engine, run: Execution) -> list[HistoryEvent]:
+    return list(History.FromString(engine.frames(run, 1)).events)
+
+
+def _of_successors(engine: Engine, run: Execution, history: list[HistoryEvent]) -> Iterator[HistoryEvent]:
+    """The events of the runs that continued this one."""
+    for _ in range(_CHAIN_MAX):
+        last = history[-1]
+        attributes = getattr(last, str(last.WhichOneof("attributes")))
+        following = str(getattr(attributes, "new_execution_run_id", ""))
+        found = engine.find(run.namespace, run.workflow_id, following) if following else None
+        if found is None:
+            return
+        history = _history(engine, found)
+        yield from history
+        yield from found.buffered
+    raise InvalidInput(f"more than {_CHAIN_MAX} runs went on from run {run.run_id}; reset a later one.")

@@ -19,6 +19,7 @@ from tsuzuki.core.limits import Limits
 from tsuzuki.store import SqliteStore, Store
 
 from ._activity_control import ActivityControl
+from ._activity_execution_control import ActivityExecutionControl
 from ._activity_tasks import ActivityTasks
 from ._batch_operations import BatchOperations
 from ._clock import Clock, SystemClock
@@ -162,11 +163,17 @@ class EmbeddedService:
         self.unpause_workflow_execution = runs.unpause
         self.update_workflow_execution_options = runs.update_options
 
-        control = ActivityControl(engine)
+        control = ActivityControl(engine, lifecycle)
         self.pause_activity = control.pause
         self.unpause_activity = control.unpause
         self.reset_activity = control.reset
         self.update_activity_options = control.update_options
+
+        single = ActivityExecutionControl(engine, control)
+        self.pause_activity_execution = single.pause
+        self.unpause_activity_execution = single.unpause
+        self.reset_activity_execution = single.reset
+        self.update_activity_execution_options = single.update_options
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
         return self._engine.watch(parse_activity_token(task_token), on_cancel)

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from tsuzuki.client import Client, RPCError, WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+
+from tsuzuki.client import Client, RPCError, WorkflowExecution, WorkflowNotFoundError
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.worker import Interceptor
 from tsuzuki.worker.past import Rebuilder
@@ -24,6 +28,10 @@ from ._histories import decoded_events
 
 RUNNING: Final = "ExecutionStatus = 'Running'"
 CLOSED: Final = "ExecutionStatus != 'Running'"
+AHEAD: Final = 8
+"""Histories that are read at a time."""
+
+Reading: TypeAlias = "asyncio.Task[Sequence[HistoryEvent]]"
 
 
 @dataclass(frozen=True)
@@ -147,19 +155,42 @@ class _Check:
         """Replay the runs of a type that are open, or closed; how many, and which do not replay."""
         count, broken = 0, []
         query = f"WorkflowType = {_quoted(name)} AND {which}" + (f" AND ({self._query})" if self._query else "")
-        async for execution in self._client.list_workflows(query, limit=limit):
-            failure = await self._replay(execution, is_open=which is RUNNING)
-            count += 1
-            if failure is not None:
-                broken.append(failure)
-            self._progress(name, count)
+        async with aclosing(self._read_ahead(self._client.list_workflows(query, limit=limit))) as runs:
+            async for execution, reading in runs:
+                try:
+                    failure = await self._replay(execution, reading, is_open=which is RUNNING)
+                except WorkflowNotFoundError:  # deleted since it was listed
+                    continue
+                count += 1
+                if failure is not None:
+                    broken.append(failure)
+                self._progress(name, count)
         return count, broken
 
-    async def _replay(self, execution: WorkflowExecution, *, is_open: bool) -> BrokenRun | None:
-        handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+    async def _read_ahead(
+        self, executions: AsyncIterator[WorkflowExecution]
+    ) -> AsyncGenerator[tuple[WorkflowExecution, Reading], None]:
+        """Runs in their order, the histories of the next ones on their way: over a network that is most of the time."""
+        ahead: deque[tuple[WorkflowExecution, Reading]] = deque()
         try:
-            history = await handle.fetch_history()
-            events = await decoded_events(history, self._client.data_converter)
+            async for execution in executions:
+                ahead.append((execution, asyncio.create_task(self._read(execution))))
+                if len(ahead) == AHEAD:
+                    yield ahead.popleft()
+            while ahead:
+                yield ahead.popleft()
+        finally:
+            for _, reading in ahead:
+                reading.cancel()
+            await asyncio.gather(*(reading for _, reading in ahead), return_exceptions=True)
+
+    async def _read(self, execution: WorkflowExecution) -> Sequence[HistoryEvent]:
+        handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+        return await decoded_events(await handle.fetch_history(), self._client.data_converter)
+
+    async def _replay(self, execution: WorkflowExecution, reading: Reading, *, is_open: bool) -> BrokenRun | None:
+        try:
+            events = await reading
             run = self._rebuilder.rebuild(events, workflow_id=execution.id, run_id=execution.run_id)
         except RPCError:
             raise

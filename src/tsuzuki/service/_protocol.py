@@ -187,6 +187,8 @@ class WorkflowService(Protocol):
 
     # ---- activity tasks ----------------------------------------------------------------------------
 
+    async def shutdown_worker(self, request: rpc.ShutdownWorkerRequest) -> rpc.ShutdownWorkerResponse: ...
+
     async def poll_activity_task_queue(
         self, request: rpc.PollActivityTaskQueueRequest
     ) -> rpc.PollActivityTaskQueueResponse:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ _RPCS: Final[Mapping[str, _Rpc]] = {
     "poll_activity_task_queue": _POLL,
     "poll_workflow_execution_update": _POLL,
     "update_workflow_execution": _POLL,
+    "shutdown_worker": _Rpc(retry=False),
     "execute_multi_operation": _Rpc(retry=False, slow=True),
     "add_search_attributes": _OPERATOR,
     "remove_search_attributes": _OPERATOR,
@@ -181,7 +183,7 @@ class _Connection:
         except (RuntimeError, ValueError) as error:
             raise ServiceError(
                 StatusCode.UNAVAILABLE,
-                f"cannot connect to {target!r}: {error}. Is a server listening there? "
+                f"cannot connect to {target!r}: {_reason(error)}. Is a server listening there? "
                 "`tsuzuki server start` starts one; a target in this process is written sqlite:///file.db",
             ) from error
         return RemoteWorkflowService(client)  # type: ignore[abstract]  # its methods come from the table
@@ -202,6 +204,12 @@ class _Connection:
 @functools.cache
 def _pause_at_exit() -> None:
     atexit.register(time.sleep, EXIT_GRACE_S)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong at last: the transport's error stands inside several others, written for its own debugging."""
+    innermost = re.findall(r'(?:message: |error: |Error\()"([^"]+)"', str(error))
+    return innermost[-1] if innermost else str(error)
 
 
 def _watch_nothing() -> None:

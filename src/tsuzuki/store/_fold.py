@@ -169,6 +169,8 @@ def _start(run: Folded, event: HistoryEvent) -> None:
 def _task_scheduled(run: Folded, event: HistoryEvent) -> None:
     if run.workflow_task is not None:
         run.note(event, 13, f"a second workflow task, while {run.workflow_task} is open")
+    if run.paused:
+        run.note(event, 13, "a workflow task was scheduled while the run was paused")
     run.workflow_task, run.workflow_task_started = event.event_id, False
     run.workflow_tasks += 1
 

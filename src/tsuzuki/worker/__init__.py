@@ -1,5 +1,6 @@
 """The worker: runs workflow and activity code for one task queue."""
 
+from ._activity_limits import ActivityLimit, ActivityLimitedError, ActivityLimits
 from ._interceptor import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
@@ -25,6 +26,9 @@ from ._workflow_interceptor import (
 
 __all__ = [
     "ActivityInboundInterceptor",
+    "ActivityLimit",
+    "ActivityLimitedError",
+    "ActivityLimits",
     "ActivityOutboundInterceptor",
     "ContinueAsNewInput",
     "ExecuteActivityInput",

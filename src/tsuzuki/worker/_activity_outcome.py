@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
@@ -91,12 +91,16 @@ def failure_of(host: ActivityHost, error: BaseException) -> Failure:
     return failure
 
 
+_UNHANDLED: Final = "Unhandled activity cancel error produced by activity {}"
+"""In the official SDK's words: histories show them."""
+
+
 def error_of_cancellation(details: ActivityCancellationDetails) -> ApplicationError | None:
     """Return what a cancellation that nobody asked the engine for is reported as; None for one it did."""
     if details.paused:
-        return ApplicationError("the activity was paused and stopped", type="ActivityPause")
+        return ApplicationError(_UNHANDLED.format("pause"), type="ActivityPause")
     if details.reset:
-        return ApplicationError("the activity was reset and stopped", type="ActivityReset")
+        return ApplicationError(_UNHANDLED.format("reset"), type="ActivityReset")
     if details.worker_shutdown:
         return ApplicationError(
             "the worker is shutting down and this attempt did not end within its grace period",

@@ -16,6 +16,7 @@ from tsuzuki.activity import ActivityDefinition
 
 from ._activity_attempt import WORKER_SHUTDOWN, ActivityHost
 from ._activity_executor import ThreadActivities
+from ._activity_limits import ActivityLimits, LimitingInterceptor
 from ._activity_process import ProcessActivities
 from ._activity_runner import ActivityRunner, SyncExecutor
 from ._eager_activities import EagerActivities
@@ -42,6 +43,7 @@ class ActivityWorker:
         on_fatal: Told of an error after which polling makes no sense.
         interceptors: Around every attempt, the first outermost.
         metrics: Measures; None not to.
+        limits: Of single activity types; None for none.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ActivityWorker:
         on_fatal: Callable[[BaseException], None],
         interceptors: Sequence[Interceptor] = (),
         metrics: WorkerMetrics | None = None,
+        limits: ActivityLimits | None = None,
     ) -> None:
         self._host = host
         self._slot_count = slots
@@ -68,6 +71,8 @@ class ActivityWorker:
                 slots + local_slots, thread_name_prefix="tsuzuki-activity"
             )
         self._sync = _sync_executor(executor, host) if has_sync and executor is not None else None
+        gates = () if limits is None else (LimitingInterceptor(limits, lambda: self._slots.step_aside()),)
+        interceptors = (*gates, *interceptors)  # outermost: what others measure or bill begins after the wait
         self._runner = ActivityRunner(host, definitions, self._sync, on_fatal, interceptors)
         self.local = LocalActivities(
             host,

@@ -11,7 +11,7 @@ have their own functions, unwrapped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from types import ModuleType
 from typing import Any, Final
@@ -20,6 +20,7 @@ from tsuzuki.workflow import DeterminismError, unsafe
 
 from ._guard_frames import find_caller
 from ._guard_rules import NOT_CALLED, rule_for
+from ._guard_stand_ins import stand_in_for
 
 guarded_threads: Final[set[int]] = set()
 """The threads in which workflow code is running right now; nearly always empty."""
@@ -74,17 +75,19 @@ def _put_on() -> None:
         module.__class__ = shadow
 
 
-def check(call: str) -> None:
-    """Refuse a call if workflow code is making it; the thread is guarded.
+def check(call: str) -> Callable[..., Any] | None:
+    """Refuse a call if workflow code is making it; the thread is guarded. May give what to call instead.
 
     Raises:
         DeterminismError: It is. The workflow task fails too, whether the code lets the error through or not.
     """
     if unsafe.is_determinism_guard_off():
-        return
+        return None
     caller = find_caller()
     if caller is None:
-        return
+        return None
+    if unsafe.is_on_workflow_clock() and (stand_in := stand_in_for(call)) is not None:
+        return stand_in
     name = caller.through or call
     rule = rule_for(name, call)
     error = DeterminismError(

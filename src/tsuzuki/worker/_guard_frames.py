@@ -85,6 +85,7 @@ _INSTALLED_DOORS: Final = (
     "pluggy",
     "prometheus_client",
     "pydantic/plugin",
+    "pydantic_ai/_display",
     "pydevd",
     "sentry_sdk",
     "structlog",

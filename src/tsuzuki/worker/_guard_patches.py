@@ -93,13 +93,18 @@ def guarded_function(module: ModuleType, name: str) -> Callable[..., Any]:
     needed = NOW_UNLESS_GIVEN.get(call)
 
     def guarded() -> Any:
-        if guarded_threads and get_ident() in guarded_threads:
-            check(call)
+        if guarded_threads and get_ident() in guarded_threads and (stand_in := check(call)) is not None:
+            return stand_in()
         return namespace[name]()
 
     def guarded_with_arguments(*args: Any, **kwargs: Any) -> Any:
-        if guarded_threads and (needed is None or len(args) < needed) and get_ident() in guarded_threads:
-            check(call)
+        if (
+            guarded_threads
+            and (needed is None or len(args) < needed)
+            and get_ident() in guarded_threads
+            and (stand_in := check(call)) is not None
+        ):
+            return stand_in(*args, **kwargs)
         return namespace[name](*args, **kwargs)
 
     # Fewer nanoseconds for the one kind of function that is called often.
@@ -203,8 +208,12 @@ class _Now:
         kind = "datetime" if issubclass(owner, datetime.datetime) else "date"
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if guarded_threads and get_ident() in guarded_threads:
-                check(f"{kind}.{self._name}")
+            if (
+                guarded_threads
+                and get_ident() in guarded_threads
+                and (stand_in := check(f"{kind}.{self._name}")) is not None
+            ):
+                return stand_in(*args, **kwargs)
             return bound(*args, **kwargs)
 
         return guarded

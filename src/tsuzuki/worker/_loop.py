@@ -16,9 +16,10 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from concurrent.futures import Executor
 from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
 
-from tsuzuki.workflow import NotAllowedInWorkflowError
+from tsuzuki.workflow import InlineExecutor, NotAllowedInWorkflowError
 
 from . import _guard
 
@@ -27,6 +28,9 @@ Args = TypeVarTuple("Args")
 
 _UNWIND_TRIES_MAX: Final = 100
 _SWEEP_AT_MIN: Final = 16
+_FRUITLESS_POLLS_MAX: Final = 100
+"""A callback that asks for itself again, with the same arguments, waits for others (AnyIO does so while it cancels):
+after so many times in one activation it goes on in the next one, for what it waits for is not to be had in this one."""
 
 _logger: Final = logging.getLogger("tsuzuki.worker")
 _swap_current_task: Final = getattr(asyncio.tasks, "_swap_current_task", None)
@@ -161,6 +165,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._guarded = guarded
         self._owner: LoopOwner = owner
         self._ready: deque[Any] = deque()  # handles, whose insides typeshed hides
+        self._running: Any = None
+        self._polls: list[Any] = []
+        """Handles of callbacks that have only asked to be called again."""
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
         self._order = order_base << 16
         self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
@@ -187,10 +194,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         ready = self._ready
         take = ready.popleft
         owner = self._owner
+        fruitless = 0
         while True:
             while ready:
                 handle = take()
                 if not handle._cancelled:
+                    self._running = handle
                     try:
                         handle._context.run(handle._callback, *handle._args)
                     except KeyboardInterrupt:
@@ -203,11 +212,18 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                         self.call_exception_handler({"message": "a callback failed", "exception": error})
                     if owner.failed_by is not None:
                         raise owner.failed_by
+            self._running = None
+            if self._polls and fruitless < _FRUITLESS_POLLS_MAX:
+                fruitless += 1
+                ready.extend(self._polls)
+                self._polls.clear()
+                continue
             if not check_conditions or not self._conditions:
                 return
             self._check_conditions()
             if not ready:
                 return
+            fruitless = 0
 
     def enter(self) -> tuple[asyncio.AbstractEventLoop | None, Any, Any, bool]:
         """Make this the running loop of the thread; returns what `leave` needs to undo it."""
@@ -274,6 +290,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         not whenever the garbage collector comes by, on whatever thread, in the middle of another run.
         """
         self._ready.clear()
+        self._polls.clear()
         self._conditions.clear()
         for task in reversed(self._tasks):  # inner tasks were made after those that wait for them
             _unwind(task.get_coro())
@@ -289,6 +306,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._owner = _NOBODY
         self.workflow_runtime = None
         self._ready.clear()
+        self._polls.clear()
         self._tasks.clear()
         self._conditions.clear()
 
@@ -301,7 +319,11 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         handle = ReadyHandle(callback, args, self, contextvars.copy_context() if context is None else context)
-        self._ready.append(handle)
+        running = self._running
+        if running is not None and callback == running._callback and args == running._args:
+            self._polls.append(handle)
+        else:
+            self._ready.append(handle)
         return handle
 
     def call_later(
@@ -335,6 +357,23 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         return WorkflowFuture(self)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Args]], Result], *args: *Args
+    ) -> asyncio.Future[Result]:
+        if not isinstance(executor, InlineExecutor):
+            raise NotAllowedInWorkflowError(
+                "run_in_executor() is not possible in a workflow: its event loop has nothing for threads; call an "
+                "activity with workflow.execute_activity(...), or give it a workflow.InlineExecutor"
+            )
+        future: asyncio.Future[Result] = self.create_future()
+        done = executor.submit(func, *args)
+        error = done.exception()
+        if error is None:
+            future.set_result(done.result())
+        else:
+            future.set_exception(error)
+        return future
 
     def create_task(
         self,
@@ -427,7 +466,6 @@ _NOBODY: Final = _Nobody()
 
 _NOT_ALLOWED: Final = {
     "call_soon_threadsafe": "threads; let an activity do the work",
-    "run_in_executor": "threads; call an activity with workflow.execute_activity(...)",
     "set_default_executor": "threads; call an activity with workflow.execute_activity(...)",
     "run_forever": "running it by hand; the worker does",
     "run_until_complete": "running it by hand; use `await`",

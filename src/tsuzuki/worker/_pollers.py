@@ -155,6 +155,7 @@ class Slots(Generic[Request, Task]):
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._all_closed = asyncio.Event()
         self._closed = False
         self._context = contextvars.copy_context()
@@ -168,8 +169,16 @@ class Slots(Generic[Request, Task]):
         """Stop polling and wait until every running task has ended."""
         self._closed = True
         self._source.close()
-        if self._open:
+        if self._open or self._beside:
             await self._all_closed.wait()
+
+    def step_aside(self) -> None:
+        """Let the task that calls this run on beside the slots, and open a slot in place of its own."""
+        this = asyncio.current_task()
+        if this in self._open and not self._closed:
+            self._open.remove(this)
+            self._beside.add(this)
+            self._open_one()
 
     def _open_one(self) -> None:
         self._open.add(self._loop.create_task(self._run(), context=self._context.copy()))
@@ -190,8 +199,11 @@ class Slots(Generic[Request, Task]):
             _logger.exception("A worker slot failed")
             self._on_fatal(error)
         finally:
-            self._open.discard(this)
-            if not self._closed:
-                self._open_one()
-            elif not self._open:
+            if this in self._beside:
+                self._beside.remove(this)
+            else:
+                self._open.discard(this)
+                if not self._closed:
+                    self._open_one()
+            if self._closed and not self._open and not self._beside:
                 self._all_closed.set()

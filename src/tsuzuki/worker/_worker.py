@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest
+
 from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
-from tsuzuki.service import WorkflowService, behind_codec
+from tsuzuki.service import ServiceError, WorkflowService, behind_codec
 
 from ._activity_attempt import ActivityHost, WorkerShutdown
+from ._activity_limits import ActivityLimit, ActivityLimits
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._interceptor import Interceptor, workflow_interceptors
@@ -31,6 +34,9 @@ from ._watchdog import Watch, watchdog
 from ._workflow_poller import WorkflowTaskHandler
 from ._workflow_tasks import WorkflowTaskProcessor
 from ._workflow_worker import WorkflowWorker, sticky_queue_name
+
+LEAVING_S_MAX: Final = 2.0
+"""How long the service may take to hear that a worker leaves its queue."""
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -68,6 +74,9 @@ class Worker:
         max_cached_workflows: Runs kept in memory between their tasks; 0 replays each task from history.
         max_task_queue_activities_per_second: Rate for the whole task queue, kept by the service; the
             default is no bound. With several workers the last poll wins.
+        activity_limits: Limits of single activity types in this process, besides; an `ActivityLimits` object that is
+            given to several workers holds for all of them together. Their attempts wait beside the slots, and those
+            that run after a wait do so too: in all up to `max_concurrent_activities` and the sum of the `at_most`.
         disable_eager_activity_execution: Do not take activities with the answers to workflow tasks, which spares a
             server in another process a round trip for each. Activities that come so skip the task queue, with its
             order and its rate; with a rate they are not taken anyway.
@@ -109,6 +118,7 @@ class Worker:
         max_concurrent_workflow_tasks: int = 100,
         max_cached_workflows: int = 1000,
         max_task_queue_activities_per_second: float | None = None,
+        activity_limits: ActivityLimits | Mapping[str, ActivityLimit] | None = None,
         disable_eager_activity_execution: bool = False,
         nonsticky_to_sticky_poll_ratio: float = 0.2,
         sticky_queue_schedule_to_start_timeout: timedelta = timedelta(seconds=10),
@@ -152,6 +162,9 @@ class Worker:
         self._max_concurrent_workflow_tasks = max_concurrent_workflow_tasks
         self._max_cached_workflows = max_cached_workflows
         self._max_task_queue_activities_per_second = max_task_queue_activities_per_second
+        if activity_limits is not None and not isinstance(activity_limits, ActivityLimits):
+            activity_limits = ActivityLimits(activity_limits)
+        self._activity_limits = activity_limits
         self._eager = not disable_eager_activity_execution
         self._nonsticky_ratio = nonsticky_to_sticky_poll_ratio
         self._sticky_timeout = sticky_queue_schedule_to_start_timeout
@@ -160,6 +173,7 @@ class Worker:
         self._graceful_shutdown_timeout = graceful_shutdown_timeout
         self._workflow_failure_exception_types = tuple(workflow_failure_exception_types)
         self._determinism_guard = determinism_guard
+        self._sticky_queue = sticky_queue_name(self._identity) if max_cached_workflows else None
         self._watch = None
         if workflows and deadlock_timeout is not None and not debug_mode:
             self._watch = Watch(deadlock_timeout.total_seconds())
@@ -255,7 +269,7 @@ class Worker:
             self._metrics.levels.write()
         stopping = []
         if workflows is not None:
-            stopping.append(workflows.stop())
+            stopping.append(self._stop_workflows(workflows))
         if activities is not None:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         try:
@@ -268,6 +282,26 @@ class Worker:
                 await self._metrics.levels.close()
         if cancelled is not None:
             raise cancelled
+
+    async def _stop_workflows(self, workflows: WorkflowWorker) -> None:
+        await workflows.stop()
+        await self._leave_sticky_queue()  # after its last poll, or that one would open the queue again
+
+    async def _leave_sticky_queue(self) -> None:
+        """Say that nobody takes from this worker's own queue any more; else its runs would wait for it first."""
+        if self._sticky_queue is None:
+            return
+        leaving = ShutdownWorkerRequest(
+            namespace=self._client.namespace,
+            sticky_task_queue=self._sticky_queue,
+            identity=self._identity,
+            reason="graceful shutdown",
+        )
+        try:
+            async with asyncio.timeout(LEAVING_S_MAX):
+                await self._service.shutdown_worker(leaving)
+        except (ServiceError, TimeoutError) as error:
+            _logger.debug("The service was not told that %r is left: %s", self._sticky_queue, error)
 
     def _on_fatal(self, error: BaseException) -> None:
         if self._fatal is None:
@@ -298,11 +332,11 @@ class Worker:
             on_fatal=self._on_fatal,
             interceptors=self._interceptors,
             metrics=self._metrics,
+            limits=self._activity_limits,
         )
 
     def _workflow_worker(self, activities: ActivityWorker | None) -> WorkflowWorker:
         client = self._client
-        sticky_queue = sticky_queue_name(self._identity) if self._max_cached_workflows else None
         processor = WorkflowTaskProcessor(
             self._service,
             namespace=client.namespace,
@@ -310,7 +344,7 @@ class Worker:
             workflows=self._workflows,
             data_converter=client.data_converter,
             identity=self._identity,
-            sticky_queue=sticky_queue,
+            sticky_queue=self._sticky_queue,
             sticky_schedule_to_start_timeout=self._sticky_timeout,
             max_cached_workflows=self._max_cached_workflows,
             failure_exception_types=self._workflow_failure_exception_types,
@@ -335,7 +369,7 @@ class Worker:
             ),
             namespace=client.namespace,
             task_queue=self._task_queue,
-            sticky_queue=sticky_queue,
+            sticky_queue=self._sticky_queue,
             identity=self._identity,
             slots=self._max_concurrent_workflow_tasks,
             shared_share=self._nonsticky_ratio,

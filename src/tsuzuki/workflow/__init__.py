@@ -67,6 +67,7 @@ from ._handlers import (
     UnfinishedUpdateHandlersWarning,
 )
 from ._info import Info, ParentInfo, RootInfo
+from ._inline_executor import InlineExecutor
 from ._local_activities import (
     execute_local_activity,
     execute_local_activity_class,
@@ -119,6 +120,7 @@ __all__ = [
     "HandlerDefinition",
     "HandlerUnfinishedPolicy",
     "Info",
+    "InlineExecutor",
     "LocalActivityConfig",
     "LoggerAdapter",
     "NondeterminismError",

@@ -9,6 +9,7 @@ from typing import Final
 
 from ._runtime import current_runtime
 
+_workflow_clock: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("tsuzuki_workflow_clock", default=False)
 _guard_off: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("tsuzuki_guard_off", default=False)
 
 
@@ -44,6 +45,27 @@ class unsafe:
     def is_determinism_guard_off() -> bool:
         """Tell whether the caller stands in a `determinism_guard_off` block."""
         return _guard_off.get()
+
+    @staticmethod
+    @contextmanager
+    def workflow_clock() -> Iterator[None]:
+        """Let the block, and tasks that it starts, ask for the time and for chance as other code does.
+
+        `time.time`, `time.monotonic`, `datetime.now`, `random.random`, `os.urandom`, `uuid.uuid4` and the like give
+        what `workflow.time()`, `workflow.now()` and `workflow.random()` would, the same on every replay: for libraries
+        that stamp what they make. A `datetime.now()` without a zone is UTC. Everything else stays refused. A library
+        that keeps a state of its own between two calls, such as a counter, is not made deterministic by this.
+        """
+        token = _workflow_clock.set(True)
+        try:
+            yield
+        finally:
+            _workflow_clock.reset(token)
+
+    @staticmethod
+    def is_on_workflow_clock() -> bool:
+        """Tell whether the caller stands in a `workflow_clock` block."""
+        return _workflow_clock.get()
 
     @staticmethod
     def sandbox_unrestricted() -> AbstractContextManager[None]:

@@ -108,8 +108,7 @@ def compile_spec(given: ScheduleSpec) -> Spec:
     spec.structured_calendar.extend(canonical(calendar) for calendar in given.structured_calendar)
     spec.structured_calendar.extend(from_text(calendar) for calendar in given.calendar)
     spec.interval.extend(_checked(interval) for interval in given.interval)
-    for text in given.cron_string:
-        _add_cron(spec, text)
+    _take_zone(spec, [_add_cron(spec, text) for text in given.cron_string])
     spec.exclude_structured_calendar.extend(canonical(calendar) for calendar in given.exclude_structured_calendar)
     spec.exclude_structured_calendar.extend(from_text(calendar) for calendar in given.exclude_calendar)
     zone = _zone(spec)
@@ -124,19 +123,31 @@ def compile_spec(given: ScheduleSpec) -> Spec:
     )
 
 
-def _add_cron(spec: ScheduleSpec, text: str) -> None:
-    rest = text.strip()
+def _add_cron(spec: ScheduleSpec, text: str) -> str:
+    """Give the name of the text's time zone, or nothing. An interval has none, whatever stands before it."""
+    rest, zone = text.strip(), ""
     for prefix in ("CRON_TZ=", "TZ="):
         if rest.startswith(prefix):
-            name, _, rest = rest.removeprefix(prefix).partition(" ")
-            if spec.timezone_name not in ("", name) or spec.timezone_data:
-                raise invalid(f"CronString {text!r} has another time zone than the schedule, {spec.timezone_name!r}")
-            spec.timezone_name = name
+            zone, _, rest = rest.removeprefix(prefix).partition(" ")
             rest = rest.strip()
     if rest.startswith(_EVERY):
         spec.interval.append(_checked(_every(text, rest.partition("#")[0].removeprefix(_EVERY).strip())))
-    else:
-        spec.structured_calendar.append(from_cron(rest))
+        return ""
+    spec.structured_calendar.append(from_cron(rest))
+    return zone
+
+
+def _take_zone(spec: ScheduleSpec, zones: list[str]) -> None:
+    """A schedule has one time zone; cron strings may name it, all of them or none."""
+    if not any(zones):
+        return
+    if len(set(zones)) > 1:
+        raise invalid(f"the CronStrings name different time zones, or some none: {zones}; give each the same")
+    if spec.timezone_name not in ("", zones[0]) or spec.timezone_data:
+        raise invalid(
+            f"the CronStrings have another time zone, {zones[0]!r}, than the schedule: {spec.timezone_name!r}"
+        )
+    spec.timezone_name = zones[0]
 
 
 def _every(text: str, body: str) -> IntervalSpec:

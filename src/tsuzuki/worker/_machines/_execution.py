@@ -173,6 +173,8 @@ EVENTS: Final = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _on_started,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _on_cancel_requested,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _on_nothing_for_the_code,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED: _on_nothing_for_the_code,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED: _on_nothing_for_the_code,
 }
 COMMAND_EVENTS: Final[frozenset[int]] = frozenset()
 DESCRIPTIONS: Final[dict[int, object]] = {}

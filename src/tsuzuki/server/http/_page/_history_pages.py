@@ -22,6 +22,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import Caller
 from .._payload_json import to_json
+from ._event_facts import facts
 from ._event_rows import row
 from ._run import Run
 
@@ -60,12 +61,12 @@ async def rows(caller: Caller, run: Run, token: str, wait_s: float) -> dict[str,
     return {"rows": shown, "full": len(shown) >= size, "next": token_text(page.next_page_token)}
 
 
-async def one_event(caller: Caller, run: Run, token: str, event_id: int) -> str:
-    """An event of the page that a token begins, as indented JSON with its payloads in shorthand."""
+async def one_event(caller: Caller, run: Run, token: str, event_id: int) -> dict[str, Any]:
+    """An event of the page that a token begins: as indented JSON with its payloads in shorthand, and its facts."""
     page = await history_page(caller, run, token)
     for event in page.history.events:
         if event.event_id == event_id:
-            return json.dumps(to_json(event), indent=2, ensure_ascii=False)
+            return {"text": json.dumps(to_json(event), indent=2, ensure_ascii=False), "facts": facts(event)}
     raise ServiceError(StatusCode.NOT_FOUND, f"there is no event {event_id} on that page of the history.")
 
 

@@ -42,6 +42,8 @@ _ACTIONS: Final = {
     "signal": "signal_workflow_execution",
     "query": "query_workflow",
     "update": "update_workflow_execution",
+    "pause": "pause_workflow_execution",
+    "unpause": "unpause_workflow_execution",
     "cancel": "request_cancel_workflow_execution",
     "terminate": "terminate_workflow_execution",
     "reset": "reset_workflow_execution",
@@ -129,6 +131,7 @@ class Pages:
             "signed_in": self._answers.asks_who_calls,
             "has_schedules": offers("list_schedules"),
             "has_task_queues": offers("describe_task_queue"),
+            "pauses_activities": offers("pause_activity"),
         }
         return HTMLResponse(self._templates.get_template(template).render(**more, **shown), status)
 
@@ -190,8 +193,8 @@ class Pages:
 
     async def event(self, caller: Caller, request: Request) -> Response:
         token = request.query_params.get("token", "")
-        text = await _history_pages.one_event(caller, _which(request), token, request.path_params["event_id"])
-        return Response(text, media_type="application/json")
+        event_id = request.path_params["event_id"]
+        return JSONResponse(await _history_pages.one_event(caller, _which(request), token, event_id))
 
     async def state(self, caller: Caller, request: Request) -> Response:
         run = _which(request)

@@ -44,12 +44,25 @@ class Run:
 
 @dataclass(frozen=True)
 class PendingActivity:
-    """An activity that has not ended, as the page shows it."""
+    """An activity that has not ended, as the page shows it; moments in ISO format, empty if there is none.
+
+    Attributes:
+        attempt: Its number, and of how many.
+        attempts: Its number.
+        started: When the last attempt began.
+        paused: No attempt begins until it goes on.
+        ended: When the last attempt that failed ended.
+        next: When the next one is due.
+    """
 
     type: str
     id: str
     attempt: str
+    attempts: int
     state: str
+    paused: bool
+    started: str
+    ended: str
     next: str
     interval: str
     worker: str
@@ -88,10 +101,12 @@ async def run_page(caller: Caller, run: Run) -> dict[str, Any]:
 def status(described: DescribeWorkflowExecutionResponse) -> dict[str, Any]:
     """What changes while a run is open."""
     task = described.pending_workflow_task if described.HasField("pending_workflow_task") else None
+    extended = described.workflow_extended_info
     return {
         "info": described.workflow_execution_info,
         "activities": [_pending(activity) for activity in described.pending_activities],
         "children": list(described.pending_children),
+        "paused": extended.pause_info if extended.HasField("pause_info") else None,
         "task": task,
         "task_is_failing": task is not None and task.attempt > 1,
         "failing": next((a for a in described.pending_activities if a.HasField("last_failure")), None),
@@ -106,7 +121,11 @@ def _pending(activity: PendingActivityInfo) -> PendingActivity:
         type=activity.activity_type.name,
         id=activity.activity_id,
         attempt=f"{activity.attempt}{of}",
-        state="waiting to retry" if waits else _STATES.get(activity.state, str(activity.state)),
+        attempts=activity.attempt,
+        started=iso(activity.last_started_time) if activity.HasField("last_started_time") else "",
+        ended=iso(activity.last_attempt_complete_time) if activity.HasField("last_attempt_complete_time") else "",
+        state="waiting to retry" if waits and not activity.paused else _STATES.get(activity.state, str(activity.state)),
+        paused=activity.paused,
         next=iso(activity.next_attempt_schedule_time) if waits else "",
         interval=span(activity.current_retry_interval) if activity.HasField("current_retry_interval") else "",
         worker=activity.last_worker_identity,

@@ -27,6 +27,7 @@ from .._answers import Caller
 PAGE_RUNS: Final = 50
 STATUSES: Final[Mapping[str, str]] = {
     "Running": "running",
+    "Paused": "paused",
     "Completed": "completed",
     "Failed": "failed",
     "TimedOut": "timed-out",

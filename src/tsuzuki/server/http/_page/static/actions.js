@@ -6,6 +6,8 @@ const FORMS = {
   signal: { title: "Send a signal", fields: [["name", "Signal"], ["args", ARGUMENTS, "lines"]] },
   query: { title: "Ask a query", fields: [["name", "Query", "text", "__stack_trace"], ["args", ARGUMENTS, "lines"]] },
   update: { title: "Send an update", fields: [["name", "Update"], ["args", ARGUMENTS, "lines"]] },
+  pause: { title: "Pause: its code does not run until it goes on", fields: [["reason", "Reason"]], send: "Pause" },
+  unpause: { title: "Let the workflow go on", fields: [["reason", "Reason"]], send: "Go on" },
   cancel: { title: "Ask the workflow to cancel", fields: [["reason", "Reason"]], send: "Cancel the workflow" },
   terminate: { title: "Terminate at once, without clean-up", fields: [["reason", "Reason"]], send: "Terminate" },
   reset: { title: "Reset: a new run from a point of this one, which ends", fields: (history) => [
@@ -19,6 +21,8 @@ const CALLS = {
   signal: (path, run, given) => posted(`${path}/signal/${quoted(given.name)}`, { workflowExecution: run, input: lines(given.args) }),
   query: async (path, run, given) => (await posted(`${path}/query/${quoted(given.name)}`, { execution: run, query: { queryArgs: lines(given.args) } })).queryResult,
   update: async (path, run, given) => (await posted(`${path}/update/${quoted(given.name)}`, { workflowExecution: run, request: { input: { args: lines(given.args) } } })).outcome,
+  pause: (path, run, given) => posted(`${path}/pause`, { runId: run.runId, reason: given.reason, requestId: requestId() }),
+  unpause: (path, run, given) => posted(`${path}/unpause`, { runId: run.runId, reason: given.reason, requestId: requestId() }),
   cancel: (path, run, given) => posted(`${path}/cancel`, { workflowExecution: run, reason: given.reason }),
   terminate: (path, run, given) => posted(`${path}/terminate`, { workflowExecution: run, reason: given.reason }),
   reset: (path, run, given) => posted(`${path}/reset`, { workflowExecution: run, reason: given.reason, workflowTaskFinishEventId: given.event, requestId: requestId(),

@@ -133,8 +133,8 @@ function showApprovals({ approvals }) {
   by("approvals-count").textContent = pending.length ? `${pending.length} wait${pending.length > 1 ? "" : "s"} for you` : "none waits";
   const decided = approvals.filter((approval) => approval.decision);
   trail("approvals-log", "Decided", decided.map(({ question: what, decision }) => element("li", {},
-    element("b", { class: decision.approved ? "good" : "bad" }, decision.approved ? "approved" : "rejected"), ` ${what} · `,
-    decision.at ? moment(decision.at) : null, ` by ${decision.by || "time"}`, decision.reason ? `: ${decision.reason}` : "",
+    element("b", { class: decision.approved ? "good" : "bad" }, decision.withdrawn ? "withdrawn" : decision.approved ? "approved" : "rejected"), ` ${what} · `,
+    decision.at ? moment(decision.at) : null, decision.withdrawn ? "" : ` by ${decision.by || "time"}`, decision.reason ? `: ${decision.reason}` : "",
     decision.edited === null ? null : element("pre", {}, JSON.stringify(decision.edited, null, 2)))).reverse());
 }
 

@@ -91,8 +91,9 @@ export class Events {
     return found;
   }
 
+  // An event as it is recorded, and its facts; where it cannot be read, why.
   async whole(id) {
-    return (await fetched(`${this.path}/events/${id}?token=${encodeURIComponent(this.tokenOf(id))}`)).text();
+    return (await fetched(`${this.path}/events/${id}?token=${encodeURIComponent(this.tokenOf(id))}`)).json();
   }
 }
 

@@ -24,7 +24,7 @@ setInterval(tellTimes, 1000);
 let before = "";
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=range]), textarea, select");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (typing || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const act = keys[before + event.key] || keys[event.key];
   before = event.key === "g" ? "g" : "";
   if (act && act() !== false) event.preventDefault();
@@ -42,7 +42,11 @@ const keys = {
   "/": () => (by("filter") || by("find"))?.focus(),
   j: () => move(1),
   k: () => move(-1),
-  gw: () => document.querySelector(".bar nav a")?.click(),
+  ...Object.fromEntries(Object.entries({ w: "workflows", s: "schedules", q: "task-queues", k: "workers", c: "compare" })
+    .map(([key, name]) => [`g${key}`, () => document.querySelector(`.bar nav a[href$="/${name}"]`)?.click()])),
+  "+": () => by("zoom-in")?.click(),
+  "-": () => by("zoom-out")?.click(),
+  0: () => by("zoom-fit")?.click(),
   t: () => document.querySelector("a#travel")?.click(),
 };
 

@@ -1,6 +1,7 @@
 // The page of a run: its events in a window, its timeline, what it waits for, actions.
 import { offerActions } from "./actions.js";
 import { element, fetched, length, localTime, tellTimes } from "./dom.js";
+import { showEvents } from "./event.js";
 import { Events } from "./events.js";
 import { resetPoints, usualPoint } from "./reset.js";
 import { Timeline } from "./timeline.js";
@@ -82,18 +83,19 @@ function show() {
 
 const shell = (text) => (/^[\w.@:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+const whole = (id) => events.whole(id).catch((error) => ({ text: error.message, facts: [] }));
+
 async function open(id) {
   const event = events.all[id - 1];
   const dialog = by("event");
   by("event-title").textContent = `${id} · ${event.type}${event.name ? ` · ${event.name}` : ""}`;
-  by("event-text").textContent = "…";
+  showEvents([{ text: "…", facts: [] }]);
   by("event-travel").href = `${place.path}/time-travel#${id}`;
   by("event-commands").textContent = ["debug", "replay"].map((what) => `tsuzuki workflow ${what} --workflows my.module --workflow-id ${shell(page.dataset.workflow)} --run-id ${page.dataset.run}${what === "debug" ? ` --event ${id}` : ""}`).join("\n");
   dialog.showModal();
   const shown = [event, ...(event.group?.events || events.byStart.get(id)?.events || [])];
   const ids = [...new Set(shown.map((other) => other.id))].sort((a, b) => a - b);
-  const texts = await Promise.all(ids.map((other) => events.whole(other).catch((error) => error.message)));
-  by("event-text").textContent = texts.join("\n\n");
+  showEvents(await Promise.all(ids.map(whole)));
 }
 
 async function showJson() {
@@ -101,7 +103,7 @@ async function showJson() {
   box.style.height = "auto";
   const end = Math.min(jsonFrom + JSON_EVENTS, events.all.length);
   const ids = Array.from({ length: end - jsonFrom }, (_, number) => jsonFrom + number + 1);
-  const texts = await Promise.all(ids.map((id) => events.whole(id).catch((error) => error.message)));
+  const texts = (await Promise.all(ids.map(whole))).map((event) => event.text);
   const turn = (label, to) => element("button", { type: "button", disabled: to < 0 || to >= events.all.length, onclick: () => { jsonFrom = to; showJson(); } }, label);
   box.replaceChildren(element("pre", {}, texts.join(",\n")), element("p", { class: "buttons" },
     turn("Earlier", jsonFrom - JSON_EVENTS), ` ${jsonFrom + 1}–${end} of ${events.all.length} `, turn("Later", jsonFrom + JSON_EVENTS)));
@@ -128,16 +130,39 @@ function showTimeline() {
   const first = events.all[0];
   if (!first) return;
   const open = events.groups.some((group) => group.ended === null) && !events.closed;
+  if (open) tellPending();
   timeline.show(events.groups, first.at, open ? Date.now() : events.all.at(-1).at);
 }
 
-async function refreshStatus() {
+export async function refreshStatus() {
   const text = await fetched(`${place.path}?fragment=1`).then((response) => response.text(), () => "");
-  if (!text || by("status").querySelector("details[open]")) return;
+  if (!text) return;
+  const read = [...by("status").querySelectorAll("tr:has(details[open])")].map((row) => row.dataset.activity);
   by("status").innerHTML = text; // our own template, which escapes what it shows
+  offerPause();
+  for (const row of pendingRows()) if (read.includes(row.dataset.activity)) row.querySelector("details")?.setAttribute("open", "");
   tellTimes(by("status"));
+  showTimeline();
 }
 
+function offerPause() {
+  const paused = by("status").querySelector(".facts").dataset.status === "Paused";
+  for (const button of document.querySelectorAll("[data-action=pause], [data-action=unpause]")) button.hidden = (button.dataset.action === "pause") === paused;
+}
+
+const pendingRows = () => by("status").querySelectorAll("tr[data-activity]");
+
+// The attempts of an activity that has not ended are in no history: the timeline has them from what is pending.
+function tellPending() {
+  const rows = new Map([...pendingRows()].map((row) => [row.dataset.activity, row.dataset]));
+  for (const group of events.byStart.values()) {
+    if (group.category !== "activity" || group.ended !== null) continue;
+    const row = rows.get(group.start.thing);
+    group.pending = row && { attempts: Number(row.attempts), ended: Date.parse(row.ended), next: Date.parse(row.next) };
+  }
+}
+
+offerPause();
 const history = { points: () => resetPoints(events.all), usual: () => usualPoint(events.all, events.groups) };
 offerActions(place, { workflowId: page.dataset.workflow, runId: page.dataset.run }, history, refreshStatus);
 

@@ -65,14 +65,25 @@ export class Timeline {
     act();
   }
 
+  // One finger or the mouse moves what is in sight, two fingers zoom. What was dragged was not clicked.
   drag() {
-    let x = null;
-    this.box.addEventListener("pointerdown", (event) => { x = event.clientX; });
-    addEventListener("pointerup", () => { x = null; });
+    const down = new Map();
+    const spread = () => Math.abs([...down.values()].reduce((one, other) => one - other)) || 1;
+    this.box.addEventListener("pointerdown", (event) => {
+      down.set(event.pointerId, event.clientX);
+      this.dragged = 0;
+    });
+    for (const over of ["pointerup", "pointercancel"]) addEventListener(over, (event) => down.delete(event.pointerId));
     addEventListener("pointermove", (event) => {
-      if (x === null || this.zoom === 1) return;
-      this.pan((x - event.clientX) / this.width());
-      x = event.clientX;
+      const before = down.get(event.pointerId);
+      if (before === undefined) return;
+      const was = down.size === 2 ? spread() : 0;
+      down.set(event.pointerId, event.clientX);
+      this.dragged += Math.abs(event.clientX - before);
+      if (was) {
+        const middle = [...down.values()].reduce((sum, x) => sum + x / 2, 0);
+        this.zoomTo(this.zoom * (spread() / was), (middle - this.box.getBoundingClientRect().left - this.label()) / this.width());
+      } else if (this.zoom > 1) this.pan((before - event.clientX) / this.width());
     });
   }
 
@@ -132,11 +143,11 @@ export class Timeline {
     const lane = shape("g", { class: "lane" });
     const width = this.box.clientWidth;
     lane.append(shape("rect", { x: 0, y, width, height: LANE, class: "hit" }));
-    lane.addEventListener("click", () => this.open(group));
+    lane.addEventListener("click", () => this.dragged > 4 || this.open(group));
     const short = Math.floor((this.label() - 24) / 6.9);
     const name = group.name.length > short ? `${group.name.slice(0, short - 1)}…` : group.name;
     const clip = [this.label(), this.label() + this.width() + 60];
-    const begin = this.x(group.startedAt && group.attempt > 1 ? group.began : group.began);
+    const begin = this.x(group.began);
     const end = this.x(group.ended ?? this.end);
     const middle = y + LANE / 2;
     const kind = `${group.category}${group.bad ? " failed" : ""}${group.ended === null ? " open" : ""}`;
@@ -146,11 +157,9 @@ export class Timeline {
       const left = Math.max(begin, clip[0]);
       const right = Math.min(Math.max(end, begin + 3), clip[1]);
       if (right > left) lane.append(shape("rect", { x: left, y: middle - BAR / 2, width: right - left, height: BAR, rx: 2.5, class: kind }));
-      if (group.attempt > 1 && group.startedAt) this.retries(lane, group, begin, middle, clip);
-      if (right > clip[0] && right + 60 < width) {
-        const took = group.ended === null ? "…" : length(group.ended - group.began);
-        lane.append(shape("text", { x: Math.max(right, clip[0]) + 6, y: middle + 4, class: "axis" }, `${took}${group.attempt > 1 ? ` · attempt ${group.attempt}` : ""}`));
-      }
+      const tried = group.ended === null ? group.pending?.attempts > 1 && group.pending.ended : group.attempt > 1 && group.startedAt;
+      if (tried) this.retries(lane, tried, begin, middle, clip);
+      this.tell(lane, group, Math.max(right, clip[0]), middle);
     }
     lane.append(shape("rect", { x: 0, y, width: this.label() - 6, height: LANE, fill: "var(--panel)" }));
     lane.append(shape("text", { x: 12, y: middle + 4 }, name));
@@ -158,10 +167,21 @@ export class Timeline {
     return lane;
   }
 
+  // Behind a bar: how long it took and in how many attempts, and when the next one comes. Where there is no room, in it.
+  tell(lane, group, right, middle) {
+    const { attempts = group.attempt, next } = group.pending || {};
+    const took = group.ended === null ? (attempts > 1 ? "" : "…") : length(group.ended - group.began);
+    const due = next > Date.now() ? `, next in ${length(Math.ceil((next - Date.now()) / 1000) * 1000).replace(".0s", "s")}` : "";
+    const text = [took, attempts > 1 ? `attempt ${attempts}${due}` : ""].filter(Boolean).join(" · ");
+    const fits = right + 6 + text.length * 6.6 < this.box.clientWidth;
+    const place = fits ? { x: right + 6 } : { x: right - 6, "text-anchor": "end" };
+    if (fits || attempts > 1) lane.append(shape("text", { ...place, y: middle + 4, class: fits ? "axis" : "axis within" }, text));
+  }
+
   // What came before the last attempt: the attempts that failed, and the waits between them.
-  retries(lane, group, begin, middle, clip) {
+  retries(lane, until, begin, middle, clip) {
     const left = Math.max(begin, clip[0]);
-    const right = Math.min(this.x(group.startedAt), clip[1]);
+    const right = Math.min(this.x(until), clip[1]);
     if (right > left) lane.append(shape("rect", { x: left, y: middle - BAR / 2, width: right - left, height: BAR, rx: 2.5, class: "failed" }));
   }
 }
