@@ -83,6 +83,20 @@ def test_what_was_billed_is_not_billed_again_and_its_result_is_given_back(ledger
     assert ledger.calls("b")[0].repeated == Usage(40)
 
 
+def test_results_can_be_dropped_and_bills_stay(ledger: Ledger, clock: Clock) -> None:
+    ledger.open_budget("b", Limit(tokens=100))
+    for key in ("old", "new"):
+        reserve(ledger, key, 10)
+        ledger.commit(key, Usage(10), result=b"answer")
+        clock.now += 3600 * 10**9
+    assert ledger.drop_results(timedelta(hours=1, minutes=30)) == 1
+    assert ledger.drop_results(timedelta(hours=1, minutes=30)) == 0
+    assert [ledger.reserve(key, budget="b", estimate=Usage(10)).result for key in ("old", "new")] == [None, b"answer"]
+    assert ledger.commit("old", Usage(10)) is False
+    assert ledger.state("b").used == Usage(20)
+    ledger.check()
+
+
 def test_a_reservation_of_a_dead_process_is_taken_over(ledger: Ledger) -> None:
     ledger.open_budget("b", Limit(tokens=100))
     reserve(ledger, "1", 80)

@@ -258,6 +258,22 @@ class Ledger:
                 ("failed" if ends else state, used.tokens, used.micros, key),
             )
 
+    def drop_results(self, older_than: timedelta) -> int:
+        """Forget the results of calls that were reserved longer ago than this; their bills stay.
+
+        Results are kept for attempts that come after the bill, so this may be as short as the longest life of an
+        activity. An attempt that comes after that all the same makes the call again, which is noted as repeated.
+
+        Returns:
+            How many were dropped.
+        """
+        with self._transaction() as db:
+            before_ns = self._now_ns() - round(older_than.total_seconds() * 1e9)
+            dropped = db.execute(
+                "UPDATE calls SET result = NULL WHERE result IS NOT NULL AND state = 'done' AND at_ns < ?", (before_ns,)
+            )
+            return dropped.rowcount
+
     def check(self) -> None:
         """Compare every budget with its calls.
 
