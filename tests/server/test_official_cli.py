@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from temporalio.api.enums.v1 import WorkerStatus
+from temporalio.api.worker.v1 import WorkerHeartbeat
+from temporalio.api.workflowservice.v1 import RecordWorkerHeartbeatRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -107,3 +110,17 @@ async def test_a_command_that_is_not_offered_says_so(subtests: pytest.Subtests, 
             outcome = await asyncio.to_thread(run, server.target, command)
             assert outcome.exit_code == 1
             assert f"{rpc} is not offered" in outcome.error
+
+
+async def test_workers_that_send_heartbeats_are_listed(server: Server) -> None:
+    """The real development server lists none unless it is told to."""
+    client = await connected(server.target)
+    beat = WorkerHeartbeat(worker_instance_key="k", worker_identity="me", task_queue=QUEUE, sdk_name="temporal-go")
+    beat.status = WorkerStatus.WORKER_STATUS_RUNNING
+    await client.workflow_service.record_worker_heartbeat(
+        RecordWorkerHeartbeatRequest(namespace="default", identity="me", worker_heartbeat=[beat])
+    )
+    listed = json.loads((await run_step(server.target, Step("worker list"))).output)
+    assert [(row["taskQueue"], row["sdkName"], row["status"]) for row in listed] == [(QUEUE, "temporal-go", "Running")]
+    described = await run_step(server.target, Step("worker describe --worker-instance-key k"))
+    assert json.loads(described.output)["taskQueue"] == QUEUE

@@ -191,7 +191,9 @@ def _of_build(engine: Engine, run: Execution, asked: Asked) -> tuple[Execution, 
 
 
 def _build_id(completed: HistoryEvent) -> str:
-    return completed.workflow_task_completed_event_attributes.worker_version.build_id
+    """Workers say it as a checksum to a server that does not offer worker versioning."""
+    attributes = completed.workflow_task_completed_event_attributes
+    return attributes.worker_version.build_id or attributes.binary_checksum
 
 
 _POINTS: Final[Mapping[str, Callable[[Engine, Execution, Asked], tuple[Execution, int]]]] = {
