@@ -21,7 +21,8 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.common.stream_frames import STREAM_QUERY, read_frame, write_frame
 from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
-from tsuzuki.testing import LocalServer
+from tsuzuki.store import SqliteStore
+from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
 from tsuzuki.testing._local_server import complete_workflow, schedule_activity
 
 Task = PollActivityTaskQueueResponse
@@ -228,3 +229,20 @@ def test_a_question_for_a_stream_that_makes_no_sense_is_refused(server: LocalSer
     request.query.query_args.payloads.add().data = args
     with Refused(StatusCode.INVALID_ARGUMENT, "takes one argument"):
         server.call(server.service.query_workflow(request))
+
+
+@pytest.mark.parametrize("point", [Point.BEFORE_WRITE, Point.AFTER_WRITE, Point.BEFORE_COMMIT, Point.AFTER_COMMIT])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_batch_whose_answer_was_lost_is_there_once_when_it_is_sent_again(point: Point, which: int) -> None:
+    store = FaultyStore(SqliteStore.open(None))
+    with LocalServer(store) as server:
+        task = begin(server)
+        batches = [(1, "ab", "bd"), (3, "cd", "dd"), (5, "e", "e")]
+        for number, (seq, text, kinds) in enumerate(batches):
+            if number == which:
+                store.faults[Moment(point, store.passed[point] + 1)] = Fault.FAILED
+                with Refused(StatusCode.UNAVAILABLE, "Nothing is written"):
+                    publish(server, task, seq, text, kinds)
+                server.advance(2 * SECOND)  # until the store takes writes again
+            publish(server, task, seq, text, kinds)
+        assert said(server) == ["1 1.1 ab", "3 1.3 cd", "5 1.5 e"]
