@@ -77,9 +77,9 @@ def think(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     if calls["model"] == 2:
         raise ModelHTTPError(429, "scripted", "slow down")
     turn = sum(isinstance(message, ModelResponse) for message in messages)
-    answers = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
-    returned = [part.content for part in answers if part.outcome == "success"]
-    told = [part for part in answers if part.outcome == "retried"]
+    parts = [part for message in messages for part in message.parts]
+    returned = [it.content for it in parts if isinstance(it, ToolReturnPart) and it.outcome == "success"]
+    told = [it for it in parts if "retry" in it.part_kind or getattr(it, "outcome", "") == "retried"]
     if turn == 0:
         return ModelResponse(
             parts=[
