@@ -1,4 +1,4 @@
-"""A browser, and a server with its worker, on the loop of the test.
+"""A browser for all tests, and for each a server with its worker, on one loop.
 
 The browser is the Chromium of the system (`tools/chromium.sh` installs Debian's). A violation of the content security
 policy, an error of a script or a request to anywhere else fails the test that caused it.
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
+from pytest_asyncio import is_async_test
 
 from browser._shop import ACTIVITIES, TASK_QUEUE, WORKFLOWS
 from tsuzuki.client import Client
@@ -32,19 +33,26 @@ _WITHOUT_PATH = """(root) => {
 """Where this checkout stands is nobody's business."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of this folder share a loop, and so a browser: to start one takes longer than most of them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
 def chromium() -> str | None:
     """The browser's program, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[Server]:
     server = await Server.start(ServerOptions(port=0, http=HttpOptions(port=0)))
     yield server
     await server.stop()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(server: Server) -> AsyncIterator[Client]:
     """A client, with a worker for `_shop` beside it."""
     async with (
@@ -61,7 +69,7 @@ def url(server: Server) -> str:
     return server.http.url
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncIterator[Browser]:
     program = chromium()
     if program is None:
@@ -72,7 +80,7 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, url: str) -> AsyncIterator[Page]:
     """A page that must break no rule."""
     async with watched_page(browser, url) as opened:

@@ -82,7 +82,7 @@ class Site:
         return self.page.locator(f"#{name}")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(browser: Browser, tmp_path: Path) -> AsyncIterator[Site]:
     ledger, log = Ledger(tmp_path / "budgets.db"), ExecutionLog(tmp_path / "executions.db")
 
@@ -164,6 +164,7 @@ async def test_cancel_says_who_and_why_and_reject_ends_it(site: Site) -> None:
     await site.panel("control").get_by_role("button", name="Cancel").click()
     await expect(site.page.locator(".facts")).to_have_attribute("data-status", "Canceled")
     await expect(site.panel("control")).to_contain_text("by the web page: wrong question")
+    await expect(site.page.locator("#result")).to_be_visible()  # else the page would draw itself anew later
     rejected = await research(site, "research-2")
     await site.panel("approvals").get_by_label("Reason").fill("too long")
     await site.panel("approvals").get_by_role("button", name="Reject").click()

@@ -24,7 +24,7 @@ async def think(topic: str) -> str:
     return f"thoughts on {topic}"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(real_server: str) -> AsyncIterator[Client]:  # noqa: F811
     ledger, log = Ledger(":memory:"), ExecutionLog(":memory:")
     agents = [think, *BudgetActivities(ledger).all, *log.activities]
@@ -36,7 +36,7 @@ async def client(real_server: str) -> AsyncIterator[Client]:  # noqa: F811
         yield connected
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, client: Client) -> AsyncIterator[Page]:
     http = await HttpServer.start(client.service, HttpOptions(port=0))
     async with watched_page(browser, http.url) as opened:

@@ -79,7 +79,7 @@ def long_run() -> LongRun:
     return LongRun()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def url(long_run: LongRun) -> AsyncIterator[str]:
     http = await HttpServer.start(long_run, HttpOptions(port=0))
     yield http.url

@@ -70,6 +70,7 @@ async def test_a_fork_and_a_reset_name_where_they_come_from(page: Page, client: 
     await client.fork_workflow("order-1", 4, id="what-if")
     await page.goto("/ui/default/workflows/what-if")
     await expect(page.locator(".origins")).to_contain_text("Forked from order-1, event 4")
+    await expect(page.locator("#result")).to_contain_text("CardDeclined")  # else the page would draw itself anew later
 
     asked = ResetWorkflowExecutionRequest(namespace="default", reason="once more", workflow_task_finish_event_id=4)
     asked.workflow_execution.workflow_id = "order-1"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from browser._shop import TASK_QUEUE, Fulfil, Order
 from browser.conftest import picture
 from browser.test_runs import ended, order
 from tsuzuki.client import Client, WorkflowExecutionStatus
+from tsuzuki.server.http._page import _state
 
 
 async def at(page: Page, event: int) -> None:
@@ -105,7 +107,10 @@ async def test_fork_with_a_signal(page: Page, client: Client) -> None:
     await expect(page.locator("#result")).to_contain_text("receipt for 49.00")
 
 
-async def test_without_a_worker_the_page_says_what_is_missing(page: Page, server: object, url: str) -> None:
+async def test_without_a_worker_the_page_says_what_is_missing(
+    page: Page, server: object, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_state, "WAIT_S", 0.2)
     async with await Client.connect(server.target) as client:  # type: ignore[attr-defined]
         await client.start_workflow(Fulfil.run, Order(1), id="alone", task_queue=TASK_QUEUE)
         await page.goto("/ui/default/workflows/alone")

@@ -58,7 +58,7 @@ for (const over of ["pointerup", "pointercancel", "dragend"]) addEventListener(o
 const live = by("live");
 if (live?.dataset.live === "on") {
   let shown = "";
-  setInterval(async () => {
+  const refresh = async () => {
     if (document.hidden || document.querySelector("dialog[open]")) return;
     const asked = new URL(location.href);
     asked.searchParams.set("fragment", "1");
@@ -69,5 +69,7 @@ if (live?.dataset.live === "on") {
     live.innerHTML = text; // our own template, which escapes what it shows
     tellTimes(live);
     if (focused) [...live.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
-  }, LIST_EVERY_MS);
+  };
+  setInterval(refresh, LIST_EVERY_MS);
+  live.addEventListener("changed", refresh); // something on the page has changed what is listed
 }

@@ -15,6 +15,7 @@ document.addEventListener("click", async (event) => {
   button.disabled = true; // until the list is drawn anew
   try {
     await posted(`/api/v1/namespaces/${namespace}/schedules/${id}/patch`, { patch: PATCHES[button.dataset.patch] });
+    document.getElementById("live").dispatchEvent(new Event("changed"));
   } catch (error) {
     const refused = document.getElementById("refused");
     refused.hidden = false;
