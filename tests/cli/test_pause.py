@@ -89,3 +89,18 @@ async def test_a_workflow_is_paused_and_goes_on(asking: str) -> None:
     assert "already paused" in await text("workflow", "pause", "-w", "one", code=1)
     assert await text("workflow", "unpause", "-w", "one") == "Workflow one unpaused.\n"
     assert "is not paused" in await text("workflow", "unpause", "-w", "one", code=1)
+
+
+async def test_activities_of_many_runs_are_acted_on(asking: str) -> None:
+    all_of_them = ("-q", "WorkflowType = 'Approval'", "--yes", "--reason", "all of them")
+    await command("activity", "pause", *ABOUT)
+    done = await command("activity", "unpause", *all_of_them)
+    assert (done["operationType"], done["completeOperationCount"]) == ("BATCH_OPERATION_TYPE_UNPAUSE_ACTIVITY", "1")
+    assert "paused" not in await pending()
+    said = await text("activity", "update-options", "--heartbeat-timeout", "30s", *all_of_them)
+    assert said.startswith("Options changed: 1 run.")
+    assert (await pending())["activityOptions"]["heartbeatTimeout"] == "30s"
+    await command("activity", "reset", "--restore-original-options", *all_of_them)
+    assert (await pending())["activityOptions"]["heartbeatTimeout"] == "0s"
+    assert "--activity-id and --workflow-id, or --query" in await text("activity", "reset", "-a", "ask", code=2)
+    assert "--query is for many" in await text("activity", "reset", *ABOUT, *all_of_them, code=2)

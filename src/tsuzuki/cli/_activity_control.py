@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 from temporalio.api.activity.v1 import ActivityOptions
-from temporalio.api.workflowservice.v1 import UpdateActivityOptionsRequest, UpdateActivityOptionsResponse
+from temporalio.api.batch.v1 import (
+    BatchOperationResetActivities,
+    BatchOperationUnpauseActivities,
+    BatchOperationUpdateActivityOptions,
+)
+from temporalio.api.workflowservice.v1 import (
+    StartBatchOperationRequest,
+    UpdateActivityOptionsRequest,
+    UpdateActivityOptionsResponse,
+)
 
 from tsuzuki.client import Client, PendingActivityHandle
 
@@ -15,6 +24,7 @@ from ._connection import Connection, connected
 from ._endings import refuse
 from ._ids import RunId, WorkflowId
 from ._inputs import duration
+from ._many import Rps, Which, Yes, act_on_many
 from ._output import Output, OutputOption, as_data, write_fields, write_json
 
 ActivityId = Annotated[str, typer.Option("--activity-id", "-a", help="Its id within the workflow.")]
@@ -22,6 +32,16 @@ Jitter = Annotated[
     timedelta | None,
     typer.Option(parser=duration, metavar="DURATION", help="Start at some time within this, as in 30s."),
 ]
+
+
+SomeActivity = Annotated[
+    str, typer.Option("--activity-id", "-a", help="Its id within the workflow; or --query for many.")
+]
+ItsWorkflow = Annotated[str, typer.Option("--workflow-id", "-w", help="The workflow that waits for it.")]
+Many = Annotated[
+    str, typer.Option("--query", "-q", metavar="FILTER", help="All activities of all open runs that a filter finds.")
+]
+Why = Annotated[str, typer.Option(help="Of many: recorded with the batch operation.")]
 
 
 def _timeout(about: str) -> Any:
@@ -49,15 +69,32 @@ def pause(
 @connected
 def unpause(
     connection: Connection,
-    activity_id: ActivityId,
-    workflow_id: WorkflowId,
+    activity_id: SomeActivity = "",
+    workflow_id: ItsWorkflow = "",
     run_id: RunId = "",
     reset_attempts: Annotated[bool, typer.Option("--reset-attempts", help="Count attempts from 1 again.")] = False,
     reset_heartbeats: Annotated[bool, typer.Option("--reset-heartbeats", help="Forget heartbeat details.")] = False,
     jitter: Jitter = None,
+    query: Many = "",
+    yes: Yes = False,
+    rps: Rps = 0,
+    reason: Why = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Let a paused activity go on: at once, not at the end of its back-off."""
+    _check_which(activity_id, workflow_id, query)
+
+    def batch(client: Client) -> StartBatchOperationRequest:
+        operation = BatchOperationUnpauseActivities(
+            identity=client.identity, match_all=True, reset_attempts=reset_attempts, reset_heartbeat=reset_heartbeats
+        )
+        if jitter is not None:
+            operation.jitter.FromTimedelta(jitter)
+        return StartBatchOperationRequest(unpause_activities_operation=operation)
+
+    if query:
+        act_on_many(connection, Which("", run_id, query, yes, rps), batch, "Activities unpaused", reason, output)
+        return
 
     async def work(client: Client) -> None:
         handle = _handle(client, workflow_id, run_id, activity_id)
@@ -70,8 +107,8 @@ def unpause(
 @connected
 def reset(
     connection: Connection,
-    activity_id: ActivityId,
-    workflow_id: WorkflowId,
+    activity_id: SomeActivity = "",
+    workflow_id: ItsWorkflow = "",
     run_id: RunId = "",
     keep_paused: Annotated[bool, typer.Option("--keep-paused", help="Leave it paused if it is.")] = False,
     clear_heartbeat_details: Annotated[
@@ -81,9 +118,30 @@ def reset(
         bool, typer.Option("--restore-original-options", help="With the options that the workflow gave.")
     ] = False,
     jitter: Jitter = None,
+    query: Many = "",
+    yes: Yes = False,
+    rps: Rps = 0,
+    reason: Why = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Begin an activity anew with attempt 1, unpaused. A running first attempt is told with its next heartbeat."""
+    _check_which(activity_id, workflow_id, query)
+
+    def batch(client: Client) -> StartBatchOperationRequest:
+        operation = BatchOperationResetActivities(
+            identity=client.identity,
+            match_all=True,
+            keep_paused=keep_paused,
+            reset_heartbeat=clear_heartbeat_details,
+            restore_original_options=restore_original_options,
+        )
+        if jitter is not None:
+            operation.jitter.FromTimedelta(jitter)
+        return StartBatchOperationRequest(reset_activities_operation=operation)
+
+    if query:
+        act_on_many(connection, Which("", run_id, query, yes, rps), batch, "Activities reset", reason, output)
+        return
 
     async def work(client: Client) -> None:
         await _handle(client, workflow_id, run_id, activity_id).reset(
@@ -100,8 +158,8 @@ def reset(
 @connected
 def update_options(
     connection: Connection,
-    activity_id: ActivityId,
-    workflow_id: WorkflowId,
+    activity_id: SomeActivity = "",
+    workflow_id: ItsWorkflow = "",
     run_id: RunId = "",
     task_queue: Annotated[str | None, typer.Option(help="Where its attempts wait for a worker.")] = None,
     schedule_to_close_timeout: Annotated[timedelta | None, _timeout("All attempts; 0s for none.")] = None,
@@ -117,9 +175,14 @@ def update_options(
     restore_original_options: Annotated[
         bool, typer.Option("--restore-original-options", help="Those that the workflow gave; nothing else.")
     ] = False,
+    query: Many = "",
+    yes: Yes = False,
+    rps: Rps = 0,
+    reason: Why = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Change options of an activity, for the attempt that runs or waits too, and show those in force."""
+    _check_which(activity_id, workflow_id, query)
     options = ActivityOptions()
     changed = {
         "schedule_to_close_timeout": schedule_to_close_timeout,
@@ -137,6 +200,20 @@ def update_options(
         refuse("give options to change, or --restore-original-options alone")
     for path in paths:
         _write(options, path, changed[path])
+
+    def batch(client: Client) -> StartBatchOperationRequest:
+        operation = BatchOperationUpdateActivityOptions(
+            identity=client.identity,
+            match_all=True,
+            activity_options=options if paths else None,
+            restore_original=restore_original_options,
+        )
+        operation.update_mask.paths.extend(paths)
+        return StartBatchOperationRequest(update_activity_options_operation=operation)
+
+    if query:
+        act_on_many(connection, Which("", run_id, query, yes, rps), batch, "Options changed", reason, output)
+        return
 
     async def work(client: Client) -> UpdateActivityOptionsResponse:
         request = UpdateActivityOptionsRequest(
@@ -170,6 +247,14 @@ def update_options(
             ("PriorityKey", found.priority.priority_key or ""),
         ],
     )
+
+
+def _check_which(activity_id: str, workflow_id: str, query: str) -> None:
+    if query:
+        if activity_id or workflow_id:
+            refuse("--query is for many; give it, or --activity-id and --workflow-id")
+    elif not (activity_id and workflow_id):
+        refuse("give --activity-id and --workflow-id, or --query for many")
 
 
 def _write(options: Any, path: str, value: Any) -> None:
