@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from cli._site import CODE, run
+from cli.test_agent import CODE as AGENTS
 from server._running import in_process
 from tsuzuki.client import Client
 from tsuzuki.worker import Worker
@@ -44,6 +45,15 @@ LINES: Final = (
     ("operator search-attribute create --name Topic --type Int", 1),
     ("operator namespace create team-a --retention 72h --description x", 0),
     ("operator namespace describe team-a", 0),
+    ("agent approval list", 0),
+    ("agent pause -w asks --reason lunch --by ann", 0),
+    ("agent status -w asks", 0),
+    ("agent approval reject -w asks -a nothing", 1),
+    ("agent approval approve -w asks -a approval-1 --comment good --by ben --edited 7", 0),
+    ("agent approval list -w asks --all -o jsonl", 0),
+    ("agent budget show -w asks", 1),
+    ("agent resume -w asks --by ann", 0),
+    ("workflow result -w asks", 0),
     ("batch list", 0),
     ("workflow delete -w closed", 0),
 )
@@ -56,6 +66,7 @@ MASKS: Final = (
 @asynccontextmanager
 async def with_runs(target: str) -> AsyncIterator[None]:
     """A worker, and two runs: one has ended, one waits."""
+    import cli_agents
     import cli_code
 
     async with (
@@ -63,11 +74,13 @@ async def with_runs(target: str) -> AsyncIterator[None]:
         Worker(
             client,
             task_queue="q",
-            workflows=[cli_code.Approval, cli_code.Research],
+            workflows=[cli_code.Approval, cli_code.Research, cli_agents.Asking],
             activities=[cli_code.approve, cli_code.search],
         ),
     ):
         await client.execute_workflow("Research", args=["tea"], id="closed", task_queue="q")
+        asks = await client.start_workflow("Asking", id="asks", task_queue="q")
+        await asks.query("list_approvals")  # it has asked
         handle = await client.start_workflow("Research", args=["tea", 5], id="open", task_queue="q")
         async for event in handle.fetch_history_events(wait_new_event=True):
             if event.event_id >= 10:  # the task after the search is done
@@ -92,7 +105,7 @@ async def test_the_same_lines_say_the_same(real_server: str, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    for name, code in (("cli_code", CODE), ("cli_broken", BROKEN)):
+    for name, code in (("cli_code", CODE), ("cli_broken", BROKEN), ("cli_agents", AGENTS)):
         sys.modules.pop(name, None)
         (tmp_path / f"{name}.py").write_text(code)
     theirs = await told(real_server)

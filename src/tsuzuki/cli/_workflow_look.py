@@ -51,12 +51,18 @@ def list_workflows(
     """List runs, newest first."""
 
     async def work(client: Client) -> list[WorkflowExecution]:
-        runs = client.list_workflows(query or None, page_size=page_size, limit=limit or None)
-        return [run async for run in runs]
+        found = []
+        async for run in client.list_workflows(query or None, page_size=page_size, limit=limit or None):
+            if output is Output.JSONL:  # a line at a time: there may be many
+                write_json(run.raw_info, output)
+            else:
+                found.append(run)
+        return found
 
     runs = connection.run(work, "Listing")
+    if output is Output.JSON:
+        write_json([as_data(run.raw_info) for run in runs])
     if output is not Output.TEXT:
-        write_json([as_data(run.raw_info) for run in runs], output)
         return
     rows = ((_status(run), run.id, run.workflow_type, time_text(run.start_time), run.run_id) for run in runs)
     write_table(("Status", "WorkflowId", "Type", "StartTime", "RunId"), rows)
