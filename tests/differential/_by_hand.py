@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import itertools
+import re
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import CommandType, EventType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import CommandType, EventType, TaskQueueKind, WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import request_response_pb2 as rpc
 
@@ -25,6 +27,7 @@ with warnings.catch_warnings():
     from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from differential._notation import Notation
+from differential._pairings import our_server
 
 WAIT_S: Final = 20
 NOTHING_S: Final = 0.4
@@ -96,6 +99,18 @@ class Hand:
         task = await self.stub.PollWorkflowTaskQueue(request, timeout=WAIT_S)
         assert task.task_token
         return task
+
+    def poll_sticky(self) -> Any:
+        """A worker that waits on the sticky queue of this workflow."""
+        request = rpc.PollWorkflowTaskQueueRequest(namespace="default", identity="worker")
+        request.task_queue.name = f"{self.workflow_id}-sticky"
+        request.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        request.task_queue.normal_name = self.workflow_id
+        return asyncio.ensure_future(self.stub.PollWorkflowTaskQueue(request, timeout=WAIT_S))
+
+    async def cancel_poll(self, polling: Any) -> None:
+        polling.cancel()
+        await asyncio.wait([polling])
 
     async def no_task(self) -> None:
         """Note that no workflow task comes."""
@@ -340,3 +355,54 @@ def _shown(fields: dict[str, Any]) -> str:
     return " ".join(
         f"{key}={str(value).replace(chr(10), ' ').strip()}" for key, value in fields.items() if key not in left_out
     )
+
+
+# ---- the comparison ----------------------------------------------------------------------------------
+
+Scenario = Callable[[Hand], Awaitable[None]]
+_OUR_WORDS: Final = re.compile(r"failure=\(message=.*?\) (?=scheduled)")
+"""Why a workflow task failed is told in our words."""
+
+
+class Played:
+    """Scenarios played on the real server and on ours: all at once at first, for some of them wait."""
+
+    def __init__(self, scenarios: Mapping[str, Scenario], real: str) -> None:
+        self._scenarios = scenarios
+        self._real = real
+        self._theirs, self._ours = self._play(list(scenarios))
+
+    def check(self, name: str) -> None:
+        """Compare what was seen; where it differs, once more and alone: a busy machine may have been late."""
+        if self._theirs[name] != self._ours[name] or self._is_broken(name):
+            theirs, ours = self._play([name])
+            self._theirs |= theirs
+            self._ours |= ours
+        theirs_said, ours_said = self._theirs[name], self._ours[name]
+        assert not self._is_broken(name), "\n".join(theirs_said)
+        difference = difflib.unified_diff(theirs_said, ours_said, "the real server", "ours", lineterm="", n=2)
+        assert theirs_said == ours_said, "\n".join(difference)
+
+    def _is_broken(self, name: str) -> bool:
+        return any(line.startswith("broken") for line in self._theirs[name])
+
+    def _play(self, names: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        async def both() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+            async with our_server() as ours:
+                return await asyncio.gather(self._on(self._real, names), self._on(ours, names))
+
+        return asyncio.run(both())
+
+    async def _on(self, target: str, names: Sequence[str]) -> dict[str, list[str]]:
+        async with grpc.aio.insecure_channel(target) as channel:
+
+            async def one(name: str) -> list[str]:
+                hand = Hand(channel)
+                try:
+                    await self._scenarios[name](hand)
+                except Exception as error:
+                    return [*hand.said, f"broken: {type(error).__name__}: {error}"]
+                return [_OUR_WORDS.sub("failure=<words> ", line) for line in (*hand.said, *await hand.history())]
+
+            told = await asyncio.gather(*(one(name) for name in names))
+        return dict(zip(names, told, strict=True))

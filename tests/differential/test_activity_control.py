@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import difflib
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import grpc.aio
 import pytest
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType
 
-from differential._by_hand import Hand, seconds
-from differential._pairings import our_server
+from differential._by_hand import Hand, Played, Scenario, seconds
 
-Scenario = Callable[[Hand], Awaitable[None]]
 SCENARIOS: Final[dict[str, Scenario]] = {}
 
 LONG: Final = {"initial_interval": seconds(100), "backoff_coefficient": 1.0}
@@ -722,40 +716,11 @@ async def a_reset_restores_options(h: Hand) -> None:
 # ---- the comparison ----------------------------------------------------------------------------------
 
 
-async def _transcripts(target: str) -> dict[str, list[str]]:
-    """What each scenario sees on a server; all at once, for some of them wait."""
-    async with grpc.aio.insecure_channel(target) as channel:
-
-        async def one(play: Scenario) -> list[str]:
-            hand = Hand(channel)
-            try:
-                await play(hand)
-            except Exception as error:
-                return [*hand.said, f"broken: {type(error).__name__}: {error}"]
-            return [*hand.said, *await hand.history()]
-
-        told = await asyncio.gather(*(one(play) for play in SCENARIOS.values()))
-    return dict(zip(SCENARIOS, told, strict=True))
-
-
 @pytest.fixture(scope="module")
-def expected(real_server: str) -> dict[str, list[str]]:
-    return asyncio.run(_transcripts(real_server))
-
-
-@pytest.fixture(scope="module")
-def actual() -> dict[str, list[str]]:
-    async def here() -> dict[str, list[str]]:
-        async with our_server() as target:
-            return await _transcripts(target)
-
-    return asyncio.run(here())
+def played(real_server: str) -> Played:
+    return Played(SCENARIOS, real_server)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_people_control_activities_as_on_the_real_server(
-    name: str, expected: dict[str, list[str]], actual: dict[str, list[str]]
-) -> None:
-    assert not any(line.startswith("broken") for line in expected[name]), "\n".join(expected[name])
-    difference = difflib.unified_diff(expected[name], actual[name], "the real server", "ours", lineterm="", n=2)
-    assert expected[name] == actual[name], "\n".join(difference)
+def test_people_control_activities_as_on_the_real_server(name: str, played: Played) -> None:
+    played.check(name)
