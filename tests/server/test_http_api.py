@@ -96,6 +96,19 @@ async def test_the_chapters_signal(http: httpx.AsyncClient) -> None:
     assert events[-1]["workflowExecutionSignaledEventAttributes"] == {"signalName": "pause"}
 
 
+async def test_a_workflow_is_paused_and_goes_on(http: httpx.AsyncClient) -> None:
+    await start(http, "w")
+    assert (await http.post(f"{WORKFLOWS}/w/pause", json={"reason": "look first", "requestId": "1"})).status_code == 200
+    described = (await http.get(f"{WORKFLOWS}/w")).json()
+    assert described["workflowExecutionInfo"]["status"] == "WORKFLOW_EXECUTION_STATUS_PAUSED"
+    assert described["workflowExtendedInfo"]["pauseInfo"]["reason"] == "look first"
+    again = await http.post(f"{WORKFLOWS}/w/pause", json={"requestId": "2"})
+    assert (again.status_code, again.json()["code"]) == (400, 9)
+    assert (await http.post(f"{WORKFLOWS}/w/unpause", json={})).status_code == 200
+    missing = await http.post("/api/v1/workflows/w/activities/nobody/pause", json={})
+    assert (missing.status_code, missing.json()["code"]) == (404, 5)
+
+
 @pytest.mark.parametrize(
     ("shown", "encoding", "data"),
     [
