@@ -42,7 +42,7 @@ def event(event_id: int, kind: str, *, time_ns: int | None = None, **attributes:
 def stream_row(run_key: int, first_offset: int, kinds: str, **columns: Any) -> StreamRow:
     """A batch of the first attempt of the activity of event 5, unless said otherwise."""
     last = first_offset + len(kinds) - 1
-    return StreamRow(run_key, first_offset, last, 5, 1, first_offset, kinds, T0, "a", "search", b"x")._replace(
+    return StreamRow(run_key, first_offset, last, 5, 1, "s", first_offset, kinds, T0, "a", "search", b"x")._replace(
         **columns
     )
 

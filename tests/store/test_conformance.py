@@ -183,7 +183,7 @@ def test_activity_put_and_gone_in_one_batch_is_gone(store: Store) -> None:
 
 
 def test_stream_is_read_after_an_offset_from_the_batch_that_holds_the_next(store: Store) -> None:
-    rows = [stream_row(1, 1, "bdd"), stream_row(1, 4, "d"), stream_row(1, 5, "bde", attempt=2, first_seq=1)]
+    rows = [stream_row(1, 1, "bdd"), stream_row(1, 4, "d"), stream_row(1, 5, "bde", start="t", first_seq=1)]
     put(store, Batch(streams=[stream_row(2, 1, "b")]))
     put(store, Batch(streams=rows[:2]))
     put(store, Batch(streams=rows[2:]))
@@ -192,7 +192,7 @@ def test_stream_is_read_after_an_offset_from_the_batch_that_holds_the_next(store
     assert store.stream(1, 2, 10) == rows
     assert store.stream(1, 3, 10) == rows[1:]
     assert store.stream(1, 7, 10) == []
-    assert sorted(store.stream_ends(1)) == [StreamEnd(5, 1, 4, 4, 2), StreamEnd(5, 2, 3, 7, 1)]
+    assert sorted(store.stream_ends(1)) == [StreamEnd(5, "s", 4, 4, 2), StreamEnd(5, "t", 3, 7, 1)]
     assert store.stream_ends(3) == []
 
 

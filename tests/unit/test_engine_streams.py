@@ -16,12 +16,13 @@ from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueResponse,
     QueryWorkflowRequest,
     RecordActivityTaskHeartbeatRequest,
+    ResetActivityRequest,
 )
 
 from tsuzuki.common.stream_frames import STREAM_QUERY, read_frame, write_frame
 from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
-from tsuzuki.store import SqliteStore
+from tsuzuki.store import SqliteStore, StoreFailedError
 from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
 from tsuzuki.testing._local_server import complete_workflow, schedule_activity
 
@@ -124,6 +125,42 @@ def test_a_stream_outlives_the_process_and_goes_on(site: Site) -> None:
     page, _ = query(server)
     assert [batch["kinds"] for batch in page["batches"]] == ["dd", "bd"]
     assert (page["batches"][0]["activity_id"], page["closed"]) == ("a", False)
+
+
+def test_an_attempt_whose_number_was_given_before_begins_anew(site: Site) -> None:
+    """A reset counts attempts from 1 again; what they say is new, and is not taken for what was said before."""
+    publish(site.server, begin(site.server), 1, "abc", "bdd")
+    server = site.restart()
+    again = server.take_activity()
+    publish(server, again, 1, "de", "bd")
+    reset = ResetActivityRequest(namespace="default", id="a")
+    reset.execution.workflow_id = "w"
+    server.fail_activity(again, failure_of())
+    server.call(server.service.reset_activity(reset))
+    first = server.take_activity()
+    publish(server, first, 1, "xyzw", "bddd")
+    publish(server, first, 1, "xyzw", "bddd")  # its answer was lost
+    server.fail_activity(first, failure_of())
+    server.call(server.service.reset_activity(reset))
+    publish(server, server.take_activity(), 1, "uv", "bd")
+    assert said(server) == ["1 1.1 abc", "4 2.1 de", "6 1.1 xyzw", "10 1.1 uv"]
+
+
+def test_a_disk_that_cannot_be_read_once_harms_nothing(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = begin(server)
+
+    def broken(*_: object) -> None:
+        raise StoreFailedError("the disk is away")
+
+    with monkeypatch.context() as patched:
+        for read in ("stream", "stream_ends"):
+            patched.setattr(SqliteStore, read, broken)
+        with Refused(StatusCode.UNAVAILABLE, "the disk is away"):
+            publish(server, task, 1, "a")
+        with Refused(StatusCode.UNAVAILABLE, "the disk is away"):
+            query(server)
+    publish(server, task, 1, "a")
+    assert said(server) == ["1 1.1 a"]
 
 
 def test_a_reader_goes_on_where_it_stopped_and_waits(server: LocalServer) -> None:

@@ -211,7 +211,7 @@ def _news(
             )
         )
 
-    if attempt < last[0] or first + len(kinds) <= expected:
+    if first + len(kinds) <= expected:
         return []
     if first > expected:
         tell(StreamEventKind.GAP, None, first - 1)

@@ -1,8 +1,9 @@
 """The event stream of a run: what its activities say while they run, beside history.
 
 Owns the numbering. An attempt numbers its events from 1 and sends a batch again until it is acknowledged, so a batch
-that is here already is acknowledged and not taken twice; one that leaves a gap is refused. The run numbers all events
-of all attempts by their offset, 1, 2, 3, ..., in the order of their arrival, and readers go by that.
+that is here already is acknowledged and not taken twice; one that leaves a gap is refused. Attempts are told apart by
+their start: a reset gives their numbers anew. The run numbers all events of all attempts by their offset, 1, 2, 3, ...,
+in the order of their arrival, and readers go by that.
 
 Nothing here is replayed, and no decision follows from it: the stream may be cut off at its limits without the run
 noticing. It is written in the commit of the heartbeat that brought it, kept as long as the run and deleted with it.
@@ -39,6 +40,8 @@ class StreamBatch(NamedTuple):
     last_offset: int
     scheduled_event_id: int
     attempt: int
+    start: str
+    """The request id of the attempt's start."""
     first_seq: int
     kinds: str
     at_ns: int
@@ -55,14 +58,14 @@ class Stream:
     Attributes:
         last_offset: Of the newest event; 0 for none.
         bytes: Of all batches.
-        last_seqs: By scheduled event id and attempt.
+        last_seqs: By scheduled event id and the request id of the attempt's start.
         is_full: A limit was reached.
         fresh: Batches to be written.
     """
 
     last_offset: int = 0
     bytes: int = 0
-    last_seqs: dict[tuple[int, int], int] = field(default_factory=dict)
+    last_seqs: dict[tuple[int, str], int] = field(default_factory=dict)
     is_full: bool = False
     fresh: list[StreamBatch] = field(default_factory=list)
 
@@ -98,7 +101,7 @@ def append(
     Raises:
         InvalidInput: It does not follow the attempt's last one.
     """
-    key = (activity.scheduled_event_id, activity.attempt)
+    key = (activity.scheduled_event_id, activity.request_id)
     expected = stream.last_seqs.get(key, 0) + 1
     last = said.seq + len(said.kinds) - 1
     if last < expected:
@@ -115,6 +118,7 @@ def append(
         last_offset=stream.last_offset + len(said.kinds),
         scheduled_event_id=activity.scheduled_event_id,
         attempt=activity.attempt,
+        start=activity.request_id,
         first_seq=said.seq,
         kinds=said.kinds,
         at_ns=now_ns,
@@ -127,7 +131,7 @@ def append(
         stream.last_seqs[key] = last
     else:
         stream.is_full = True
-        follow = StreamBatch(follow.first_offset, follow.first_offset, 0, 0, 1, FULL, now_ns, "", "", b"")
+        follow = StreamBatch(follow.first_offset, follow.first_offset, 0, 0, "", 1, FULL, now_ns, "", "", b"")
     stream.last_offset = follow.last_offset
     stream.bytes += len(follow.events)
     stream.fresh.append(follow)

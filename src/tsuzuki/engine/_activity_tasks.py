@@ -338,14 +338,16 @@ class ActivityTasks:
         engine = self._engine
         too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
         now_ns = engine.clock.now_ns()
-        streamed = True
+        stream, streamed = None, True
+        if too_much is None and details is not None and has_frame(details.payloads):
+            stream = self._streams.load(run)
         with engine.changing(run):
             if too_much is not None:
                 activities.fail(run, activity, too_much, activity.identity, now_ns)
                 answer = RecordActivityTaskHeartbeatResponse(cancel_requested=True)
             else:
-                if details is not None and has_frame(details.payloads):
-                    streamed, details = self._streams.take(run, activity, details, now_ns)
+                if stream is not None and details is not None:
+                    streamed, details = self._streams.take(run, stream, activity, details, now_ns)
                 answer = RecordActivityTaskHeartbeatResponse(
                     cancel_requested=activities.heartbeat(run, activity, details, now_ns),
                     activity_paused=activity.pause is not None,

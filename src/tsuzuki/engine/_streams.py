@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from temporalio.api.common.v1 import Payload, Payloads
@@ -19,8 +21,8 @@ from tsuzuki.core.execution import Execution
 from tsuzuki.core.refusal import Exhausted, InvalidInput, NotFound
 from tsuzuki.core.stream import Stream
 from tsuzuki.core.times import SECOND
-from tsuzuki.service import ServiceError
-from tsuzuki.store import StreamRow
+from tsuzuki.service import ServiceError, StatusCode
+from tsuzuki.store import StoreError, StreamRow
 
 from ._engine import Engine
 from ._refusals import refusals_as_errors, service_error
@@ -41,7 +43,27 @@ class Streams:
 
     # ---- written -----------------------------------------------------------------------------------
 
-    def take(self, run: Execution, activity: Activity, details: Payloads, now_ns: int) -> tuple[bool, Payloads | None]:
+    def load(self, run: Execution) -> Stream:
+        """Have the stream in memory; before a transition, which must not break because the disk cannot be read.
+
+        Raises:
+            ServiceError: UNAVAILABLE; the same heartbeat may be taken later.
+        """
+        if run.stream is None:
+            stream = Stream()
+            with _reading(run):
+                ends = self._engine.store.stream_ends(run.key)
+            for end in ends:
+                stream.last_offset = max(stream.last_offset, end.last_offset)
+                stream.bytes += end.bytes
+                stream.last_seqs[end.scheduled_event_id, end.start] = end.last_seq
+            stream.is_full = (0, "") in stream.last_seqs
+            run.stream = stream
+        return run.stream
+
+    def take(
+        self, run: Execution, stream: Stream, activity: Activity, details: Payloads, now_ns: int
+    ) -> tuple[bool, Payloads | None]:
         """Take the batch that a heartbeat begins with; False if there is no room. Gives the details proper besides."""
         with refusals_as_errors():
             try:
@@ -51,7 +73,6 @@ class Streams:
             if len(details.payloads) < FRAMED:
                 raise InvalidInput("a stream's frame is followed by its events, one payload with a list of them.")
             events = details.payloads[FRAMED - 1].SerializeToString()
-            stream = self._of(run)
             taken = streams.append(run, stream, activity, said, events, now_ns, self._engine.limits)
         proper = details.payloads[FRAMED:]
         return taken, Payloads(payloads=proper) if proper else None
@@ -66,24 +87,13 @@ class Streams:
             )
         )
 
-    def _of(self, run: Execution) -> Stream:
-        if run.stream is None:
-            stream = Stream()
-            for end in self._engine.store.stream_ends(run.key):
-                stream.last_offset = max(stream.last_offset, end.last_offset)
-                stream.bytes += end.bytes
-                stream.last_seqs[end.scheduled_event_id, end.attempt] = end.last_seq
-            stream.is_full = (0, 0) in stream.last_seqs
-            run.stream = stream
-        return run.stream
-
     # ---- read --------------------------------------------------------------------------------------
 
     async def read(self, run: Execution, args: Payloads) -> Payloads:
         """Answer with the events after an offset, a page at most; wait a while for one if there is none.
 
         Raises:
-            ServiceError: The arguments make no sense, or the run was deleted meanwhile.
+            ServiceError: The arguments make no sense, the disk cannot be read, or the run was deleted meanwhile.
         """
         with refusals_as_errors():
             asked = _asked(args)
@@ -91,7 +101,8 @@ class Streams:
         until_ns = clock.now_ns() + int(asked.wait_s * SECOND)
         while True:
             closed = not run.is_open and not run.dirty and not self._engine.journal.holds(run)
-            rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX)
+            with _reading(run):
+                rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX)
             if rows or closed or clock.now_ns() >= until_ns:
                 return _page(rows, closed)
             await self._news(run, until_ns)
@@ -120,6 +131,15 @@ class Streams:
         if found is None:
             raise service_error(NotFound(f"workflow '{run.workflow_id}', run {run.run_id}, was deleted."))
         return found
+
+
+@contextmanager
+def _reading(run: Execution) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        about = f"the stream of workflow '{run.workflow_id}', run {run.run_id}, cannot be read now: {error}"
+        raise ServiceError(StatusCode.UNAVAILABLE, about) from error
 
 
 def _asked(args: Payloads) -> _Asked:

@@ -117,6 +117,8 @@ class StreamRow(NamedTuple):
     last_offset: int
     scheduled_event_id: int
     attempt: int
+    start: str
+    """Tells attempts of one number apart."""
     first_seq: int
     kinds: str
     """A letter for each event."""
@@ -131,7 +133,7 @@ class StreamEnd(NamedTuple):
     """How far one attempt has come in a run's stream."""
 
     scheduled_event_id: int
-    attempt: int
+    start: str
     last_seq: int
     last_offset: int
     bytes: int

@@ -227,6 +227,8 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             "ALTER TABLE activities ADD COLUMN marks INTEGER NOT NULL DEFAULT 0",
         ),
     ),
+    # Attempts are counted anew after a reset, so their number does not tell them apart.
+    Migration(7, ("ALTER TABLE streams ADD COLUMN start TEXT NOT NULL DEFAULT ''",)),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

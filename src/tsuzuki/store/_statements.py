@@ -115,8 +115,8 @@ STREAM: Final = (
     "ORDER BY last_offset LIMIT ?"
 )
 STREAM_ENDS: Final = """
-    SELECT scheduled_event_id, attempt, max(first_seq + length(kinds) - 1), max(last_offset), sum(length(events))
-    FROM streams WHERE run_key = ? GROUP BY scheduled_event_id, attempt
+    SELECT scheduled_event_id, start, max(first_seq + length(kinds) - 1), max(last_offset), sum(length(events))
+    FROM streams WHERE run_key = ? GROUP BY scheduled_event_id, start
 """
 SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
 RECORDS: Final = f"SELECT {', '.join(Record._fields)} FROM records WHERE kind = ? ORDER BY namespace, name"

@@ -10,7 +10,7 @@ const newest = new Map(); // by activity id: the block of its newest attempt
 
 function begin(event) {
   const before = newest.get(event.activityId);
-  if (before && before.attempt < event.attempt) {
+  if (before && before.attempt !== event.attempt) {
     before.details.classList.add("superseded");
     before.details.open = false;
     before.state.textContent = "superseded";
