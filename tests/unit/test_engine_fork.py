@@ -7,7 +7,7 @@ from engine_requests import HOUR, MIB, MINUTE, SECOND, Refused, duration
 from engine_site import Site
 from temporalio.api.common.v1 import Header
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 
 from tsuzuki.core.fork import HEADER, RESULT_HEADER
 from tsuzuki.service import StatusCode
@@ -65,6 +65,23 @@ def test_a_pending_activity_is_scheduled_anew_with_all_its_attempts(site: Site) 
     server.complete_activity(task)
     server.complete_workflow_task(complete_workflow())
     assert server.describe("fork").workflow_execution_info.status == 2  # COMPLETED
+
+
+def test_a_fork_from_within_a_pause_goes_on(site: Site) -> None:
+    server = site.server
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a"))
+    server.call(
+        server.service.pause_workflow_execution(PauseWorkflowExecutionRequest(namespace="default", workflow_id="w"))
+    )
+    server.signal("one")
+    fork(server, 7)
+    server = site.restart()
+    server.complete_activity(server.take_activity())
+    server.complete_workflow_task(complete_workflow())
+    assert "Paused | Signaled one | Unpaused | " in server.notation("fork")
+    assert server.describe("fork").workflow_execution_info.status == 2  # COMPLETED
+    assert server.describe("w").workflow_execution_info.status == 8  # PAUSED
 
 
 def test_the_run_timeout_begins_again(site: Site) -> None:

@@ -6,7 +6,7 @@ then what was changed. The old run is only read.
 
 What was under way at that event goes on in the new run: activities are scheduled anew, timers and timeouts keep the
 time that they had left. What ran elsewhere (children, signals to other workflows) is not done again: its recorded
-outcome is taken over, and while there is none the fork is refused.
+outcome is taken over, and while there is none the fork is refused. A pause is over: a fork is there to go on.
 
 Invariant: the new run has no parent and no cron schedule, so nothing of it reaches runs of the old chain.
 """
@@ -29,7 +29,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
-from . import activity, child_workflow, signal, timer, workflow_task
+from . import activity, child_workflow, signal, timer, workflow_pause, workflow_task
 from .branch import copy_event, fail_task, offer_pending, take_past
 from .close import STATUS_AFTER
 from .limits import too_large
@@ -269,6 +269,7 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
     _become_own_run(made, run, moment)
     _keep_time_left(made.events, late_ns)
     take_past(run, made.events)
+    workflow_pause.end(run, moment.now_ns, ENGINE_IDENTITY)
     execution = made.source.workflow_execution
     failure = Failure(
         message=f"forked from workflow '{execution.workflow_id}', run {execution.run_id}, "

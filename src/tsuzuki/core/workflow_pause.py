@@ -96,19 +96,26 @@ def unpause(run: Execution, request: UnpauseWorkflowExecutionRequest, now_ns: in
     if run.pause is None:
         raise WrongState(f"workflow is not paused: '{run.workflow_id}', run {run.run_id}.")
     make_room(run, now_ns, limits)
-    event = run.event(UNPAUSED, now_ns)
-    event.worker_may_ignore = True
-    attributes = event.workflow_execution_unpaused_event_attributes
-    attributes.identity = request.identity
-    attributes.reason = request.reason
-    attributes.request_id = request.request_id
-    run.record_or_buffer(event)
+    end(run, now_ns, request.identity, request.reason, request.request_id)
     for activity in run.activities.values():
         if activity.state == ActivityState.SCHEDULED and may_start(run, activity, now_ns):
             offer(run, activity)
         else:
             watch_deadline(run, activity)
     workflow_task.schedule_if_needed(run, now_ns)
+
+
+def end(run: Execution, now_ns: int, identity: str, reason: str = "", request_id: str = "") -> None:
+    """Record that a pause is over, if there is one; what may go on is the caller's business."""
+    if run.pause is None:
+        return
+    event = run.event(UNPAUSED, now_ns)
+    event.worker_may_ignore = True
+    attributes = event.workflow_execution_unpaused_event_attributes
+    attributes.identity = identity
+    attributes.reason = reason
+    attributes.request_id = request_id
+    run.record_or_buffer(event)
 
 
 def _check(
