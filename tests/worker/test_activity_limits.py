@@ -175,6 +175,15 @@ async def test_one_that_waits_too_long_is_tried_again_later() -> None:
         assert sorted(await handle.result())[0] == 1
 
 
+async def test_those_that_give_up_use_up_nothing_of_the_rate() -> None:
+    """Of thirty at a hundred a second two or three begin within 20 ms; what the others gave up is left to them later."""
+    limit = ActivityLimit(per_second=100, wait_max=timedelta(milliseconds=20))
+    async with site_with({"limited": limit}) as site, asyncio.timeout(30):
+        site.may_end.set()
+        attempts = await (await site.start(*many(30))).result()
+        assert (len(site.started), max(attempts) > 1) == (30, True)
+
+
 async def test_one_that_waits_can_be_cancelled_and_leaves_no_place_taken() -> None:
     async with site_with({"limited": ActivityLimit(1)}) as site:
         first = await site.start("limited 1", id="first")

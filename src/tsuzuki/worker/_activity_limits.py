@@ -129,6 +129,8 @@ class _Gate:
         self._name = name
         self._limit = limit
         self._places = None if limit.at_most is None else asyncio.Semaphore(limit.at_most)
+        self._turn = asyncio.Lock()
+        """Held by the one whose turn is next: who gives up while waiting has used up nothing of the rate."""
         self._interval_s = 0.0 if limit.per_second is None else 1 / limit.per_second
         self._next_s = 0.0
         self._beside = 0
@@ -165,7 +167,8 @@ class _Gate:
 
     def _has_to_wait(self) -> bool:
         now_s = asyncio.get_running_loop().time()
-        return (self._places is not None and self._places.locked()) or self._turn_in_s(now_s) > 0
+        full = self._places is not None and self._places.locked()
+        return full or self._turn.locked() or self._turn_in_s(now_s) > 0
 
     def _turn_in_s(self, now_s: float) -> float:
         return self._next_s - (self._limit.burst - 1) * self._interval_s - now_s
@@ -174,16 +177,20 @@ class _Gate:
         if self._places is not None:
             await self._places.acquire()
         try:
-            now_s = asyncio.get_running_loop().time()
-            self._next_s = max(self._next_s, now_s)
-            turn_in_s = self._turn_in_s(now_s)
-            self._next_s += self._interval_s
-            if turn_in_s > 0:
-                await asyncio.sleep(turn_in_s)
+            if self._interval_s:
+                await self._take_turn()
         except BaseException:
             if self._places is not None:
                 self._places.release()
             raise
+
+    async def _take_turn(self) -> None:
+        async with self._turn:
+            now_s = asyncio.get_running_loop().time()
+            self._next_s = max(self._next_s, now_s)
+            if (turn_in_s := self._turn_in_s(now_s)) > 0:
+                await asyncio.sleep(turn_in_s)
+            self._next_s += self._interval_s
 
 
 class _Heartbeats:
