@@ -86,6 +86,9 @@ async def test_a_workflow_is_paused_and_goes_on(asking: str) -> None:
         "workflowId"
     ] == "one"
     assert "look first" in await text("workflow", "describe", "-w", "one")
+    assert (await command("top", "--once", "--output", "json"))["open_runs"] == [["q", "Approval", 1]]
+    checked = await text("check", "--workflows", "cli_code", "--allow-empty", "*")
+    assert "Approval: 1 open and 0 closed replayed" in checked
     assert "already paused" in await text("workflow", "pause", "-w", "one", code=1)
     assert await text("workflow", "unpause", "-w", "one") == "Workflow one unpaused.\n"
     assert "is not paused" in await text("workflow", "unpause", "-w", "one", code=1)
@@ -104,3 +107,9 @@ async def test_activities_of_many_runs_are_acted_on(asking: str) -> None:
     assert (await pending())["activityOptions"]["heartbeatTimeout"] == "0s"
     assert "--activity-id and --workflow-id, or --query" in await text("activity", "reset", "-a", "ask", code=2)
     assert "--query is for many" in await text("activity", "reset", *ABOUT, *all_of_them, code=2)
+
+
+async def test_what_is_done_to_open_runs_is_done_to_paused_ones(asking: str) -> None:
+    await command("workflow", "pause", "-w", "one")
+    await command("workflow", "terminate", "--query", "WorkflowType = 'Approval'", "--yes")
+    assert await command("workflow", "list", "-q", "CloseTime IS NULL") == []

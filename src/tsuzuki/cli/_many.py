@@ -80,4 +80,4 @@ def act_on_many(
 def _open_ones(query: str) -> str:
     if "executionstatus" in query.lower():
         return query
-    return f"{f'({query})' if ' or ' in query.lower() else query} AND ExecutionStatus = 'Running'"
+    return f"{f'({query})' if ' or ' in query.lower() else query} AND CloseTime IS NULL"

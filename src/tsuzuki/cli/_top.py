@@ -35,7 +35,7 @@ OPEN_RUNS_MAX: Final = 1000
 QUEUES_MAX: Final = 20
 """Task queues that are shown, those with most open runs."""
 
-_RUNNING: Final = WorkflowExecutionStatus.RUNNING.name
+_OPEN: Final = (WorkflowExecutionStatus.RUNNING.name, WorkflowExecutionStatus.PAUSED.name)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def rates(before: Look, now: Look) -> Rates:
     """What happened between two looks, per second."""
     seconds = max(now.seconds - before.seconds, 1e-9)
     started = sum(now.runs.values()) - sum(before.runs.values())
-    opened = now.runs.get(_RUNNING, 0) - before.runs.get(_RUNNING, 0)
+    opened = sum(now.runs.get(status, 0) - before.runs.get(status, 0) for status in _OPEN)
     commits = None if now.commits is None or before.commits is None else (now.commits - before.commits) / seconds
     return Rates(started / seconds, (started - opened) / seconds, commits)
 
@@ -159,7 +159,7 @@ def _of_file(path: str) -> Look:
 async def _of_server(client: Client) -> Look:
     counted = await client.count_workflows("GROUP BY ExecutionStatus")
     open_runs: Counter[tuple[str, str]] = Counter()
-    async for run in client.list_workflows(f"ExecutionStatus = '{_RUNNING.title()}'", limit=OPEN_RUNS_MAX):
+    async for run in client.list_workflows("CloseTime IS NULL", limit=OPEN_RUNS_MAX):
         open_runs[run.task_queue, run.workflow_type] += 1
     runs = {_status_name(str(group.group_values[0])): group.count for group in counted.groups}
     by_queue: Counter[str] = Counter()

@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -44,7 +43,6 @@ from ._result import next_run_id
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WAIT_S: Final = 15.0
 _LOOK_EVERY_S: Final = 0.5
-_RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
 class StreamEventKind(StrEnum):
@@ -184,7 +182,7 @@ async def _from_heartbeats(
         for pending in described.pending_activities:
             for event in _news(context, execution.run_id, pending, seen):
                 yield event
-        if not wait or described.workflow_execution_info.status != _RUNNING:
+        if not wait or described.workflow_execution_info.HasField("close_time"):
             return
         await context.calls.sleep(_LOOK_EVERY_S)
 
@@ -223,7 +221,7 @@ def _news(
 
 
 async def _is_closed(context: ClientContext, execution: WorkflowExecution) -> bool:
-    return (await _describe(context, execution)).workflow_execution_info.status != _RUNNING
+    return (await _describe(context, execution)).workflow_execution_info.HasField("close_time")
 
 
 async def _describe(context: ClientContext, execution: WorkflowExecution) -> DescribeWorkflowExecutionResponse:

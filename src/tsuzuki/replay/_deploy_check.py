@@ -26,8 +26,8 @@ from tsuzuki.workflow import NondeterminismError
 
 from ._histories import decoded_events
 
-RUNNING: Final = "ExecutionStatus = 'Running'"
-CLOSED: Final = "ExecutionStatus != 'Running'"
+OPEN: Final = "CloseTime IS NULL"
+CLOSED: Final = "CloseTime IS NOT NULL"
 AHEAD: Final = 8
 """Histories that are read at a time."""
 
@@ -137,7 +137,7 @@ async def deploy_check(
     check = _Check(client, rebuilder, query, progress or (lambda name, count: None))
     verdicts = []
     for name in rebuilder.workflow_types:
-        opened, broken_open = await check.replay(name, RUNNING, None)
+        opened, broken_open = await check.replay(name, OPEN, None)
         closed, broken_closed = await check.replay(name, CLOSED, sample)
         allowed = name in allow_empty or "*" in allow_empty
         verdicts.append(TypeVerdict(name, opened, closed, (*broken_open, *broken_closed), allowed))
@@ -158,7 +158,7 @@ class _Check:
         async with aclosing(self._read_ahead(self._client.list_workflows(query, limit=limit))) as runs:
             async for execution, reading in runs:
                 try:
-                    failure = await self._replay(execution, reading, is_open=which is RUNNING)
+                    failure = await self._replay(execution, reading, is_open=which is OPEN)
                 except WorkflowNotFoundError:  # deleted since it was listed
                     continue
                 count += 1

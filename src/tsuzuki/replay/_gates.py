@@ -15,7 +15,7 @@ from typing import Any, Final
 from tsuzuki.client import Client
 from tsuzuki.workflow import definition_of
 
-from ._deploy_check import RUNNING
+from ._deploy_check import OPEN
 from .lint import GateCall, gate_calls
 
 CHANGE_VERSION: Final = "TemporalChangeVersion"
@@ -72,7 +72,7 @@ async def gate_inventory(client: Client, workflows: Sequence[Any]) -> list[Gate]
             calls.setdefault(call.gate_id, []).append(call)
     open_runs: Counter[str] = Counter()
     versions: dict[str, Counter[tuple[str, int]]] = {}
-    async for execution in client.list_workflows(RUNNING):
+    async for execution in client.list_workflows(OPEN):
         open_runs[execution.workflow_type] += 1
         for entry in execution.search_attributes.get(CHANGE_VERSION, ()):  # type: ignore[union-attr]
             gate_id, version = _entry(str(entry), calls)

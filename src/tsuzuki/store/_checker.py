@@ -136,7 +136,7 @@ _RELATIONS: tuple[tuple[int, str], ...] = (
         34,
         """
         SELECT workflow_id, max(run_id), count(*) || ' open runs of one workflow id' FROM runs
-        WHERE status = 1 GROUP BY namespace, workflow_id HAVING count(*) > 1
+        WHERE closed_ns IS NULL GROUP BY namespace, workflow_id HAVING count(*) > 1
         """,
     ),
     (

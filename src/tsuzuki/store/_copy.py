@@ -20,7 +20,7 @@ from tsuzuki.store._schema import stored_version
 
 _PAGES: Final = 256
 _OPEN_RUNS: Final = (
-    "SELECT task_queue, workflow_type, count(*) FROM runs WHERE status = 1 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+    "SELECT task_queue, workflow_type, count(*) FROM runs WHERE closed_ns IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
 )
 _BESIDE: Final = ("", "-wal", "-owner", "-commits")
 

@@ -26,6 +26,7 @@ from tsuzuki.store._conditions import (
     StartsWith,
     Value,
 )
+from tsuzuki.store._contract import OPEN
 
 _OF_CLOSED: Final = "CASE WHEN closed_ns IS NULL THEN NULL ELSE {} END"
 FILTERED: Final[Mapping[str, str]] = {
@@ -135,6 +136,8 @@ def _starts_with(leaf: StartsWith, expression: str, negated: bool) -> Where:
 
 
 def _is_missing(leaf: IsMissing, expression: str, negated: bool) -> Where:
+    if expression == "closed_ns":  # open runs: indexes have them first
+        return Where(f"order_ns {'<' if negated else '='} {OPEN}", ())
     return Where(f"{expression} {'IS NOT NULL' if negated else 'IS NULL'}", ())
 
 
