@@ -176,7 +176,7 @@ async def test_one_that_waits_too_long_is_tried_again_later() -> None:
 
 
 async def test_those_that_give_up_use_up_nothing_of_the_rate() -> None:
-    """Of thirty at a hundred a second two or three begin within 20 ms; what the others gave up is left to them later."""
+    """Of thirty at a hundred a second two or three begin within 20 ms; what the others gave up is left for later."""
     limit = ActivityLimit(per_second=100, wait_max=timedelta(milliseconds=20))
     async with site_with({"limited": limit}) as site, asyncio.timeout(30):
         site.may_end.set()
