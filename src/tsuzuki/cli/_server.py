@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -76,6 +76,10 @@ def start(
     insecure_no_auth: Annotated[
         bool | None, typer.Option("--insecure-no-auth", help="Let anyone who can connect do anything.")
     ] = None,
+    uvloop: Annotated[
+        bool | None,
+        typer.Option("--uvloop/--no-uvloop", help="Run on the event loop of the package uvloop.  [default: no-uvloop]"),
+    ] = None,
 ) -> None:
     """Serve Temporal's gRPC API, its HTTP API and the web page until SIGTERM or SIGINT.
 
@@ -90,7 +94,10 @@ def start(
     with _refused():
         from ..server import Settings
 
-        asyncio.run(_serve(_options(Settings.read(config, flags))))
+        settings = Settings.read(config, flags)
+        loop_factory = _uvloop() if settings["server.uvloop"] else None
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_serve(_options(settings)))
 
 
 @server.command()
@@ -230,6 +237,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        from uvloop import new_event_loop
+    except ModuleNotFoundError:
+        refuse("--uvloop needs uvloop: pip install 'tsuzuki[uvloop]'", FAILED)
+    return new_event_loop
 
 
 async def _serve(options: ServerOptions) -> None:

@@ -80,6 +80,9 @@ _SERVER: Final = (
     Setting("server", "agent_executions", str, None, "File of the workers' log of agent executions, to be shown"),
     Setting("server", "agent_ledger", str, None, "File of the workers' ledger of budgets, to be shown"),
     Setting("server", "insecure_no_auth", bool, False, "Let anyone who can connect do anything"),
+    Setting(
+        "server", "uvloop", bool, False, "Run on the event loop of the package uvloop, which takes less processor time"
+    ),
 )
 _MEANINGS: Final[Mapping[str, str]] = {
     "payload_bytes_max": "One payload, or the failure of a run; more ends the run, or refuses the caller",
