@@ -54,7 +54,7 @@ async def test_a_day_at_the_page(page: Page, client: Client) -> None:
     await page.get_by_role("link", name="Task queues").click()
     await expect(page.locator(f"tr[data-queue={TASK_QUEUE}]")).to_contain_text("workflow, activity")
     await page.get_by_role("link", name="Workers", exact=True).click()
-    await expect(page.locator("tr[data-worker]", has_text=TASK_QUEUE)).to_contain_text("Polls")
+    await expect(page.locator("tr[data-worker]", has_text=TASK_QUEUE)).to_contain_text("Running")
 
     await page.goto("/ui/default/workflows/root.0")
     await expect(page.locator(".tree[role=tree] .node")).to_have_count(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Page, expect
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
-from temporalio.api.workflowservice.v1 import RecordWorkerHeartbeatRequest
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, RecordWorkerHeartbeatRequest
 
 from browser._shop import ACTIVITIES, EVIL, TASK_QUEUE, Fulfil, Order, Ship
 from browser.conftest import picture
@@ -51,13 +51,19 @@ async def test_workers_that_tell_and_workers_that_only_poll(page: Page, client: 
     await server.service.record_worker_heartbeat(
         RecordWorkerHeartbeatRequest(namespace="default", worker_heartbeat=[told])
     )
+    seen = PollActivityTaskQueueRequest(namespace="default", identity="silent@9")
+    seen.task_queue.name = "quiet"
+    await server.service.poll_activity_task_queue(seen, wait_ns=1)
     await client.execute_workflow(Fulfil.run, Order(1, ["tea"]), id="order-1", task_queue=TASK_QUEUE)
     await page.goto("/ui/default/workers")
+    own = page.locator("tr", has_text="tsuzuki 0.1.0")
+    await expect(own).to_contain_text("0 of 100")
+    await expect(own).to_contain_text(TASK_QUEUE)
     teller = page.locator("tr[data-worker='prices@7']")
     await expect(teller).to_contain_text("3 of 10")
     await expect(teller).to_contain_text("1,200 done, 4 failed")
     await expect(teller).to_contain_text("go 1.40")
-    await expect(page.locator("tr", has_text="Polls")).to_contain_text(TASK_QUEUE)
+    await expect(page.locator("tr", has_text="Polls")).to_contain_text("silent@9")
     await picture(page, "workers", height=330)
     evil = WorkerHeartbeat(worker_instance_key="2", worker_identity=EVIL, task_queue=EVIL, sdk_name=EVIL)
     await server.service.record_worker_heartbeat(

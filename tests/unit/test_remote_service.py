@@ -69,7 +69,8 @@ async def test_every_rpc_of_the_protocol_is_passed_on(name: str) -> None:
     (called, sent, retry, timeout) = client.calls[0]
     assert (called, sent) == (name, request)
     poll = name.startswith("poll_") or name in ("update_workflow_execution", "execute_multi_operation")
-    assert retry is not (poll or name == "shutdown_worker")  # a worker that stops waits for nobody
+    waits_for_nobody = name in ("shutdown_worker", "record_worker_heartbeat")
+    assert retry is not (poll or waits_for_nobody)
     assert timeout == timedelta(seconds=70 if poll else 10)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeNamespaceResponse,
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
@@ -113,6 +115,10 @@ class ScriptedService:
         self._activities: asyncio.Queue[PollActivityTaskQueueResponse | ServiceError] = asyncio.Queue()
         self._workflow_tasks: dict[int, asyncio.Queue[Any]] = {1: asyncio.Queue(), 2: asyncio.Queue()}
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def describe_namespace(self, request: DescribeNamespaceRequest) -> DescribeNamespaceResponse:
+        """One that does not listen to workers' heartbeats."""
+        return DescribeNamespaceResponse()
 
     async def shutdown_worker(self, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
         """A worker leaves its queue."""

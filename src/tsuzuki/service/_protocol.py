@@ -187,6 +187,10 @@ class WorkflowService(Protocol):
 
     # ---- activity tasks ----------------------------------------------------------------------------
 
+    async def record_worker_heartbeat(
+        self, request: rpc.RecordWorkerHeartbeatRequest
+    ) -> rpc.RecordWorkerHeartbeatResponse: ...
+
     async def shutdown_worker(self, request: rpc.ShutdownWorkerRequest) -> rpc.ShutdownWorkerResponse: ...
 
     async def poll_activity_task_queue(

@@ -70,6 +70,7 @@ _RPCS: Final[Mapping[str, _Rpc]] = {
     "poll_workflow_execution_update": _POLL,
     "update_workflow_execution": _POLL,
     "shutdown_worker": _Rpc(retry=False),
+    "record_worker_heartbeat": _Rpc(retry=False),
     "execute_multi_operation": _Rpc(retry=False, slow=True),
     "add_search_attributes": _OPERATOR,
     "remove_search_attributes": _OPERATOR,

@@ -10,6 +10,7 @@ from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueMetadata
+from temporalio.api.worker.v1 import WorkerSlotsInfo
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, PollActivityTaskQueueResponse
 
 from tsuzuki.activity import ActivityDefinition
@@ -23,7 +24,7 @@ from ._eager_activities import EagerActivities
 from ._interceptor import Interceptor
 from ._local_activities import LocalActivities
 from ._metrics import WorkerMetrics
-from ._pollers import Slots, TaskSource
+from ._pollers import Slots, TaskSource, tell_slots
 
 REMOTE_POLLS: Final = 5
 """Polls at a time over the network."""
@@ -112,6 +113,10 @@ class ActivityWorker:
         """Begin to poll."""
         self._slots.open(self._slot_count)
         self._overdue = asyncio.ensure_future(self._runner.watch_overdue())
+
+    def fill(self, info: WorkerSlotsInfo) -> None:
+        """Say how many slots are in use, and what was done."""
+        tell_slots(info, self._slots, self._slot_count)
 
     async def stop(self, grace: timedelta) -> None:
         """Stop polling, give running activities `grace`, cancel those left, and wait for all.

@@ -13,6 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
+from temporalio.api.worker.v1 import WorkerSlotsInfo
+
 from tsuzuki.service import ServiceError
 
 from ._pace import Outage, Pace, is_transient
@@ -139,6 +141,10 @@ class Slots(Generic[Request, Task]):
             successor. So each attempt has the asyncio task that cancellation needs, without a hand-over, and
             context variables that one attempt sets never reach the next.
         on_fatal: Told of an error that `execute` let escape.
+
+    Attributes:
+        taken: Tasks that were taken so far.
+        ended: Those of them that have ended.
     """
 
     def __init__(
@@ -158,6 +164,8 @@ class Slots(Generic[Request, Task]):
         self._beside: set[asyncio.Task[None]] = set()
         self._all_closed = asyncio.Event()
         self._closed = False
+        self.taken = 0
+        self.ended = 0
         self._context = contextvars.copy_context()
 
     def open(self, count: int) -> None:
@@ -188,7 +196,9 @@ class Slots(Generic[Request, Task]):
         assert this is not None
         try:
             while (task := await self._source.take()) is not None:
+                self.taken += 1
                 await self._execute(task)
+                self.ended += 1
                 if self._renew:
                     return
             self._closed = True
@@ -207,3 +217,12 @@ class Slots(Generic[Request, Task]):
                     self._open_one()
             if self._closed and not self._open and not self._beside:
                 self._all_closed.set()
+
+
+def tell_slots(info: WorkerSlotsInfo, slots: Slots[Request, Task], count: int) -> None:
+    """Add what a number of slots has in use and has done. A task that stepped aside takes no slot."""
+    used = min(slots.taken - slots.ended, count)
+    info.current_used_slots += used
+    info.current_available_slots += count - used
+    info.total_processed_tasks += slots.ended
+    info.slot_supplier_kind = "Fixed"

@@ -17,6 +17,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
+from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest
 
 from tsuzuki.common import MetricMeter
@@ -31,6 +32,7 @@ from ._interceptor import Interceptor, workflow_interceptors
 from ._metrics import WorkerMetrics
 from ._pace import Pace
 from ._watchdog import Watch, watchdog
+from ._worker_heartbeats import WorkerHeartbeats
 from ._workflow_poller import WorkflowTaskHandler
 from ._workflow_tasks import WorkflowTaskProcessor
 from ._workflow_worker import WorkflowWorker, sticky_queue_name
@@ -192,6 +194,7 @@ class Worker:
                 pace=self._pace,
             )
             self._service = self._metrics.service(self._service)
+        self._processor: WorkflowTaskProcessor | None = None
         self._stop = asyncio.Event()
         self._finished = asyncio.Event()
         self._started = False
@@ -247,6 +250,7 @@ class Worker:
     async def _run(self) -> None:
         activities = self._activity_worker() if self._definitions else None
         workflows = self._workflow_worker(activities) if self._workflows else None
+        heartbeats = self._heartbeats(activities, workflows)
         cancelled: asyncio.CancelledError | None = None
         if self._watch is not None:
             watchdog.add(self._watch)
@@ -257,6 +261,7 @@ class Worker:
                 workflows.start()
             if activities is not None:
                 activities.start()
+            heartbeats.start()
             await self._stop.wait()
         except asyncio.CancelledError as error:
             cancelled = error
@@ -267,7 +272,7 @@ class Worker:
                 _logger.exception("on_fatal_error failed")
         if self._metrics is not None:
             self._metrics.levels.write()
-        stopping = []
+        stopping = [heartbeats.stop()]
         if workflows is not None:
             stopping.append(self._stop_workflows(workflows))
         if activities is not None:
@@ -308,6 +313,23 @@ class Worker:
             self._fatal = error
             _logger.error("Worker on task queue %r cannot go on: %s", self._task_queue, error)
             self._stop.set()
+
+    def _heartbeats(self, activities: ActivityWorker | None, workflows: WorkflowWorker | None) -> WorkerHeartbeats:
+        def fill(heartbeat: WorkerHeartbeat) -> None:
+            if workflows is not None:
+                workflows.fill(heartbeat.workflow_task_slots_info)
+            if self._processor is not None:
+                heartbeat.current_sticky_cache_size = self._processor.cached
+            if activities is not None:
+                activities.fill(heartbeat.activity_task_slots_info)
+
+        return WorkerHeartbeats(
+            self._service,
+            namespace=self._client.namespace,
+            identity=self._identity,
+            task_queue=self._task_queue,
+            fill=fill,
+        )
 
     def _activity_worker(self) -> ActivityWorker:
         return ActivityWorker(
@@ -354,6 +376,7 @@ class Worker:
             local_activities=None if activities is None else activities.local,
             metric_meter=client.metric_meter,
         )
+        self._processor = processor
         if self._metrics is not None:
             self._metrics.cache = processor
         return WorkflowWorker(

@@ -13,13 +13,14 @@ from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.worker.v1 import WorkerSlotsInfo
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse
 
 from tsuzuki.service import WorkflowService
 
 from ._metrics import WorkerMetrics
 from ._pace import Pace
-from ._pollers import Slots, TaskSource
+from ._pollers import Slots, TaskSource, tell_slots
 from ._workflow_poller import WorkflowTaskHandler
 
 REMOTE_POLLS: Final = 5
@@ -91,6 +92,11 @@ class WorkflowWorker:
         """Begin to poll."""
         for slots, count in self._sets:
             slots.open(count)
+
+    def fill(self, info: WorkerSlotsInfo) -> None:
+        """Say how many slots are in use, and what was done."""
+        for slots, count in self._sets:
+            tell_slots(info, slots, count)
 
     async def stop(self) -> None:
         """Stop polling and wait until the tasks in work are answered."""
