@@ -84,3 +84,19 @@ def test_a_line_in_a_list_is_how_the_help_of_the_command_begins() -> None:
         assert whole.startswith(line), f"{path}: {line!r} is not how its help begins: {whole!r}"
         assert line.endswith("."), path
         assert command.name == path.rpartition(" ")[2]
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    program = (
+        "import sys; from tsuzuki.cli._connection import run_or_refuse\n"
+        "async def answer():\n    for _ in range(100_000):\n        print('a line')\n    sys.stdout.flush()\n"
+        "import typer; app = typer.Typer()\n"
+        "@app.command()\ndef command():\n    run_or_refuse(answer)\n"
+        "app()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 1

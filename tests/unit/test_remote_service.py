@@ -71,7 +71,7 @@ async def test_every_rpc_of_the_protocol_is_passed_on(name: str) -> None:
     poll = name.startswith("poll_") or name in ("update_workflow_execution", "execute_multi_operation")
     waits_for_nobody = name in ("shutdown_worker", "record_worker_heartbeat")
     assert retry is not (poll or waits_for_nobody)
-    assert timeout == timedelta(seconds=70 if poll else 10)
+    assert timeout == timedelta(seconds=70 if poll else 35 if name == "query_workflow" else 10)
 
 
 async def test_waiting_for_events_is_a_long_poll() -> None:
@@ -100,6 +100,14 @@ async def test_other_calls_without_an_answer_fail() -> None:
     with pytest.raises(ServiceError) as caught:
         await service.get_workflow_execution_history(rpc.GetWorkflowExecutionHistoryRequest())
     assert caught.value.status is StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_what_was_not_answered_in_time_is_named() -> None:
+    service, _ = remote(RPCError("Timeout expired", RPCStatusCode.DEADLINE_EXCEEDED, b""))
+    with pytest.raises(ServiceError, match=r"^query_workflow was not answered within 35 s; is a worker running"):
+        await service.query_workflow(rpc.QueryWorkflowRequest())
+    with pytest.raises(ServiceError, match=r"^get_system_info was not answered within 10 s$"):
+        await service.get_system_info(rpc.GetSystemInfoRequest())
 
 
 async def test_the_detail_message_of_a_refusal_is_decoded() -> None:

@@ -246,6 +246,8 @@ def run_or_refuse(work: Callable[[], Awaitable[Answer]], doing: str = "") -> Ans
         return asyncio.run(run())
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        raise  # whoever read the answer has gone (`| head`); the command ends without a word
     except Exception as error:
         code = _exit_code(error)
         if code is None:

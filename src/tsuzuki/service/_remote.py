@@ -30,6 +30,8 @@ __all__ = ["RemoteWorkflowService", "TLSConfig"]
 LONG_POLL_TIMEOUT: Final = timedelta(seconds=70)
 """Servers answer an empty long poll after 60 s at the latest; past this one it is lost."""
 CALL_TIMEOUT: Final = timedelta(seconds=10)
+QUERY_TIMEOUT: Final = timedelta(seconds=35)
+"""A worker has to answer; our server says after 30 s that none does."""
 
 EXIT_GRACE_S: Final = 0.02
 """Pause at exit of a process that used gRPC. The client's own threads hand each answer over under the
@@ -40,6 +42,8 @@ _SUPPORTED_FEATURES: Final = "follows-next-run-id"
 """Without it a server shows a failed or completed run that another takes over from (workflow retry, cron) to
 waiting clients as continued as new."""
 
+_TIMEOUT_EXPIRED: Final = "Timeout expired"
+"""What the gRPC client says of a call that the server did not answer in time."""
 _EMPTY_ANSWERS: Final = frozenset((StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED))
 
 
@@ -55,12 +59,15 @@ class _Rpc:
 
     retry: bool = True
     long_poll: bool = False
-    slow: bool = False
-    """It waits too, but an empty answer would say nothing."""
+    timeout: timedelta = CALL_TIMEOUT
+    """Of a call that is no long poll."""
+    hint: str = ""
+    """What to look at when it was not answered in time."""
     service: str = "workflow_service"
     """Which of the gRPC client's services has it."""
 
 
+_IS_A_WORKER_RUNNING: Final = "; is a worker running for the workflow's task queue?"
 _POLL: Final = _Rpc(retry=False, long_poll=True)
 _CALL: Final = _Rpc()
 _OPERATOR: Final = _Rpc(service="operator_service")
@@ -71,7 +78,8 @@ _RPCS: Final[Mapping[str, _Rpc]] = {
     "update_workflow_execution": _POLL,
     "shutdown_worker": _Rpc(retry=False),
     "record_worker_heartbeat": _Rpc(retry=False),
-    "execute_multi_operation": _Rpc(retry=False, slow=True),
+    "query_workflow": _Rpc(timeout=QUERY_TIMEOUT, hint=_IS_A_WORKER_RUNNING),
+    "execute_multi_operation": _Rpc(retry=False, timeout=LONG_POLL_TIMEOUT, hint=_IS_A_WORKER_RUNNING),
     "add_search_attributes": _OPERATOR,
     "remove_search_attributes": _OPERATOR,
     "list_search_attributes": _OPERATOR,
@@ -89,14 +97,12 @@ def _remote_method(name: str, rpc: _Rpc) -> Callable[[Any, Message], Awaitable[M
     async def call(self: RemoteWorkflowService, request: Message) -> Message:
         long_poll = _is_long_poll(rpc, request)
         method = getattr(getattr(self._client, rpc.service), name)
+        timeout = LONG_POLL_TIMEOUT if long_poll else rpc.timeout
         try:
-            answer = await method(
-                request,
-                retry=rpc.retry and not long_poll,
-                timeout=LONG_POLL_TIMEOUT if long_poll or rpc.slow else CALL_TIMEOUT,
-            )
+            answer = await method(request, retry=rpc.retry and not long_poll, timeout=timeout)
         except RPCError as error:
-            refused = _service_error(name, request, error)
+            late = f"{name} was not answered within {timeout.total_seconds():g} s{rpc.hint}"
+            refused = _service_error(name, request, error, late)
             if long_poll and refused.status in _EMPTY_ANSWERS:
                 return _empty_answer(request)
             raise refused from None
@@ -114,7 +120,7 @@ def _empty_answer(request: Message) -> Message:
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))()
 
 
-def _service_error(name: str, request: Message, error: RPCError) -> ServiceError:
+def _service_error(name: str, request: Message, error: RPCError, late: str) -> ServiceError:
     """Translate the gRPC client's error, with the first detail message whose type is known."""
     detail = None
     for packed in error.grpc_status.details:
@@ -126,6 +132,8 @@ def _service_error(name: str, request: Message, error: RPCError) -> ServiceError
         packed.Unpack(detail)
         break
     status, message = StatusCode(int(error.status)), error.message or f"{name} failed"
+    if message == _TIMEOUT_EXPIRED:
+        message = late
     if detail is None and status is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         message = (
             f"{name} of {request.ByteSize():,} bytes is more than the server takes in one message ({message}). "
