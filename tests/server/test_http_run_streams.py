@@ -112,6 +112,17 @@ async def test_what_cannot_be_read_is_refused(running: tuple[httpx.AsyncClient, 
     assert (await http.get(f"{PATH}?runId=11111111-1111-4111-8111-111111111111")).status_code == 404
 
 
+async def test_the_description_of_the_api_has_it(running: tuple[httpx.AsyncClient, Hall, str]) -> None:
+    http, _, _ = running
+    paths = (await http.get("/api/openapi.json")).json()["paths"]
+    for prefix in ("/api/v1/", "/api/v1/namespaces/{namespace}/"):
+        for name in ("events", "stream"):
+            described = paths[f"{prefix}workflows/{{workflow_id}}/{name}"]["get"]
+            assert "text/event-stream" in described["responses"]["200"]["content"]
+            in_path = [it["name"] for it in described["parameters"] if it["in"] == "path"]
+            assert all(f"{{{variable}}}" in f"{prefix}workflows/{{workflow_id}}" for variable in in_path)
+
+
 class Reversed(PayloadCodec):
     async def encode(self, payloads):  # type: ignore[no-untyped-def]
         return [type(it)(metadata={"encoding": b"reversed"}, data=it.SerializeToString()[::-1]) for it in payloads]

@@ -18,14 +18,12 @@ from ._agent_records import AgentRecords
 from ._agent_routes import agent_routes
 from ._answers import Answers
 from ._api import Api
-from ._events import EventStreams
 from ._guard import Guard
+from ._live_routes import live_routes
 from ._openapi import describe_api
 from ._page import page_routes
-from ._run_streams import RunStreams
 
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_RUN: Final = "workflows/{workflow_id}"
 
 
 def application(answers: Answers, *, namespace: str, hosts: Collection[str], records: AgentRecords) -> ASGIApp:
@@ -38,7 +36,6 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str], rec
         records: What workers keep beside the engine.
     """
     api = Api(answers, namespace)
-    live = {"events": EventStreams(answers, namespace).respond, "stream": RunStreams(answers, namespace).respond}
 
     @cache
     def description() -> bytes:
@@ -52,11 +49,7 @@ def application(answers: Answers, *, namespace: str, hosts: Collection[str], rec
         *page_routes(answers, namespace),
         Route("/api/openapi.json", openapi),
         *agent_routes(answers, namespace, records),
-        *(
-            Route(f"{prefix}{_RUN}/{name}", respond)
-            for prefix in ("/api/v1/namespaces/{namespace}/", "/api/v1/")
-            for name, respond in live.items()
-        ),
+        *live_routes(answers, namespace),
         *(Route(f"{prefix}{{rest:path}}", api.respond, methods=_METHODS) for prefix in _api_prefixes()),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})

@@ -13,6 +13,7 @@ from tsuzuki import __version__
 from ._agent_routes import describe_agent_routes
 from ._bindings import BINDINGS, Binding
 from ._field_text import find_field
+from ._live_routes import describe_live_routes
 
 _NUMBERS: Final = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 _INT32: Final = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_SINT32)
@@ -59,7 +60,7 @@ def describe_api(offers: Iterable[str]) -> dict[str, Any]:
             "version": __version__,
             "description": "Payloads are JSON values; 64-bit integers are strings, as in all JSON of Protocol Buffers.",
         },
-        "paths": {**paths, **describe_agent_routes()},
+        "paths": {**paths, **describe_agent_routes(), **describe_live_routes()},
         "components": {"schemas": {"Refusal": _REFUSAL, **schemas.known}},
     }
 

@@ -1,0 +1,68 @@
+"""The paths that are answered with server-sent events: a run's history, and what its activities say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.routing import Route
+
+from ._answers import Answers
+from ._bindings import NAMESPACED, SHORT
+from ._events import EventStreams
+from ._run_streams import RunStreams
+
+_RUN: Final = "workflows/{workflow_id}"
+_PREFIXES: Final = (NAMESPACED, SHORT)
+_SUMMARIES: Final[Mapping[str, str]] = {
+    "events": "A run's history as server-sent events, live until the run closes.",
+    "stream": "What a run's activities say while they run, as server-sent events, live until the run closes.",
+}
+_TEXT: Final = {"type": "string"}
+
+
+def live_routes(answers: Answers, namespace: str) -> list[Route]:
+    """Make the routes.
+
+    Args:
+        answers: The service behind.
+        namespace: That of the short form.
+    """
+    responders = {
+        "events": EventStreams(answers, namespace).respond,
+        "stream": RunStreams(answers, namespace).respond,
+    }
+    return [Route(f"{prefix}{_RUN}/{name}", respond) for prefix in _PREFIXES for name, respond in responders.items()]
+
+
+def describe_live_routes() -> dict[str, dict[str, Any]]:
+    """The routes as paths of an OpenAPI description."""
+    return {
+        f"{prefix}{_RUN}/{name}": {"get": _operation(prefix, name, summary)}
+        for prefix in _PREFIXES
+        for name, summary in _SUMMARIES.items()
+    }
+
+
+def _operation(prefix: str, name: str, summary: str) -> dict[str, Any]:
+    variables = (["namespace"] if prefix == NAMESPACED else []) + ["workflow_id"]
+    last_seen = "The id of the last event that was seen: the answer goes on behind it, in the run that it names."
+    return {
+        "operationId": f"GET {prefix}{_RUN}/{name}",
+        "tags": ["Live"],
+        "summary": summary,
+        "parameters": [
+            *({"name": it, "in": "path", "required": True, "schema": _TEXT} for it in variables),
+            {"name": "runId", "in": "query", "schema": _TEXT, "description": "Which run; by default the newest."},
+            {"name": "lastEventId", "in": "query", "schema": _TEXT, "description": last_seen},
+            {"name": "Last-Event-ID", "in": "header", "schema": _TEXT, "description": last_seen},
+        ],
+        "responses": {
+            "200": {"description": "The events.", "content": {"text/event-stream": {"schema": _TEXT}}},
+            "204": {"description": "The run has closed, and its last event was seen."},
+            "default": {
+                "description": "Why not.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+            },
+        },
+    }
