@@ -121,6 +121,7 @@ async def test_workers_that_send_heartbeats_are_listed(server: Server) -> None:
         RecordWorkerHeartbeatRequest(namespace="default", identity="me", worker_heartbeat=[beat])
     )
     listed = json.loads((await run_step(server.target, Step("worker list"))).output)
-    assert [(row["taskQueue"], row["sdkName"], row["status"]) for row in listed] == [(QUEUE, "temporal-go", "Running")]
+    shown = {"workerInstanceKey": "k", "workerIdentity": "me", "taskQueue": QUEUE, "sdkName": "temporal-go"}
+    assert listed == [{"workerHeartbeat": shown | {"status": "WORKER_STATUS_RUNNING"}}]
     described = await run_step(server.target, Step("worker describe --worker-instance-key k"))
-    assert json.loads(described.output)["taskQueue"] == QUEUE
+    assert json.loads(described.output)["workerHeartbeat"]["taskQueue"] == QUEUE

@@ -31,11 +31,12 @@ from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import InvalidInput, NotFound, Refusal, TooMuch
 from tsuzuki.core.times import SECOND, set_time
 from tsuzuki.service import ServiceError
-from tsuzuki.store import Batch, Condition, Record, StoreError
+from tsuzuki.store import Batch, Condition, Record
 
 from ._batch_effects import EFFECTS, Effect
 from ._engine import Engine
 from ._listing import condition_of
+from ._lists_aside import ListsAside
 from ._refusals import refusals_as_errors
 
 logger = logging.getLogger("tsuzuki.engine")
@@ -43,6 +44,8 @@ logger = logging.getLogger("tsuzuki.engine")
 KIND: Final = "batch"
 STEP_RUNS_MAX: Final = 100
 """Runs of one commit."""
+STEP_LOOKED_AT_MAX: Final = 20_000
+"""Runs that one step looks at to find those, as nothing else runs meanwhile."""
 KEPT_MAX: Final = 1000
 """Operations of a namespace that are remembered; the oldest ended ones go."""
 _PAGE_DEFAULT: Final = 100
@@ -84,8 +87,9 @@ class _Operation:
 
 
 class BatchOperations:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, aside: ListsAside) -> None:
         self._engine = engine
+        self._aside = aside
         self._operations: dict[tuple[str, str], _Operation] = {}
         for record in engine.store.records(KIND):
             operation = _Operation(
@@ -118,12 +122,12 @@ class BatchOperations:
         with refusals_as_errors():
             self._check(request)
             condition = self._condition(request)
-            try:
-                total = len(request.executions)
-                if condition is not None:
-                    total = engine.store.count_runs(request.namespace, condition)
-            except StoreError as error:
-                raise InvalidInput(str(error)) from None
+        total = len(request.executions)
+        if condition is not None:
+            total = await self._aside.ask(lambda lists: lists.count_runs(request.namespace, condition))
+            engine.check_writable()
+            with refusals_as_errors():
+                self._check(request)  # another one may have begun meanwhile
         progress = _Progress(_RUNNING, engine.clock.now_ns(), engine.store.last_run_key, total=total)
         operation = _Operation(request, progress)
         self._operations[request.namespace, request.job_id] = operation
@@ -300,12 +304,11 @@ class BatchOperations:
             is_last = progress.place >= len(asked.executions)
         else:
             condition = condition_of(self._engine, asked.namespace, asked.visibility_query)
-            keys = self._engine.store.matching_run_keys(
-                asked.namespace, condition, progress.place, progress.until, size
-            )
+            until = min(progress.until, progress.place + STEP_LOOKED_AT_MAX)
+            keys = self._engine.store.matching_run_keys(asked.namespace, condition, progress.place, until, size)
             runs = [self._engine.run(key) for key in keys]
-            progress.place = keys[-1] if keys else progress.until
-            is_last = len(keys) < size
+            progress.place = until if len(keys) < size else keys[-1]
+            is_last = progress.place >= progress.until
         for run in runs:
             if self._act(run, operation):
                 progress.done += 1

@@ -30,7 +30,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core.execution import RUNNING
-from tsuzuki.core.refusal import Exhausted, InvalidInput
+from tsuzuki.core.refusal import InvalidInput
 from tsuzuki.core.search_attributes import Kinds
 from tsuzuki.core.times import set_duration, set_time, time_ns
 from tsuzuki.store import (
@@ -42,11 +42,11 @@ from tsuzuki.store import (
     Condition,
     Position,
     StoredRun,
-    StoreQueryTooLongError,
 )
 
 from ._engine import Engine
 from ._history_pages import PAGE_BYTES_MAX
+from ._lists_aside import ListsAside
 from ._refusals import refusals_as_errors
 from .list_filter import read_filter
 
@@ -93,8 +93,9 @@ def condition_of(engine: Engine, namespace: str, query: str) -> Condition:
 
 
 class Listing:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, aside: ListsAside) -> None:
         self._engine = engine
+        self._aside = aside
 
     async def list_runs(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
         return await self._by_filter(request, ListWorkflowExecutionsResponse())
@@ -106,13 +107,13 @@ class Listing:
         await self._look(request.namespace)
         with refusals_as_errors():
             condition = condition_of(self._engine, request.namespace, request.query)
-        return self._page(request.namespace, condition, request.page_size, request.next_page_token, response)
+        return await self._page(request.namespace, condition, request.page_size, request.next_page_token, response)
 
     async def list_open(self, request: ListOpenWorkflowExecutionsRequest) -> ListOpenWorkflowExecutionsResponse:
         await self._look(request.namespace)
         with refusals_as_errors():
             conditions = [Compare(Column("status"), "=", RUNNING), *_old_filters(request, "started_ns")]
-        return self._old_page(request, conditions, ListOpenWorkflowExecutionsResponse())
+        return await self._old_page(request, conditions, ListOpenWorkflowExecutionsResponse())
 
     async def list_closed(self, request: ListClosedWorkflowExecutionsRequest) -> ListClosedWorkflowExecutionsResponse:
         await self._look(request.namespace)
@@ -123,11 +124,11 @@ class Listing:
                 if status in (0, RUNNING):
                     raise InvalidInput("StatusFilter must be specified and must be not Running.")
                 conditions[0] = Compare(Column("status"), "=", status)
-        return self._old_page(request, conditions, ListClosedWorkflowExecutionsResponse())
+        return await self._old_page(request, conditions, ListClosedWorkflowExecutionsResponse())
 
-    def _old_page(self, request: Any, conditions: Sequence[Condition], response: Response) -> Response:
+    async def _old_page(self, request: Any, conditions: Sequence[Condition], response: Response) -> Response:
         size, token = request.maximum_page_size, request.next_page_token
-        return self._page(request.namespace, AllOf(tuple(conditions)), size, token, response)
+        return await self._page(request.namespace, AllOf(tuple(conditions)), size, token, response)
 
     async def list_archived(self, request: ListArchivedWorkflowExecutionsRequest) -> NoReturn:
         await self._look(request.namespace)
@@ -136,15 +137,13 @@ class Listing:
 
     async def count(self, request: CountWorkflowExecutionsRequest) -> CountWorkflowExecutionsResponse:
         await self._look(request.namespace)
-        store = self._engine.store
+        namespace = request.namespace
         with refusals_as_errors():
-            asked = read_filter(request.query, _Attributes(self._engine, request.namespace))
-            try:
-                if not asked.by_status:
-                    return CountWorkflowExecutionsResponse(count=store.count_runs(request.namespace, asked.condition))
-                groups = store.count_runs_by_status(request.namespace, asked.condition)
-            except StoreQueryTooLongError as error:
-                raise Exhausted(str(error)) from None
+            asked = read_filter(request.query, _Attributes(self._engine, namespace))
+        if not asked.by_status:
+            count = await self._aside.ask(lambda lists: lists.count_runs(namespace, asked.condition))
+            return CountWorkflowExecutionsResponse(count=count)
+        groups = await self._aside.ask(lambda lists: lists.count_runs_by_status(namespace, asked.condition))
         response = CountWorkflowExecutionsResponse(count=sum(count for _, count in groups))
         for status, count in groups:
             name = json.dumps(_STATUS_NAMES[status]).encode()
@@ -157,14 +156,13 @@ class Listing:
         self._engine.check_namespace(namespace)
         await self._engine.durable_if_writable()
 
-    def _page(self, namespace: str, condition: Condition, asked: int, token: bytes, response: Response) -> Response:
+    async def _page(
+        self, namespace: str, condition: Condition, asked: int, token: bytes, response: Response
+    ) -> Response:
         size = min(asked, _PAGE_RUNS_MAX) if asked > 0 else _PAGE_RUNS_DEFAULT
         with refusals_as_errors():
             before = _parse_page(token)
-            try:
-                runs = self._engine.store.list_runs(namespace, condition, before, size + 1)
-            except StoreQueryTooLongError as error:
-                raise Exhausted(str(error)) from None
+        runs = await self._aside.ask(lambda lists: lists.list_runs(namespace, condition, before, size + 1))
         shown: list[StoredRun] = []
         bytes_left = PAGE_BYTES_MAX  # memos may be large, and clients take 4 MiB
         for run in runs[:size]:

@@ -28,6 +28,7 @@ from ._engine import Engine
 from ._history import HistoryReading
 from ._lifecycle import Lifecycle
 from ._listing import Listing
+from ._lists_aside import ListsAside
 from ._namespace_rpcs import NamespaceRpcs
 from ._queries import Queries
 from ._reset import Reset
@@ -90,7 +91,8 @@ class EmbeddedService:
         self.get_workflow_execution_history_reverse = reading.get_reverse
         self.describe_workflow_execution = visibility.describe
 
-        listing = Listing(engine)
+        self._lists_aside = ListsAside(engine)
+        listing = Listing(engine, self._lists_aside)
         self.list_workflow_executions = listing.list_runs
         self.scan_workflow_executions = listing.scan
         self.list_open_workflow_executions = listing.list_open
@@ -109,7 +111,7 @@ class EmbeddedService:
         self.count_schedules = schedules.count
         self.list_schedule_matching_times = schedules.matching_times
 
-        self._batches = BatchOperations(engine)
+        self._batches = BatchOperations(engine, self._lists_aside)
         self.start_batch_operation = self._batches.start
         self.stop_batch_operation = self._batches.stop
         self.describe_batch_operation = self._batches.describe
@@ -197,6 +199,7 @@ class EmbeddedService:
         """Stop the engine once everything acknowledged is on disk. Killing the process instead loses nothing."""
         self._batches.close()
         self._scheduler.close()
+        self._lists_aside.close()
         await self._engine.drain()
         self._engine.close()
 

@@ -10,6 +10,7 @@ Rows are named tuples so that a database driver can bind them as they are. Times
 from __future__ import annotations
 
 import zlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -254,6 +255,18 @@ OPEN: Final = (1 << 63) - 1
 """`Position.order_ns` of open runs: they come first."""
 
 
+class Lists(Protocol):
+    """The part of a `Store` whose questions others think of."""
+
+    def list_runs(
+        self, namespace: str, condition: Condition, before: Position | None, limit: int
+    ) -> list[StoredRun]: ...
+
+    def count_runs(self, namespace: str, condition: Condition) -> int: ...
+
+    def count_runs_by_status(self, namespace: str, condition: Condition) -> list[tuple[int, int]]: ...
+
+
 class Store(Protocol):
     """One engine's durable memory.
 
@@ -329,6 +342,15 @@ class Store(Protocol):
     def search_attributes(self) -> list[SearchAttributeRow]: ...
 
     def records(self, kind: str) -> list[Record]: ...
+
+    def brief(self) -> AbstractContextManager[None]:
+        """Inside, lists and counts are given up early (StoreQueryTooLongError), as other things wait."""
+        ...
+
+    def aside(self) -> Lists | None:
+        """Lists and counts for another thread, which see every commit that was made before; None if this store has
+        none such."""
+        ...
 
     def matching_run_keys(self, namespace: str, condition: Condition, after: int, until: int, limit: int) -> list[int]:
         """The keys of runs above `after`, up to and with `until`, lowest first; raises as `list_runs`."""

@@ -8,7 +8,8 @@ beginning again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from tsuzuki.store import _statements as sql
@@ -32,6 +33,8 @@ from tsuzuki.store._failures import damaged, read_failure
 
 LISTING_STEPS_MAX: Final = 50_000_000
 """Of SQLite's own machine; it makes some 30 million in a second."""
+BRIEF_STEPS_MAX: Final = 100_000
+"""What may be done where other things wait: a few milliseconds."""
 _STEPS_BETWEEN: Final = 100_000
 _NEW_COLUMNS: Final = len(NewRun._fields)
 _LAST_EVENT: Final = 1 << 62
@@ -42,6 +45,7 @@ class SqliteReads:
     """What a `Store` answers, over one connection."""
 
     _reader: sqlite3.Connection
+    _brief = False
 
     @property
     def name(self) -> str:
@@ -51,6 +55,15 @@ class SqliteReads:
     def last_run_key(self) -> int:
         run_key: int = self._rows(sql.LAST_RUN_KEY, ())[0][0]
         return run_key
+
+    @contextmanager
+    def brief(self) -> Iterator[None]:
+        """Inside, lists and counts are given up early (StoreQueryTooLongError), as other things wait."""
+        self._brief = True
+        try:
+            yield
+        finally:
+            self._brief = False
 
     def run(self, run_key: int) -> StoredRun | None:
         return _one_run(self._rows(sql.RUN, (run_key,)))
@@ -142,14 +155,15 @@ class SqliteReads:
 
     def _bounded(self, text: str, values: Sequence[Any]) -> list[Any]:
         """The rows of a query that somebody else has thought of: it is given up after so many steps."""
-        left = iter(range(LISTING_STEPS_MAX // _STEPS_BETWEEN))
-        self._reader.set_progress_handler(lambda: next(left, None) is None, _STEPS_BETWEEN)
+        steps_max = BRIEF_STEPS_MAX if self._brief else LISTING_STEPS_MAX
+        left = iter(range(max(1, steps_max // _STEPS_BETWEEN)))
+        self._reader.set_progress_handler(lambda: next(left, None) is None, min(_STEPS_BETWEEN, steps_max))
         try:
             return self._reader.execute(text, values).fetchall()
         except sqlite3.Error as error:
             if next(left, None) is None:
                 raise StoreQueryTooLongError(
-                    f"store {self.name}: the query was given up after {LISTING_STEPS_MAX:,} steps; narrow it with what "
+                    f"store {self.name}: the query was given up after {steps_max:,} steps; narrow it with what "
                     "an index finds: a workflow id, a type, a status or the value of a search attribute."
                 ) from error
             raise read_failure(self.name, error) from error

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from tsuzuki.store import _statements as sql
+from tsuzuki.store._aside import ListsAside
 from tsuzuki.store._contract import Batch, NewRun, RunUpdate, StoreFailedError
 from tsuzuki.store._failures import is_full, opening_failure, went_back, write_failure
 from tsuzuki.store._log import LogCopier, lay_out
@@ -56,6 +57,7 @@ class SqliteStore(SqliteReads):
         self._failed = False
         self._pages = 0
         self._closed = False
+        self._aside: ListsAside | None = None
         self._indexed: dict[int, tuple[int | None, int, int | None]] = {}
         """Due time, status and close time that this object last wrote; a cache, never asked for answers."""
         self._connect()
@@ -332,9 +334,18 @@ class SqliteStore(SqliteReads):
         if self._owner is not None:
             self._owner.release()
 
+    def aside(self) -> ListsAside | None:
+        """Lists and counts for another thread, which see every commit that was made before; None in memory."""
+        if self._aside is None and self._path is not None:
+            self._aside = ListsAside(self._path)
+        return self._aside
+
     def _disconnect(self) -> None:
         if self._copier is not None:
             self._copier.stop()
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
         if self._reader is not self._writer:
             self._reader.close()
         self._writer.close()  # the last connection copies the log and deletes it

@@ -11,6 +11,7 @@ import enum
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import NamedTuple, NoReturn
 
 from tsuzuki.store import (
@@ -18,6 +19,7 @@ from tsuzuki.store import (
     Batch,
     Condition,
     HistoryBatch,
+    Lists,
     NamespaceRow,
     Position,
     Record,
@@ -185,6 +187,12 @@ class FaultyStore:
 
     def records(self, kind: str) -> list[Record]:
         return self.inner.records(kind)
+
+    def brief(self) -> AbstractContextManager[None]:
+        return self.inner.brief()
+
+    def aside(self) -> Lists | None:
+        return self.inner.aside()
 
     def matching_run_keys(self, namespace: str, condition: Condition, after: int, until: int, limit: int) -> list[int]:
         return self.inner.matching_run_keys(namespace, condition, after, until, limit)
