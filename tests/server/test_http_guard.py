@@ -114,6 +114,9 @@ async def test_an_address_beyond_this_machine_needs_a_word() -> None:
             await HttpServer.start(client.service, HttpOptions(host="0.0.0.0", port=0))
         opened = await HttpServer.start(client.service, HttpOptions("0.0.0.0", 0, insecure_no_auth=True))
         await opened.stop()
+
+
+def test_the_command_needs_it_too() -> None:
     refused = CliRunner().invoke(_app, ["server", "start", "--host", "0.0.0.0", "--http-port", "0"])
     assert refused.exit_code == 2
 
