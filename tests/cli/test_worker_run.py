@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cli._site import run
+from cli._site import run, run_json
 from server._running import in_process
 from tsuzuki.client import Client
 from tsuzuki.replay import ModuleLoadError, load_definitions
@@ -100,12 +100,17 @@ async def test_priority_queues_are_served_and_drained(slow: Path, target: str) -
             for queue in ("q-critical", "q-high", "q", "q-low"):
                 given = {"id": queue, "task_queue": queue, "result_type": str}
                 assert await client.execute_workflow("Slow", str(slow / queue), **given) == "v1"
+        listed = await asyncio.to_thread(run_json, "worker", "list", "--target", target)
+        assert {it["taskQueue"] for it in listed} == {"q-critical", "q-high", "q", "q-low"}
+        assert {it["hostInfo"]["processId"] for it in listed} == {str(process.pid)}
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         output = await asyncio.to_thread(process.stdout.read)
         await asyncio.to_thread(process.wait)
         assert process.returncode == 0, output
         assert "q-critical" in output
+        left = await asyncio.to_thread(run, "worker", "list", "--target", target)
+        assert [line.split()[0] for line in left.stdout.splitlines()] == ["Status", *["Shutdown"] * 4]
 
 
 async def test_a_factory_makes_its_own_worker(slow: Path, target: str) -> None:
