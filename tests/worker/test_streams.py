@@ -239,6 +239,48 @@ async def test_a_full_stream_drops_the_rest_and_the_activity_goes_on() -> None:
         assert len(events) <= 6
 
 
+@pytest.mark.parametrize("interceptors", [[], [Interceptor()]])
+async def test_a_synchronous_activity_publishes_from_its_thread(interceptors: list[Interceptor]) -> None:
+    @activity.defn
+    def speak_in_thread() -> str:
+        with activity.open_stream(every=0) as stream:
+            stream.publish_sync({"half": 1})
+            with pytest.raises(ValueError, match="too large"):
+                stream.publish_sync("x" * 70_000)
+            if activity.info().attempt == 1:
+                raise ConnectionError("gone")
+            stream.publish_sync({"half": 2})
+        return "spoken"
+
+    async with speaking(speak_in_thread, interceptors=interceptors) as handle:
+        assert short(await read(handle)) == [
+            "1.1 begin",
+            "1.2 {'half': 1}",
+            "2.1 begin",
+            "2.2 {'half': 1}",
+            "2.3 {'half': 2}",
+            "2.4 end",
+        ]
+        assert await handle.result() == ["spoken"]
+
+
+async def test_each_kind_of_activity_has_its_own_way() -> None:
+    said: list[str] = []
+
+    @activity.defn
+    async def wrong() -> str:
+        try:
+            with activity.open_stream():
+                pass
+        except RuntimeError as error:
+            said.append(str(error))
+        return ""
+
+    async with speaking(wrong) as handle:
+        await handle.result()
+    assert "`async with`" in said[0]
+
+
 async def test_who_publishes_faster_than_the_disk_waits() -> None:
     beats: list[int] = []
     service = await open_embedded(None)
@@ -374,7 +416,7 @@ async def test_where_there_is_no_stream_it_is_said() -> None:
     ):
         await client.execute_workflow(Wrong.run, id="w", task_queue=QUEUE)
     assert "a local activity has no stream" in said[0]
-    assert "for async activities" in said[1]
+    assert "publish_sync" in said[1]
     with pytest.raises(RuntimeError, match="not in an activity"):
         activity.open_stream()
 

@@ -8,11 +8,11 @@ own does not see it unless it is run with `contextvars.copy_context()`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from tsuzuki.common import MetricMeter
 
@@ -20,6 +20,9 @@ from ._info import ActivityCancellationDetails, Info
 
 if TYPE_CHECKING:
     from tsuzuki.converter import PayloadConverter
+
+
+Result = TypeVar("Result")
 
 
 class ActivityContext(ABC):
@@ -52,7 +55,12 @@ class ActivityContext(ABC):
 
     async def keeps_streams(self) -> bool:
         """Tell whether the server keeps what is published."""
-        raise RuntimeError("activity.open_stream is for async activities that run in the worker's own process")
+        raise RuntimeError("activity.open_stream is for activities that run in the worker's own process")
+
+    def run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run something on the worker's event loop and wait for it; from a thread of the activity."""
+        work.close()
+        raise RuntimeError("activity.open_stream is for activities that run in the worker's own process")
 
     async def publish(self, kinds: str, values: Sequence[object]) -> bool:
         """Send events of a stream; returns when they are acknowledged, False if the stream is full."""

@@ -31,7 +31,7 @@ _logger = logging.getLogger("tsuzuki.activity")
 
 
 class EventStream:
-    """A run's stream, open for writing. Made by `open_stream`, used as a context manager.
+    """A run's stream, open for writing. Made by `open_stream`, used with `async with`, or with `with` in a thread.
 
     Attributes:
         is_full: The run's stream has reached a limit; what is published is dropped.
@@ -77,6 +77,18 @@ class EventStream:
             if isinstance(error, Exception):  # a word of what went on before it may help
                 await asyncio.wait({self._sending}, timeout=_LAST_WORDS_S)
             self._sending.cancel()
+
+    def __enter__(self) -> Self:
+        return self._context.run_on_loop(self.__aenter__())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.run_on_loop(self.__aexit__(kind, error, trace))
+
+    def publish_sync(self, value: object) -> None:
+        """Do what `publish` does, from a synchronous activity; costs two hops between threads."""
+        self._context.run_on_loop(self.publish(value))
 
     async def publish(self, value: object) -> None:
         """Say something. It is on its way when this returns, and kept when the block has ended without an error.
@@ -160,11 +172,13 @@ class EventStream:
 
 
 def open_stream(*, every: float = EVERY_S) -> EventStream:
-    """Open the run's event stream for writing; for async activities.
+    """Open the run's event stream for writing.
 
         async with activity.open_stream() as stream:
             async for token in model.answer(prompt):
                 await stream.publish(token)
+
+    In a synchronous activity: `with activity.open_stream() as stream: stream.publish_sync(token)`.
 
     Read it with `handle.read_stream()`, `tsuzuki workflow stream`, over HTTP, or see it on the run's page. Each attempt
     begins anew: what an attempt has said that died stays, and readers are told that another one has begun. What is
@@ -180,7 +194,7 @@ def open_stream(*, every: float = EVERY_S) -> EventStream:
         every: Least number of seconds between two batches; on a Temporal cluster at least 1.
 
     Raises:
-        RuntimeError: Not in an async activity; or in a local one, which has no heartbeats.
+        RuntimeError: Not in an activity; in a local one, which has no heartbeats; or in a process pool.
 
     Source: `RecordActivityTaskHeartbeat`, temporal.api.workflowservice.v1.
     """

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, PollActivityTaskQueueResponse
@@ -27,6 +27,8 @@ from ._activity_info import info_from, proper_details
 from ._heartbeat import Heartbeats, throttle_s
 from ._pace import Pace
 from ._stream_sender import StreamSender
+
+Result = TypeVar("Result")
 
 CANCEL_REQUESTED: Final = ActivityCancellationDetails(cancel_requested=True)
 WORKER_SHUTDOWN: Final = ActivityCancellationDetails(worker_shutdown=True)
@@ -182,8 +184,14 @@ class Attempt(ActivityContext):
 
     async def keeps_streams(self) -> bool:
         if threading.get_ident() != self._loop_thread:
-            raise RuntimeError("activity.open_stream is for async activities")
+            raise RuntimeError("activity.open_stream() in a thread is used with `with`, and publish_sync")
         return await self.host.keeps_streams()
+
+    def run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        if threading.get_ident() == self._loop_thread:
+            work.close()
+            raise RuntimeError("activity.open_stream() in an async activity is used with `async with`, and publish")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def publish(self, kinds: str, values: Sequence[object]) -> bool:
         if self._stream is None:

@@ -5,10 +5,10 @@ Made only where there are interceptors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, ActivityDefinition, Info, current_context
 from tsuzuki.common import MetricMeter
@@ -21,6 +21,8 @@ from ._interceptor import (
     ExecuteActivityInput,
     Interceptor,
 )
+
+Result = TypeVar("Result")
 
 
 class SyncCall(Protocol):
@@ -116,6 +118,9 @@ class InterceptedContext(ActivityContext):
 
     async def keeps_streams(self) -> bool:
         return await self._attempt.keeps_streams()
+
+    def run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self._attempt.run_on_loop(work)
 
     async def publish(self, kinds: str, values: Sequence[object]) -> bool:
         return await self._attempt.publish(kinds, values)
