@@ -11,9 +11,12 @@ from temporalio.api.errordetails.v1 import (
     WorkflowExecutionAlreadyStartedFailure,
 )
 from temporalio.api.workflowservice.v1 import (
+    PauseActivityResponse,
+    PauseWorkflowExecutionResponse,
     RequestCancelWorkflowExecutionResponse,
     SignalWorkflowExecutionResponse,
     StartWorkflowExecutionResponse,
+    UpdateActivityOptionsResponse,
 )
 
 from tsuzuki.client import (
@@ -28,6 +31,7 @@ from tsuzuki.client import (
     ServiceUnavailableError,
     WorkflowNotFoundError,
 )
+from tsuzuki.common import Priority, RetryPolicy
 from tsuzuki.exceptions import WorkflowAlreadyStartedError
 from tsuzuki.service import StatusCode
 
@@ -61,14 +65,41 @@ async def test_a_start_is_sent_again_with_the_same_request_id() -> None:
     [
         (RequestCancelWorkflowExecutionResponse(), lambda handle: handle.cancel()),
         (SignalWorkflowExecutionResponse(), lambda handle: handle.signal("pause")),
+        (PauseWorkflowExecutionResponse(), lambda handle: handle.pause(reason="look first")),
+        (PauseActivityResponse(), lambda handle: handle.pending_activity("a").pause()),
     ],
 )
-async def test_cancel_and_signal_are_sent_again_with_the_same_request_id(answer, operation) -> None:  # type: ignore[no-untyped-def]
+async def test_cancel_signal_and_pause_are_sent_again_with_the_same_request_id(answer, operation) -> None:  # type: ignore[no-untyped-def]
     scene = Scene(UNAVAILABLE, answer)
     await operation(scene.client.get_workflow_handle("w"))
     first, second = scene.service.requests
     assert first.request_id
     assert first == second
+
+
+async def test_an_unpause_is_sent_once() -> None:
+    """A second one, after a lost answer, might unpause what somebody has paused since."""
+    scene = Scene(UNAVAILABLE)
+    with pytest.raises(ServiceUnavailableError):
+        await scene.client.get_workflow_handle("w").unpause()
+    assert len(scene.service.requests) == 1
+
+
+async def test_options_of_a_pending_activity_are_named_in_the_mask() -> None:
+    scene = Scene(UpdateActivityOptionsResponse(), UpdateActivityOptionsResponse())
+    activity = scene.client.get_workflow_handle("w", run_id="r").pending_activity("a")
+    policy = RetryPolicy(maximum_attempts=3)
+    await activity.update_options(task_queue="q", heartbeat_timeout=None, retry_policy=policy, priority=Priority(2))
+    [request] = scene.service.requests
+    assert list(request.update_mask.paths) == ["task_queue.name", "heartbeat_timeout", "retry_policy", "priority"]
+    options = request.activity_options
+    assert (options.task_queue.name, options.HasField("heartbeat_timeout")) == ("q", False)
+    assert (options.retry_policy.maximum_attempts, options.priority.priority_key) == (3, 2)
+    assert (request.execution.workflow_id, request.execution.run_id, request.id) == ("w", "r", "a")
+    await activity.restore_original_options()
+    assert scene.service.requests[1].restore_original
+    with pytest.raises(InvalidArgumentError, match="no option to change was given"):
+        await activity.update_options()
 
 
 async def test_each_call_has_its_own_request_id() -> None:
