@@ -10,6 +10,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueResponse,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
 )
@@ -395,3 +396,41 @@ def test_a_result_over_the_limit_ends_the_run(server: LocalServer, size: int, hi
     else:
         server.answer_workflow_task(task, close)
     assert server.notation() == history
+
+
+# ---- answered early ----------------------------------------------------------------------------------
+
+
+def keep_alive(server: LocalServer, task: PollWorkflowTaskQueueResponse) -> None:
+    request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, force_create_new_workflow_task=True)
+    server.call(server.service.respond_workflow_task_completed(request))
+
+
+def test_a_task_is_kept_alive_for_a_bounded_time(server: LocalServer) -> None:
+    """Then it counts as timed out, as on the real server, and the next attempt has all of that time again."""
+    server.start_workflow()
+    started = server.describe().pending_workflow_task.original_scheduled_time
+    for _ in range(360):  # of five seconds: half an hour, and not one too long
+        server.advance(timedelta(seconds=5))
+        keep_alive(server, server.take_workflow_task())
+    assert server.describe().pending_workflow_task.original_scheduled_time == started
+    server.advance(timedelta(seconds=5))
+    with Refused(StatusCode.NOT_FOUND, "workflow task heartbeat timeout.*more than 1800 s"):
+        keep_alive(server, server.take_workflow_task())
+    assert server.notation().endswith("WorkflowTaskStarted | WorkflowTaskTimedOut START_TO_CLOSE")
+    task = server.take_workflow_task()
+    assert task.attempt == 2
+    keep_alive(server, task)
+    server.complete_workflow_task(complete_workflow())
+    assert server.notation().endswith("WFT | WFT | Completed")
+
+
+def test_work_between_begins_the_time_anew(server: LocalServer) -> None:
+    server.start_workflow()
+    for number in range(3):
+        for _ in range(200):
+            server.advance(timedelta(seconds=5))
+            keep_alive(server, server.take_workflow_task())
+        server.complete_workflow_task(start_timer(f"t{number}", timedelta(hours=9)))
+        server.signal("s")
+    assert "TimedOut" not in server.notation()

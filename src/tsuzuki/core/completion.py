@@ -27,7 +27,7 @@ from .close import end_run_for
 from .commands import COMMANDS, Plan
 from .refusal import BadCommand, WrongState
 from .times import duration_ns
-from .workflow_task import complete, fail, forget, schedule_if_needed
+from .workflow_task import complete, fail, forget, is_heartbeat, original_ns, schedule_if_needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,8 @@ def complete_workflow_task(
             f"workflow '{run.workflow_id}' is paused and force create new workflow task is not allowed; answer the "
             "task without it, or let the task time out."
         )
+    if is_heartbeat(request):
+        return _keep_alive(run, request, moment)
     if not request.messages:
         return _complete(run, request, moment)
     run.messages = {message.id: message for message in request.messages}
@@ -89,6 +91,14 @@ def _complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, mome
     elif run.updates:
         update.ask_for_task(run, moment.now_ns)
     return None
+
+
+def _keep_alive(run: Execution, request: RespondWorkflowTaskCompletedRequest, moment: Moment) -> BadCommand | None:
+    """The next task goes on with the work of this one, and keeps its time."""
+    since_ns = original_ns(run)
+    bad = _complete(run, request, moment)
+    run.workflow_task.original_ns = since_ns
+    return bad
 
 
 def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:

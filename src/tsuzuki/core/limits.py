@@ -38,6 +38,7 @@ class Limits:
     stream_bytes_max: int = 64 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND
     workflow_task_timeout_max_ns: int = 120 * SECOND
+    workflow_task_heartbeats_max_ns: int = 1800 * SECOND
     workflow_task_backoff_max_ns: int = 10 * SECOND
     continue_as_new_interval_min_ns: int = SECOND
 

@@ -80,6 +80,9 @@ class WorkflowTask:
     """A first attempt that history does not show (yet): it only brings updates, and those may all be rejected."""
     scheduled_ns: int = 0
     """When it may start; in the future while it backs off."""
+    original_ns: int = 0
+    """When the first of the tasks was scheduled that were answered early, one after another (heartbeats); 0: none was.
+    Lost with the process, as is then the task."""
     started_ns: int = 0
     incarnation: int | None = None
     """The process incarnation whose worker holds it; None for a remote worker."""
@@ -109,6 +112,7 @@ def apply_scheduled(run: Execution, event: HistoryEvent) -> None:
     task.move(SCHEDULED)
     task.scheduled_event_id = event.event_id
     task.scheduled_ns = time_ns(event.event_time)
+    task.original_ns = 0
     task.attempt = event.workflow_task_scheduled_event_attributes.attempt
     task.transient_at = 0
     task.speculative = False
@@ -196,6 +200,7 @@ def schedule(run: Execution, now_ns: int, *, backoff_ns: int = 0) -> None:
         task.move(SCHEDULED)
         task.transient_at = run.next_event_id
         task.scheduled_ns = now_ns + backoff_ns
+        task.original_ns = 0
         run.dirty = True
     task.on_sticky_queue = run.sticky_queue is not None
     if task.on_sticky_queue:
@@ -216,6 +221,7 @@ def schedule_speculative(run: Execution, now_ns: int) -> None:
     task.speculative = True
     task.transient_at = run.next_event_id
     task.scheduled_ns = now_ns
+    task.original_ns = 0
     task.on_sticky_queue = run.sticky_queue is not None
     if task.on_sticky_queue:
         run.wake_at(WakeKind.WORKFLOW_TASK_SCHEDULED, now_ns + run.sticky_timeout_ns)
@@ -351,6 +357,24 @@ def transient_frames(run: Execution) -> list[bytes]:
     scheduled.event_id = run.next_event_id
     started.event_id = run.next_event_id + 1
     return [frame(scheduled.SerializeToString()), frame(started.SerializeToString())]
+
+
+# ---- answered early ----------------------------------------------------------------------------------
+
+
+def is_heartbeat(request: RespondWorkflowTaskCompletedRequest) -> bool:
+    """Whether an answer only asks for the next task, as local activities take longer than this one."""
+    return request.force_create_new_workflow_task and not request.commands and not request.messages
+
+
+def has_taken_too_long(run: Execution, now_ns: int, limits: Limits) -> bool:
+    """Whether a task has been answered early for so long that it counts as lost."""
+    return now_ns - original_ns(run) > limits.workflow_task_heartbeats_max_ns
+
+
+def original_ns(run: Execution) -> int:
+    """When the work of the task at hand was scheduled first."""
+    return run.workflow_task.original_ns or run.workflow_task.scheduled_ns
 
 
 # ---- ending ------------------------------------------------------------------------------------------

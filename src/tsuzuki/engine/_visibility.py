@@ -22,7 +22,7 @@ from tsuzuki.core.refusal import NotFound
 from tsuzuki.core.start import times_out_ns
 from tsuzuki.core.times import NEVER, duration_ns, set_duration, set_time
 from tsuzuki.core.wake import WakeKind
-from tsuzuki.core.workflow_task import WorkflowTaskState
+from tsuzuki.core.workflow_task import WorkflowTaskState, original_ns
 
 from ._description import fill_past
 from ._engine import Engine
@@ -89,7 +89,7 @@ class Visibility:
             pending = response.pending_workflow_task
             pending.attempt = task.attempt
             set_time(pending.scheduled_time, task.scheduled_ns)
-            set_time(pending.original_scheduled_time, task.scheduled_ns)
+            set_time(pending.original_scheduled_time, original_ns(run))
             pending.state = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED
             if task.state == WorkflowTaskState.STARTED:
                 set_time(pending.started_time, task.started_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, NoReturn
 
 from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
@@ -21,7 +21,7 @@ from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import NotFound, Refusal
-from tsuzuki.core.times import set_time
+from tsuzuki.core.times import SECOND, set_time
 from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -174,6 +174,10 @@ class WorkflowTasks:
             run = self._started_run(request.task_token, request.namespace)
         except Refusal as refusal:
             raise service_error(refusal) from None
+        if workflow_task.is_heartbeat(request) and workflow_task.has_taken_too_long(
+            run, engine.clock.now_ns(), engine.limits
+        ):
+            await self._end_heartbeats(run)
         stamp = run.workflow_task.stamp
         first_event_id = run.next_event_id
         eager = None
@@ -195,6 +199,22 @@ class WorkflowTasks:
             cause = WorkflowTaskFailedCause.Name(bad.cause).removeprefix(_CAUSE_PREFIX)
             raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{cause}: {bad}")
         return response
+
+    async def _end_heartbeats(self, run: Execution) -> NoReturn:
+        """What the worker keeps alive is lost, and another attempt begins."""
+        engine = self._engine
+        engine.journal.ahead.discard(run.workflow_task.stamp)
+        with engine.changing(run):
+            workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
+        self._queries.workflow_task_ended(run, {})
+        await engine.durable()
+        longest_s = engine.limits.workflow_task_heartbeats_max_ns // SECOND
+        raise service_error(
+            NotFound(
+                f"workflow task heartbeat timeout: local activities kept a workflow task of '{run.workflow_id}' alive "
+                f"for more than {longest_s} s. Let activities do what takes that long."
+            )
+        )
 
     async def _with_eager(self, eager: EagerTasks, response: RespondWorkflowTaskCompletedResponse) -> None:
         eager.start(local=self._local)

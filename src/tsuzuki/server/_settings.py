@@ -104,6 +104,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "stream_bytes_max": "The same in bytes",
     "workflow_task_timeout_default_s": "Time of a worker for a workflow task, if the start says nothing",
     "workflow_task_timeout_max_s": "The longest that a start may ask for",
+    "workflow_task_heartbeats_max_s": "The longest that local activities may keep a workflow task alive",
     "workflow_task_backoff_max_s": "The longest wait before a failing workflow task is tried again",
     "search_attributes_max": "Search attributes of a run",
     "search_attribute_bytes_max": "The value of one search attribute",
