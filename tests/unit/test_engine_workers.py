@@ -66,6 +66,25 @@ def test_what_waits_is_counted(server: LocalServer) -> None:
     assert [poller.identity for poller in shown[1].pollers] == ["worker"]
 
 
+def test_how_long_the_oldest_task_has_waited(server: LocalServer) -> None:
+    def ages() -> dict[int, float]:
+        shown = describe(server, api_mode=ENHANCED, report_stats=True).versions_info[""].types_info
+        return {kind: info.stats.approximate_backlog_age.ToTimedelta().total_seconds() for kind, info in shown.items()}
+
+    assert ages() == {1: 0, 2: 0}
+    server.start_workflow("w1")
+    server.advance(timedelta(seconds=5))
+    server.start_workflow("w2")
+    server.advance(timedelta(seconds=2))
+    assert ages() == {1: 7, 2: 0}
+    server.complete_workflow_task(schedule_activity("a"), schedule_activity("b"))
+    server.advance(timedelta(seconds=3))
+    assert ages() == {1: 5, 2: 3}
+    server.take_activity()
+    server.complete_workflow_task()
+    assert ages() == {1: 0, 2: 3}
+
+
 def test_the_queues_that_were_used_are_known_by_name(server: LocalServer) -> None:
     names = server.service.task_queue_names
     assert names("default") == []

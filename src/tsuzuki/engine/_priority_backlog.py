@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Iterator
 
 from temporalio.api.common.v1 import Priority
 
@@ -34,6 +35,10 @@ class PriorityBacklog:
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def __iter__(self) -> Iterator[ReadyTask]:
+        """The one that comes next, then the others in no order."""
+        return (task for *_, task in self._heap)
 
     def append(self, task: ReadyTask, priority: Priority | None = None) -> None:
         level, key, weight = LEVEL_DEFAULT, "", 1.0
