@@ -293,7 +293,7 @@ async def no_timeout_counts_while_paused(h: Hand) -> None:
     short = {"schedule_to_start_timeout": seconds(1)}, {"schedule_to_close_timeout": seconds(1)}
     await h.begin(h.activity("a", **short[0]), h.activity("b", **short[1]))
     await h.pause(type="Act")
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.pending()
     await h.unpause(id="b")
     await h.until_event("ACTIVITY_TASK_TIMED_OUT")
@@ -303,7 +303,7 @@ async def no_timeout_counts_while_paused(h: Hand) -> None:
 async def the_wait_for_a_worker_begins_anew(h: Hand) -> None:
     await h.begin(h.activity(schedule_to_start_timeout=seconds(2)))
     await h.pause()
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.unpause()
     await h.pending()
     await h.until_event("ACTIVITY_TASK_TIMED_OUT")
@@ -314,7 +314,7 @@ async def an_attempt_may_complete_late_while_paused(h: Hand) -> None:
     await h.begin(h.activity(start_to_close_timeout=seconds(1)))
     attempt = await h.attempt()
     await h.pause()
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.heartbeat(attempt)
     await h.complete(attempt)
 
@@ -324,7 +324,7 @@ async def a_late_attempt_times_out_when_unpaused(h: Hand) -> None:
     await h.begin(h.activity(start_to_close_timeout=seconds(1)))
     await h.attempt()
     await h.pause()
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.pending()
     await h.unpause()
     await h.attempt()
@@ -335,7 +335,7 @@ async def a_silent_attempt_times_out_when_unpaused(h: Hand) -> None:
     await h.begin(h.activity(heartbeat_timeout=seconds(1), retry_policy=ONCE))
     await h.attempt()
     await h.pause()
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.unpause()
     await h.until_event("ACTIVITY_TASK_TIMED_OUT")
 
@@ -345,7 +345,7 @@ async def a_failure_after_the_time_of_a_paused_activity(h: Hand) -> None:
     await h.begin(h.activity(schedule_to_close_timeout=seconds(1)))
     attempt = await h.attempt()
     await h.pause()
-    await h.elapse(3)
+    await h.elapse(2.3)
     await h.fail(attempt)
     await h.pending()
     await h.unpause()
@@ -642,11 +642,11 @@ async def options_that_cannot_be(h: Hand) -> None:
 
 @scenario
 async def options_of_a_running_attempt(h: Hand) -> None:
-    await h.begin(h.activity(start_to_close_timeout=seconds(2)))
+    await h.begin(h.activity(start_to_close_timeout=seconds(1)))
     attempt = await h.attempt()
     await h.options("start_to_close_timeout", {"start_to_close_timeout": seconds(100)})
     await h.pending()
-    await h.elapse(4)
+    await h.elapse(2.3)
     await h.heartbeat(attempt)
     await h.options("start_to_close_timeout", {"start_to_close_timeout": seconds(1)})
     await h.attempt_quietly()

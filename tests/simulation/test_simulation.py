@@ -17,7 +17,7 @@ import pytest
 from sim_world import simulate
 
 ALWAYS = 150
-OPERATED = 40
+OPERATED = 25
 NEW = int(os.environ.get("TSUZUKI_SIMULATION_SEEDS", "100"))
 
 FOUND = {
