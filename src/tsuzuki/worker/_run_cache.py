@@ -28,11 +28,18 @@ class RunCache:
         return self._runs.pop(run_id, None)
 
     def keep(self, run_id: str, run: WorkflowRun) -> None:
-        """Keep a run for its next workflow task; evict another one if there is no room."""
-        if self._size_max == 0:
+        """Keep a run for its next workflow task; evict another one if there is no room.
+
+        While one was in use a query may have made it a second time; the one that has come further stays.
+        """
+        other = self._runs.get(run_id)
+        if self._size_max == 0 or (other is not None and other.history_length > run.history_length):
             run.evict()
             return
+        if other is not None and other is not run:
+            other.evict()
         self._runs[run_id] = run
+        self._runs.move_to_end(run_id)
         if len(self._runs) > self._size_max:
             self.evictions += 1
             _, oldest = self._runs.popitem(last=False)
