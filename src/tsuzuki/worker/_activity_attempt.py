@@ -62,6 +62,7 @@ class ActivityHost:
         default_heartbeat_throttle: Least time between heartbeats without a heartbeat timeout.
         max_heartbeat_throttle: Upper bound of that time in every case.
         metric_meter: For activity code; None without one.
+        worker_key: Names the worker in its polls; empty in this process.
     """
 
     service: WorkflowService
@@ -74,6 +75,7 @@ class ActivityHost:
     default_heartbeat_throttle: timedelta = timedelta(seconds=30)
     max_heartbeat_throttle: timedelta = timedelta(seconds=60)
     metric_meter: MetricMeter | None = None
+    worker_key: str = ""
     _versions: list[str] = field(default_factory=list)
 
     async def keeps_streams(self) -> bool:

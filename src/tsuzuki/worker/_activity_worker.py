@@ -95,6 +95,7 @@ class ActivityWorker:
                 namespace=host.namespace,
                 task_queue=TaskQueue(name=host.task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
                 identity=host.identity,
+                worker_instance_key=host.worker_key,
                 task_queue_metadata=metadata,
             ),
             polls_max=None if host.service.local else REMOTE_POLLS,
@@ -117,6 +118,14 @@ class ActivityWorker:
     def fill(self, info: WorkerSlotsInfo) -> None:
         """Say how many slots are in use, and what was done."""
         tell_slots(info, self._slots, self._slot_count)
+
+    def finish(self) -> None:
+        """Begin no further poll; those that are open go on."""
+        self._slots.finish()
+
+    async def polls_ended(self) -> None:
+        """Wait until no poll is open."""
+        await self._slots.polls_ended()
 
     async def stop(self, grace: timedelta) -> None:
         """Stop polling, give running activities `grace`, cancel those left, and wait for all.

@@ -65,16 +65,26 @@ class TaskSource(Generic[Request, Task]):
         self._on_fatal = on_fatal
         self._outage = Outage(what, pace, _logger)
         self._polling: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
         self._closed = False
+
+    def finish(self) -> None:
+        """Begin no further poll; those that are open go on."""
+        self._closed = True
+        if self.turns is not None:
+            self.turns.close()
+
+    async def polls_ended(self) -> None:
+        """Wait until no poll is open."""
+        while self._polling:
+            self._idle.clear()
+            await self._idle.wait()
 
     def close(self) -> None:
         """End every poll; those that have a task already keep it."""
-        if not self._closed:
-            self._closed = True
-            if self.turns is not None:
-                self.turns.close()
-            for slot in tuple(self._polling):
-                self._end_poll(slot)
+        self.finish()
+        for slot in tuple(self._polling):
+            self._end_poll(slot)
 
     async def take(self) -> Task | None:
         """Return the next task; None once the source is closed."""
@@ -106,6 +116,8 @@ class TaskSource(Generic[Request, Task]):
             this.uncancel()
         finally:
             self._polling.discard(this)
+            if not self._polling:
+                self._idle.set()
         return None
 
     async def _poll_in_turn(self, turns: Turns[Task]) -> Task | None:
@@ -172,6 +184,14 @@ class Slots(Generic[Request, Task]):
         """Open slots; they begin to poll at once."""
         for _ in range(count):
             self._open_one()
+
+    def finish(self) -> None:
+        """Begin no further poll; those that are open go on."""
+        self._source.finish()
+
+    async def polls_ended(self) -> None:
+        """Wait until no poll is open."""
+        await self._source.polls_ended()
 
     async def close(self) -> None:
         """Stop polling and wait until every running task has ended."""

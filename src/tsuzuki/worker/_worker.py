@@ -18,17 +18,17 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from temporalio.api.worker.v1 import WorkerHeartbeat
-from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest
 
 from tsuzuki.common import MetricMeter
 from tsuzuki.converter import DataConverter
-from tsuzuki.service import ServiceError, WorkflowService, behind_codec
+from tsuzuki.service import WorkflowService, behind_codec
 
 from ._activity_attempt import ActivityHost, WorkerShutdown
 from ._activity_limits import ActivityLimit, ActivityLimits
 from ._activity_worker import ActivityWorker
 from ._definitions import activity_definitions, check_executor
 from ._interceptor import Interceptor, workflow_interceptors
+from ._leaving import Leaving
 from ._metrics import WorkerMetrics
 from ._pace import Pace
 from ._watchdog import Watch, watchdog
@@ -36,9 +36,6 @@ from ._worker_heartbeats import WorkerHeartbeats
 from ._workflow_poller import WorkflowTaskHandler
 from ._workflow_tasks import WorkflowTaskProcessor
 from ._workflow_worker import WorkflowWorker, sticky_queue_name
-
-LEAVING_S_MAX: Final = 2.0
-"""How long the service may take to hear that a worker leaves its queue."""
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -195,6 +192,9 @@ class Worker:
             )
             self._service = self._metrics.service(self._service)
         self._processor: WorkflowTaskProcessor | None = None
+        self._leaving = Leaving(
+            self._service, namespace=client.namespace, identity=self._identity, sticky_queue=self._sticky_queue
+        )
         self._stop = asyncio.Event()
         self._finished = asyncio.Event()
         self._started = False
@@ -272,6 +272,7 @@ class Worker:
                 _logger.exception("on_fatal_error failed")
         if self._metrics is not None:
             self._metrics.levels.write()
+        await self._leaving.end_polls([half for half in (workflows, activities) if half is not None])
         stopping = [heartbeats.stop()]
         if workflows is not None:
             stopping.append(self._stop_workflows(workflows))
@@ -290,23 +291,7 @@ class Worker:
 
     async def _stop_workflows(self, workflows: WorkflowWorker) -> None:
         await workflows.stop()
-        await self._leave_sticky_queue()  # after its last poll, or that one would open the queue again
-
-    async def _leave_sticky_queue(self) -> None:
-        """Say that nobody takes from this worker's own queue any more; else its runs would wait for it first."""
-        if self._sticky_queue is None:
-            return
-        leaving = ShutdownWorkerRequest(
-            namespace=self._client.namespace,
-            sticky_task_queue=self._sticky_queue,
-            identity=self._identity,
-            reason="graceful shutdown",
-        )
-        try:
-            async with asyncio.timeout(LEAVING_S_MAX):
-                await self._service.shutdown_worker(leaving)
-        except (ServiceError, TimeoutError) as error:
-            _logger.debug("The service was not told that %r is left: %s", self._sticky_queue, error)
+        await self._leaving.leave_queue()  # after its last poll, or that one would open the queue again
 
     def _on_fatal(self, error: BaseException) -> None:
         if self._fatal is None:
@@ -328,6 +313,7 @@ class Worker:
             namespace=self._client.namespace,
             identity=self._identity,
             task_queue=self._task_queue,
+            worker_key=self._leaving.worker_key,
             fill=fill,
         )
 
@@ -344,6 +330,7 @@ class Worker:
                 default_heartbeat_throttle=self._default_heartbeat_throttle,
                 max_heartbeat_throttle=self._max_heartbeat_throttle,
                 metric_meter=self._client.metric_meter,
+                worker_key=self._leaving.worker_key,
             ),
             self._definitions,
             executor=self._activity_executor,
@@ -394,6 +381,7 @@ class Worker:
             task_queue=self._task_queue,
             sticky_queue=self._sticky_queue,
             identity=self._identity,
+            worker_key=self._leaving.worker_key,
             slots=self._max_concurrent_workflow_tasks,
             shared_share=self._nonsticky_ratio,
             pace=self._pace,

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import socket
-import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -39,6 +38,7 @@ class WorkerHeartbeats:
         namespace: Of the worker.
         identity: Of the worker.
         task_queue: That it polls.
+        worker_key: Its name in its polls.
         fill: Adds what the worker has in use, and what it has done.
     """
 
@@ -49,13 +49,14 @@ class WorkerHeartbeats:
         namespace: str,
         identity: str,
         task_queue: str,
+        worker_key: str,
         fill: Callable[[WorkerHeartbeat], None],
     ) -> None:
         self._service = service
         self._namespace = namespace
         self._fill = fill
         self._known = WorkerHeartbeat(
-            worker_instance_key=uuid.uuid4().hex,
+            worker_instance_key=worker_key,
             worker_identity=identity,
             task_queue=task_queue,
             sdk_name=SDK_NAME,

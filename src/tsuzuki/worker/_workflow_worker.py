@@ -47,6 +47,7 @@ class WorkflowWorker:
         pace: Time and chance.
         on_fatal: Told of an error after which polling makes no sense.
         metrics: Measures; None not to.
+        worker_key: Names the worker in its polls; empty in this process.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WorkflowWorker:
         pace: Pace,
         on_fatal: Callable[[BaseException], None],
         metrics: WorkerMetrics | None = None,
+        worker_key: str = "",
     ) -> None:
         self._handler = handler
         shared = TaskQueue(name=task_queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
@@ -80,7 +82,9 @@ class WorkflowWorker:
         for queue, slot_count, polls in queues:
             source: TaskSource[PollWorkflowTaskQueueRequest, PollWorkflowTaskQueueResponse] = TaskSource(
                 service.poll_workflow_task_queue,
-                PollWorkflowTaskQueueRequest(namespace=namespace, task_queue=queue, identity=identity),
+                PollWorkflowTaskQueueRequest(
+                    namespace=namespace, task_queue=queue, identity=identity, worker_instance_key=worker_key
+                ),
                 polls_max=None if service.local else polls,
                 on_fatal=on_fatal,
                 pace=pace,
@@ -97,6 +101,16 @@ class WorkflowWorker:
         """Say how many slots are in use, and what was done."""
         for slots, count in self._sets:
             tell_slots(info, slots, count)
+
+    def finish(self) -> None:
+        """Begin no further poll; those that are open go on."""
+        for slots, _ in self._sets:
+            slots.finish()
+
+    async def polls_ended(self) -> None:
+        """Wait until no poll is open."""
+        for slots, _ in self._sets:
+            await slots.polls_ended()
 
     async def stop(self) -> None:
         """Stop polling and wait until the tasks in work are answered."""
