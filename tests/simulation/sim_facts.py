@@ -6,11 +6,13 @@ once or not at all, never twice.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -61,6 +63,12 @@ class Facts:
     held: dict[tuple[str, str], int] = field(default_factory=dict)
     """The same of (run id, activity id) -> when it was acknowledged."""
     released: dict[tuple[str, str], int] = field(default_factory=dict)
+    options: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Activity -> the maximum attempts that were acknowledged, if no others were asked for since; and since when."""
+    tokens: set[bytes] = field(default_factory=set)
+    """Of the attempts that a worker got."""
+    heard: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Run id -> what attempts have said into its stream, and was acknowledged."""
     shown: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     """Run id -> the events that somebody has seen."""
     broken: list[str] = field(default_factory=list)
@@ -100,6 +108,7 @@ def check_facts(facts: Facts, store: SqliteStore) -> list[str]:
         if [event.SerializeToString(deterministic=True) for event in run_events[:in_history]][: len(shown)] != shown:
             found.append(f"invariant 6: run {run_id}: events that were shown have changed or are gone")
         found += [f"{text} (run {run_id})" for text in _in_one_run(run_events, stored)]
+        found += [f"{text} (run {run_id})" for text in _in_stream(facts.heard[run_id], store, stored.new.run_key)]
     for run_id in facts.started:
         if run_id not in rows:
             found.append(f"invariant 1: run {run_id} was acknowledged and is not there")
@@ -188,6 +197,18 @@ _RECORDED = {
 
 
 # ---- what no history may say -------------------------------------------------------------------------
+
+
+def _in_stream(heard: list[int], store: SqliteStore, run_key: int) -> Iterator[str]:
+    """Each event once, each attempt's in the order in which it said them, none missing that was acknowledged."""
+    said: dict[str, list[int]] = defaultdict(list)
+    for row in store.stream(run_key, 0, 100_000):
+        said[row.start] += json.loads(Payload.FromString(row.events).data)
+    everything = [event for events in said.values() for event in events]
+    if len(set(everything)) < len(everything) or any(events != sorted(events) for events in said.values()):
+        yield f"the stream tells twice, or not in order: {dict(said)}"
+    if lost := set(heard).difference(everything):
+        yield f"acknowledged events of the stream are lost: {sorted(lost)}"
 
 
 def _in_one_run(events: list[HistoryEvent], stored: StoredRun) -> Iterator[str]:

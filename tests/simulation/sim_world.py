@@ -7,8 +7,10 @@ is turned a random number of times between them, and every answer becomes a fact
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -50,8 +52,10 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
     UnpauseActivityRequest,
     UnpauseWorkflowExecutionRequest,
+    UpdateActivityOptionsRequest,
 )
 
+from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.engine import EmbeddedService, Limits, open_embedded
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import check_store
@@ -79,8 +83,27 @@ REUSE, CONFLICT = WorkflowIdReusePolicy, WorkflowIdConflictPolicy
 UNHANDLED_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
 
 
+Answered = Callable[[StatusCode | None], None]
+
+
+@dataclass
+class Speech:
+    """What an attempt says into the stream.
+
+    Attributes:
+        said: How many events were acknowledged.
+        values: Of the batch that is not.
+        under_way: The service that it was sent to, until an answer comes.
+    """
+
+    said: int = 0
+    values: list[int] = field(default_factory=list)
+    under_way: EmbeddedService | None = None
+
+
 class World:
-    """`operated`: people pause and reset activities and runs too. Without it a seed means what it always did."""
+    """`operated`: people pause and reset activities and runs and change options; attempts speak into streams. Without
+    that a seed means what it always did."""
 
     def __init__(self, seed: int, path: Path | None = None, *, operated: bool = False) -> None:
         self._operated = operated
@@ -106,7 +129,10 @@ class World:
         """Run id -> token of the newest workflow task that a worker got."""
         self._remembered: dict[str, list[bytes]] = {}
         """Run id -> the events that its worker has in memory."""
-        self._newest_attempt: dict[tuple[str, str], int] = {}
+        self._newest_attempt: dict[tuple[str, str], bytes] = {}
+        """Its token."""
+        self._speeches: dict[bytes, Speech] = {}
+        self._asked_options: dict[tuple[str, str], int] = {}
         self._scheduled: dict[str, list[int]] = {}
         self._signals: list[str] = []
         self._starts: list[StartWorkflowExecutionRequest] = []
@@ -360,6 +386,24 @@ class World:
         self.facts.held.pop(key, None)
         self._send(rpc, kind(**about, **fields))
 
+    def change_options(self) -> None:
+        if (found := self._an_activity()) is None:
+            return
+        about, key = found
+        self._counted_anew.add(key)
+        self._ids += 1
+        self._asked_options[key] = most = 1000 + self._ids
+        self.facts.options.pop(key, None)
+        request = UpdateActivityOptionsRequest(**about)
+        request.activity_options.retry_policy.maximum_attempts = most
+        request.update_mask.paths.append("retry_policy.maximum_attempts")
+
+        def told(answer: Any, status: StatusCode | None) -> None:
+            if answer is not None and self._asked_options[key] == most:
+                self.facts.options[key] = most, self.clock.now_ns()
+
+        self._send(self.service.update_activity_options, request, told)
+
     async def _let_all_go_on(self) -> None:
         """At the end: nothing stays paused, and what was paused until now is still so."""
         found = []
@@ -476,11 +520,15 @@ class World:
         for held_ns in (self.facts.held.get(key[:2]), self.facts.paused.get(run_id)):
             if held_ns is not None and task.started_time.ToNanoseconds() > held_ns:
                 self.facts.broke(27, f"attempt {key} started while it or its run was paused")
-        if counted and key in self.facts.attempts:
+        if task.task_token in self.facts.tokens or (counted and key in self.facts.attempts):
             self.facts.broke(27, f"attempt {key} was handed out twice")
         self.facts.attempts.add(key)
-        self._newest_attempt[run_id, task.activity_id] = task.attempt
+        self.facts.tokens.add(task.task_token)
+        self._newest_attempt[run_id, task.activity_id] = task.task_token
         most = task.retry_policy.maximum_attempts
+        changed, since_ns = self.facts.options.get(key[:2], (most, 0))
+        if most != changed and task.started_time.ToNanoseconds() > since_ns:
+            self.facts.broke(29, f"attempt {key} of at most {most}, though that was changed to {changed}")
         if counted and most and task.attempt > most:
             self.facts.broke(27, f"attempt {key} of at most {most}")
         if counted and task.started_time.ToNanoseconds() < self.facts.not_before.get(key, 0):
@@ -633,14 +681,10 @@ class World:
 
     def _told_old(self, task: PollActivityTaskQueueResponse) -> Callable[[Any, StatusCode | None], None]:
         key = (task.workflow_execution.run_id, task.activity_id)
-        was_old = self._newest_attempt[key] != task.attempt
+        was_old = self._newest_attempt[key] != task.task_token
 
         def told(answer: Any, status: StatusCode | None) -> None:
-            if (
-                was_old
-                and key not in self._counted_anew
-                and status not in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE)
-            ):
+            if was_old and status not in (StatusCode.NOT_FOUND, StatusCode.UNAVAILABLE):
                 self.facts.broke(28, f"attempt {task.attempt} of {key} was answered, though a later one is out")
 
         return told
@@ -672,6 +716,7 @@ class World:
         self._ids += 1
         number = self._ids
         details = Payloads()
+        said = self._say(task, details) if self._operated else None
         details.payloads.add().data = b"%d" % number
         request = RecordActivityTaskHeartbeatRequest(task_token=task.task_token, details=details)
         key = (task.workflow_execution.run_id, task.activity_id)
@@ -680,10 +725,42 @@ class World:
 
         def told(answer: Any, status: StatusCode | None) -> None:
             told_old(answer, status)
+            if said is not None:
+                said(status)
             if answer is not None:
                 self.facts.beats[key] = max(number, self.facts.beats.get(key, 0))
 
         self._send(self.service.record_activity_task_heartbeat, request, told)
+
+    def speak(self) -> None:
+        if self._attempts:
+            self._heartbeat(self.chance.choice(self._attempts[-3:]))
+
+    def _say(
+        self, task: PollActivityTaskQueueResponse, details: Payloads
+    ) -> Callable[[StatusCode | None], None] | None:
+        """Let an attempt say something into the stream, what was not acknowledged again; one batch at a time."""
+        speech = self._speeches.setdefault(task.task_token, Speech())
+        if speech.under_way is self.service:
+            return None
+        if not speech.values:
+            first = self._ids + 1
+            self._ids += self.chance.randint(1, 3)
+            speech.values = list(range(first, self._ids + 1))
+        speech.under_way = self.service
+        values, run_id = speech.values, task.workflow_execution.run_id
+        details.payloads.append(write_frame({"seq": speech.said + 1, "kinds": "d" * len(values)}))
+        details.payloads.add().data = json.dumps(values).encode()
+
+        def told(status: StatusCode | None) -> None:
+            speech.under_way = None
+            if status is None:
+                self.facts.heard[run_id] += values
+                speech.said, speech.values = speech.said + len(values), []
+            elif status is StatusCode.INVALID_ARGUMENT:
+                self.facts.broke(3, f"run {run_id} takes no {values} of {task.activity_id} after {speech.said} events")
+
+        return told
 
     # ---- time and disk -----------------------------------------------------------------------------
 
@@ -742,6 +819,8 @@ class World:
                 (self.pause_activity, 8),
                 (self.unpause_activity, 5),
                 (self.reset_activity, 3),
+                (self.change_options, 3),
+                (self.speak, 10),
             ]
         acts, weights = zip(*actions, strict=True)
         for act in self.chance.choices(acts, weights, k=steps):

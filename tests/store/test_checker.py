@@ -328,6 +328,22 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         [(8, 10, "ACTIVITY_TASK_COMPLETED is 1 ns earlier than the event before")],
     ),
     (
+        "what waited while the code cancelled an activity that had not started is earlier than its end",
+        [
+            started(),
+            *task(2),
+            event(5, "ActivityTaskScheduled", activity_id="a"),
+            event(6, "WorkflowTaskScheduled"),
+            event(7, "WorkflowTaskStarted", scheduled_event_id=6),
+            event(8, "WorkflowTaskCompleted", scheduled_event_id=6, started_event_id=7, time_ns=T0 + 20 * SECOND),
+            event(9, "ActivityTaskCancelRequested", scheduled_event_id=5, time_ns=T0 + 20 * SECOND),
+            event(10, "ActivityTaskCanceled", scheduled_event_id=5, time_ns=T0 + 20 * SECOND),
+            event(11, "WorkflowExecutionSignaled", signal_name="s", time_ns=T0 + 7 * SECOND - 1),
+        ],
+        {},
+        [(8, 11, "WORKFLOW_EXECUTION_SIGNALED is 1 ns earlier than the event before")],
+    ),
+    (
         "what others told a parent while its workflow task ran is earlier than that task's end",
         [
             started(),

@@ -128,6 +128,23 @@ def test_only_the_running_attempt_is_told_of_a_reset(server: LocalServer) -> Non
     assert not server.call(server.service.record_activity_task_heartbeat(beat)).activity_reset
 
 
+def test_an_attempt_whose_number_is_given_again_is_over(site: Site) -> None:
+    """A reset counts from 1 again; the first attempt of before, lost and late, is not the one that runs now."""
+    server = site.server
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a", start_to_close=SECOND))
+    late = server.take_activity()
+    server.advance(SECOND)
+    reset(server)
+    task = server.take_activity()
+    assert (late.attempt, task.attempt) == (1, 1)
+    with Refused(StatusCode.NOT_FOUND, "is over"):
+        server.heartbeat(late)
+    with Refused(StatusCode.NOT_FOUND, "is over"):
+        server.complete_activity(late)
+    server.complete_activity(task)
+
+
 def test_what_waits_in_the_old_queue_is_not_handed_out_there(server: LocalServer) -> None:
     """The backlog of a queue is a hint; the activity says where it is wanted."""
     server.start_workflow()

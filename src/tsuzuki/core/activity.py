@@ -282,14 +282,20 @@ def start(
     return activity
 
 
-def find_started(run: Execution, scheduled_event_id: int, attempt: int | None) -> Activity:
-    """The running attempt that a token names (attempt None: whichever runs).
+def find_started(run: Execution, scheduled_event_id: int, attempt: int | None, start: str = "") -> Activity:
+    """The running attempt that a token names (attempt None: whichever runs). `start` is the request id of its start:
+    after a reset an attempt has the number of an earlier one.
 
     Raises:
         NotFound: It is over: another attempt runs, the activity closed, or the run did.
     """
     activity = run.activities.get(scheduled_event_id) if run.is_open else None
-    if activity is None or activity.state != ActivityState.STARTED or attempt not in (None, activity.attempt):
+    if (
+        activity is None
+        or activity.state != ActivityState.STARTED
+        or attempt not in (None, activity.attempt)
+        or start not in ("", activity.request_id)
+    ):
         raise NotFound(
             f"the activity attempt is over (workflow '{run.workflow_id}', run {run.run_id}, scheduled event "
             f"{scheduled_event_id}, attempt {attempt or 'any'}): it completed, timed out or was retried, or "

@@ -44,7 +44,7 @@ from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._refusals import service_error
 from ._streams import Streams
-from ._tokens import activity_token, parse_activity_token
+from ._tokens import Attempt, activity_token, parse_activity_token
 
 
 class ByToken(Protocol):
@@ -120,12 +120,12 @@ class ActivityTasks:
         # From here on and not from its delivery: another offer of this attempt may come before the commit.
         activity.handed_out = True
         attempt = activity.attempt
-        this_attempt = (run.key, scheduled_event_id, attempt)
+        start = activity.request_id
 
         def deliver(error: Exception | None) -> None:
-            engine.undelivered.discard(this_attempt)
+            engine.undelivered.discard(start)
             if error is not None:
-                engine.undelivered.add(this_attempt)  # its start may be on the disk all the same
+                engine.undelivered.add(start)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
             elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
@@ -142,16 +142,19 @@ class ActivityTasks:
         """The worker went away in the moment in which it got the attempt, unseen: let another one have it."""
         if not task.task_token:
             return
-        run_key, scheduled_event_id, attempt = parse_activity_token(task.task_token)
-        run = self._engine.run(run_key)
-        activity = None if run is None else run.activities.get(scheduled_event_id)
-        if run is not None and activity is not None and activity.attempt == attempt:
+        named = parse_activity_token(task.task_token)
+        run = self._engine.run(named.run_key)
+        activity = None if run is None else run.activities.get(named.scheduled_event_id)
+        if run is None or activity is None:
+            return
+        if (activity.attempt, activity.request_id) == (named.attempt, named.start):
             self._engine.settle_undelivered(run, activity)
 
     def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
         asked = activity.asked
         response = PollActivityTaskQueueResponse()
-        response.task_token = activity_token(run.key, activity.scheduled_event_id, activity.attempt)
+        named = Attempt(run.key, activity.scheduled_event_id, activity.attempt, activity.request_id)
+        response.task_token = activity_token(named)
         response.workflow_namespace = run.namespace
         response.activity_id = asked.activity_id
         response.attempt = activity.attempt
@@ -185,12 +188,12 @@ class ActivityTasks:
     def _by_token(self, request: ByToken) -> tuple[Execution, Activity]:
         self._engine.check_writable()
         try:
-            run_key, scheduled_event_id, attempt = parse_activity_token(request.task_token)
-            run = self._engine.run(run_key)
+            named = parse_activity_token(request.task_token)
+            run = self._engine.run(named.run_key)
             if run is None:
                 raise NotFound("the task token names a run that does not exist (any more). Drop the result.")
             self._engine.check_token_namespace(request.namespace, run)
-            return run, activities.find_started(run, scheduled_event_id, attempt)
+            return run, activities.find_started(run, named.scheduled_event_id, named.attempt, named.start)
         except Refusal as refusal:
             raise service_error(refusal) from None
 

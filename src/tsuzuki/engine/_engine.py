@@ -127,8 +127,8 @@ class Engine:
         """Runs on which a transition broke: shown, but neither changed nor woken."""
         self._evicted: set[int] = set()
         """Open runs that were here and are not; a wake-up of any other run that is not here is of a closed one."""
-        self.undelivered: set[tuple[int, int, int]] = set()
-        """(run key, scheduled event id, attempt) of attempts that this process started and no worker has seen."""
+        self.undelivered: set[str] = set()
+        """The request ids of starts of attempts by this process that no worker has seen."""
         self.closings: dict[tuple[str, str, str], Callable[[Execution], None]] = {}
         """By namespace, workflow id and first run id: who is told, in the same transaction, when the last run of a
         chain has closed."""
@@ -194,7 +194,7 @@ class Engine:
         if self._started_over:
             run.sticky_queue = None  # what its worker has in memory may never have been written
         for activity in run.activities.values() if self.undelivered else ():
-            if (run.key, activity.scheduled_event_id, activity.attempt) in self.undelivered:
+            if activity.state == ActivityState.STARTED and activity.request_id in self.undelivered:
                 activity.handed_out = False
                 run.ready_activities.append(activity.scheduled_event_id)
         self._remember(run)
@@ -351,7 +351,7 @@ class Engine:
     def settle_undelivered(self, run: Execution, activity: Activity) -> None:
         """A started attempt that never reached its worker waits for another one."""
         activity.handed_out = False
-        self.undelivered.add((run.key, activity.scheduled_event_id, activity.attempt))
+        self.undelivered.add(activity.request_id)
         self._offer_activity(run, activity.scheduled_event_id)
 
     def when_writable(self, callback: Watch) -> bool:

@@ -178,7 +178,8 @@ class EmbeddedService:
         self.update_activity_execution_options = single.update_options
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
-        return self._engine.watch(parse_activity_token(task_token), on_cancel)
+        named = parse_activity_token(task_token)
+        return self._engine.watch((named.run_key, named.scheduled_event_id, named.attempt), on_cancel)
 
     def take_back_task(self, task: Message) -> None:
         """Offer a polled task again that its worker cannot have seen. Not an RPC; nothing if the answer was empty."""

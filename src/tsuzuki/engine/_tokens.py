@@ -6,7 +6,7 @@ A token of another attempt, another start or a closed run matches nothing any mo
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from tsuzuki.core.refusal import InvalidInput
 
@@ -16,12 +16,28 @@ _ACTIVITY: Final = 2
 _QUERY: Final = 3
 
 
+class Attempt(NamedTuple):
+    """What the token of an activity task names.
+
+    Attributes:
+        run_key: Of the run.
+        scheduled_event_id: Of the activity.
+        attempt: Its number; after a reset it may have been given before.
+        start: The request id of its start; empty in the tokens of earlier releases, which say nothing of it.
+    """
+
+    run_key: int
+    scheduled_event_id: int
+    attempt: int
+    start: str
+
+
 def workflow_token(run_key: int, stamp: int) -> bytes:
     return _LAYOUT.pack(_WORKFLOW, run_key, 0, 0, stamp)
 
 
-def activity_token(run_key: int, scheduled_event_id: int, attempt: int) -> bytes:
-    return _LAYOUT.pack(_ACTIVITY, run_key, scheduled_event_id, attempt, 0)
+def activity_token(named: Attempt) -> bytes:
+    return _LAYOUT.pack(_ACTIVITY, named.run_key, named.scheduled_event_id, named.attempt, int(named.start, 16))
 
 
 def query_token(number: int) -> bytes:
@@ -43,12 +59,11 @@ def parse_workflow_token(token: bytes) -> tuple[int, int]:
     return run_key, stamp
 
 
-def parse_activity_token(token: bytes) -> tuple[int, int, int]:
-    """The run key, the scheduled event id and the attempt."""
-    kind, run_key, scheduled_event_id, attempt, _ = _parse(token)
+def parse_activity_token(token: bytes) -> Attempt:
+    kind, run_key, scheduled_event_id, attempt, start = _parse(token)
     if kind != _ACTIVITY:
         raise InvalidInput("the task token is not of an activity task.")
-    return run_key, scheduled_event_id, attempt
+    return Attempt(run_key, scheduled_event_id, attempt, f"{start:x}" if start else "")
 
 
 def _parse(token: bytes) -> tuple[int, int, int, int, int]:

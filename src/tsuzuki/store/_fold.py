@@ -147,9 +147,10 @@ class Folded:
         if time_ns < not_before_ns:
             self.note(event, 8, f"{name} is {not_before_ns - time_ns} ns earlier than the event before")
         started = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-        if outside or started:
+        waited = not _never_started(event)  # else the code may have cancelled it: what waited comes after that
+        if (outside and waited) or started:
             self.last_outside_ns = max(time_ns, self.last_outside_ns)
-        if outcome or started:
+        if (outcome and waited) or started:
             self.last_outcome_ns = max(time_ns, self.last_outcome_ns)
         self.last_time_ns = max(time_ns, self.last_time_ns)
 
@@ -159,6 +160,11 @@ class Folded:
             self.closed_ns = event.event_time.ToNanoseconds()
         attributes = getattr(event, str(event.WhichOneof("attributes")))
         self.successor = getattr(attributes, "new_execution_run_id", "")
+
+
+def _never_started(event: HistoryEvent) -> bool:
+    cancelled = event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED
+    return cancelled and not event.activity_task_canceled_event_attributes.started_event_id
 
 
 def _start(run: Folded, event: HistoryEvent) -> None:
