@@ -11,6 +11,7 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType, TaskQueueKind
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
+    PauseWorkflowExecutionRequest,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RespondActivityTaskCompletedRequest,
@@ -41,40 +42,47 @@ def schedule(activity_id: str, *, eager: bool = True, queue: str = "q") -> Comma
 COMPLETE = Command(
     command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION, complete_workflow_execution_command_attributes={}
 )
-CASES: dict[str, tuple[Sequence[Command], bool, dict[str, Any]]] = {
+CASES: dict[str, tuple[Sequence[Command], Sequence[str], dict[str, Any]]] = {
     "five here, one elsewhere, one not eager": (
         [*(schedule(f"a{n}") for n in range(5)), schedule("b", queue="elsewhere"), schedule("c", eager=False)],
-        False,
+        (),
         {},
     ),
-    "nothing": ([schedule("a")], False, {"return_new_workflow_task": True}),
-    "heartbeat": ([], False, {"return_new_workflow_task": True, "force_create_new_workflow_task": True}),
-    "heartbeat, not returned": ([], False, {"force_create_new_workflow_task": True}),
-    "both": ([schedule("a")], False, {"return_new_workflow_task": True, "force_create_new_workflow_task": True}),
-    "a signal came meanwhile": ([schedule("a")], True, {"return_new_workflow_task": True}),
-    "a signal, not returned": ([schedule("a")], True, {}),
-    "a signal, sticky": ([], True, {"return_new_workflow_task": True, "sticky_attributes": STICKY}),
-    "the end": ([schedule("a"), COMPLETE], False, {"return_new_workflow_task": True}),
+    "nothing": ([schedule("a")], (), {"return_new_workflow_task": True}),
+    "heartbeat": ([], (), {"return_new_workflow_task": True, "force_create_new_workflow_task": True}),
+    "heartbeat, not returned": ([], (), {"force_create_new_workflow_task": True}),
+    "both": ([schedule("a")], (), {"return_new_workflow_task": True, "force_create_new_workflow_task": True}),
+    "a signal came meanwhile": ([schedule("a")], ("signal",), {"return_new_workflow_task": True}),
+    "a signal, not returned": ([schedule("a")], ("signal",), {}),
+    "a signal, sticky": ([], ("signal",), {"return_new_workflow_task": True, "sticky_attributes": STICKY}),
+    "paused": ([schedule("a")], ("signal", "pause"), {"return_new_workflow_task": True}),
+    "the end": ([schedule("a"), COMPLETE], (), {"return_new_workflow_task": True}),
 }
-"""By name: the commands, whether a signal comes before them, and what else the answer says."""
+"""By name: the commands, what comes before them, and what else the answer says."""
 
 
 async def what_comes(target: str) -> dict[str, list[str]]:
     return {name: await _case((await Client.connect(target)).workflow_service, *case) for name, case in CASES.items()}
 
 
-async def _case(service: Any, commands: Sequence[Command], signal: bool, more: dict[str, Any]) -> list[str]:
+async def _case(service: Any, commands: Sequence[Command], before: Sequence[str], more: dict[str, Any]) -> list[str]:
     workflow_id = queue = str(uuid.uuid4())
     start = StartWorkflowExecutionRequest(namespace="default", workflow_id=workflow_id, request_id=workflow_id)
     start.workflow_type.name, start.task_queue.name = "Workflow", queue
-    await service.start_workflow_execution(start)
+    run_id = (await service.start_workflow_execution(start)).run_id
     poll = PollWorkflowTaskQueueRequest(namespace="default", identity="poller")
     poll.task_queue.name = queue
     task = await service.poll_workflow_task_queue(poll)
     execution = {"workflow_id": workflow_id}
-    if signal:
+    if "signal" in before:
         await service.signal_workflow_execution(
             SignalWorkflowExecutionRequest(namespace="default", workflow_execution=execution, signal_name="s")
+        )
+    if "pause" in before:
+        await service.pause_workflow_execution(
+            PauseWorkflowExecutionRequest(
+                namespace="default", workflow_id=workflow_id, run_id=run_id, request_id=workflow_id
+            )
         )
     answer = await service.respond_workflow_task_completed(
         RespondWorkflowTaskCompletedRequest(

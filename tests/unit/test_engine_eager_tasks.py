@@ -12,10 +12,12 @@ from engine_requests import Refused
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.api.workflowservice.v1 import (
+    PauseWorkflowExecutionRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
+    UnpauseWorkflowExecutionRequest,
 )
 
 from tsuzuki.service import StatusCode
@@ -102,6 +104,18 @@ def test_they_are_activities_like_any_other(server: LocalServer) -> None:
     server.advance(timedelta(seconds=1))
     server.complete_activity(server.take_activity())
     assert "ActivityStarted #2 | ActivityCompleted" in server.notation()
+
+
+def test_in_a_paused_run_they_wait_until_it_goes_on(server: LocalServer) -> None:
+    run_id = server.start_workflow()
+    token = server.take_workflow_task().task_token
+    name = {"namespace": "default", "workflow_id": "w", "run_id": run_id}
+    server.call(server.service.pause_workflow_execution(PauseWorkflowExecutionRequest(**name, request_id="1")))
+    given = server.call(server.service.respond_workflow_task_completed(asked(token, eager("a"))))
+    assert not given.activity_tasks
+    assert server.poll_activity() is None
+    server.call(server.service.unpause_workflow_execution(UnpauseWorkflowExecutionRequest(**name, request_id="2")))
+    assert server.take_activity().activity_id == "a"
 
 
 def test_nothing_comes_from_a_completion_that_is_refused_or_ends_the_run(server: LocalServer) -> None:
