@@ -8,13 +8,15 @@ from pathlib import Path
 import grpc
 import pytest
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+from temporalio.client import Client
+from temporalio.service import RPCError
 from typer.testing import CliRunner
 
-from server._running import in_subprocess
+from server._running import in_process, in_subprocess
 from server.test_calls import start_request
 from tsuzuki.cli._app import _app
 from tsuzuki.engine import Limits
-from tsuzuki.server import FIXED, SETTINGS, Settings, SettingsError
+from tsuzuki.server import FIXED, SETTINGS, ServerOptions, Settings, SettingsError
 
 
 @pytest.fixture
@@ -102,3 +104,62 @@ async def test_a_server_keeps_the_limits_of_its_file(config: Path, tmp_path: Pat
             await stub.StartWorkflowExecution(start_request("x" * 20))
             with pytest.raises(grpc.aio.AioRpcError, match="the limit is 60"):
                 await stub.StartWorkflowExecution(start_request("x" * 61))
+
+
+# ---- limits of namespaces ----------------------------------------------------------------------------
+
+OF_NAMESPACES = """
+[limits]
+signals_max = 9
+history_events_max = 500
+
+[namespaces.small]
+signals_max = 2
+workflow_task_timeout_default_s = 3
+"""
+
+
+def test_a_namespace_may_have_limits_of_its_own(tmp_path: Path) -> None:
+    """What it does not say of itself is as for all; the list shows what it says, and what would count else."""
+    file = tmp_path / "tsuzuki.toml"
+    file.write_text(OF_NAMESPACES)
+    settings = Settings.read(file, {})
+    assert settings.limits == Limits(signals_max=9, history_events_max=500)
+    small = Limits(signals_max=2, history_events_max=500, workflow_task_timeout_default_ns=3_000_000_000)
+    assert settings.namespace_limits == {"small": small}
+    shown = CliRunner().invoke(_app, ["server", "settings", "--config", str(file)], env={"COLUMNS": "250"})
+    [row] = [line for line in shown.output.splitlines() if line.split()[:1] == ["namespaces.small.signals_max"]]
+    assert row.split()[1:4] == ["2", "9", str(file)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[namespaces.small]\nsignal_max = 2", "Did you mean limits.signals_max"),
+        ("[namespaces.small]\nsignals_max = 0", "namespaces.small.signals_max = 0: expected a whole number"),
+        ("[namespaces.small]\nid_characters_max = 9", "the same in every namespace"),
+        ("[namespaces]\nsignals_max = 9", "expected a table for each namespace"),
+        ("namespaces = 3", "expected a table for each namespace"),
+    ],
+)
+def test_limits_of_namespaces_that_make_no_sense_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "tsuzuki.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        Settings.read(file, {})
+
+
+async def test_limits_hold_in_the_namespace_that_has_them() -> None:
+    """Invariant 41, and 42: what is set for one does not reach another."""
+    options = ServerOptions(port=0, namespaces=("default", "small"), namespace_limits={"small": Limits(signals_max=2)})
+    async with in_process(options) as server:
+        for namespace in options.namespaces:
+            client = await Client.connect(server.target, namespace=namespace)
+            handle = await client.start_workflow("W", id="w", task_queue="q")
+            await handle.signal("s")
+            await handle.signal("s")
+            if namespace == "small":
+                with pytest.raises(RPCError, match="has 2 signals, which is the limit"):
+                    await handle.signal("s")
+            else:
+                await handle.signal("s")

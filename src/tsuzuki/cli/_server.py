@@ -171,6 +171,7 @@ def _options(settings: Settings) -> ServerOptions:
         port=settings["server.port"],
         namespaces=_names(settings["server.namespace"]),
         limits=settings.limits,
+        namespace_limits=settings.namespace_limits,
         tls=TlsFiles(cert, key, client_ca) if cert else None,
         authentication=authentication,
         http=_http_options(settings) if settings["server.http"] else None,

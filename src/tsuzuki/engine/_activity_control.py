@@ -41,7 +41,7 @@ class ActivityControl:
 
     async def pause(self, request: PauseActivityRequest, *, once: bool = False) -> PauseActivityResponse:
         """Pause them; `once` refuses if that has been done before, but for a request that comes again."""
-        limits = self._engine.limits
+        limits = self._engine.limits_of(request.namespace)
         with refusals_as_errors():
             run = self._open_run(request)
             check_text("the reason", request.reason, limits)
@@ -99,7 +99,7 @@ class ActivityControl:
 
     async def update_options(self, request: UpdateActivityOptionsRequest) -> UpdateActivityOptionsResponse:
         """All activities that are meant are changed, or none. The answer shows the options of the last one."""
-        limits = self._engine.limits
+        limits = self._engine.limits_of(request.namespace)
         with refusals_as_errors():
             run = self._open_run(request)
             activity_options.check(request)

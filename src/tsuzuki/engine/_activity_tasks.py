@@ -239,8 +239,8 @@ class ActivityTasks:
         """A result over the limit fails the activity for good: another attempt would only make it again."""
         engine = self._engine
         failure = None
-        if result is not None and result.ByteSize() > engine.limits.payload_bytes_max:
-            failure = oversized(result, f"the result of {_name(activity)}", engine.limits)
+        if result is not None and result.ByteSize() > engine.limits_of(run.namespace).payload_bytes_max:
+            failure = oversized(result, f"the result of {_name(activity)}", engine.limits_of(run.namespace))
         now_ns = engine.clock.now_ns()
         with engine.changing(run):
             if failure is None:
@@ -276,9 +276,9 @@ class ActivityTasks:
                 f"the failure of {_name(activity)} has no ApplicationFailureInfo; an attempt fails with an "
                 "application failure, or reports that it was cancelled.",
             )
-        failure = bounded(failure, f"the failure of {_name(activity)}", engine.limits)
+        failure = bounded(failure, f"the failure of {_name(activity)}", engine.limits_of(run.namespace))
         now_ns = engine.clock.now_ns()
-        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
+        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits_of(run.namespace))
         with engine.changing(run):
             if details is not None and too_much is None:
                 activities.heartbeat(run, activity, details, now_ns)
@@ -309,7 +309,7 @@ class ActivityTasks:
                 f"activity '{activity.asked.activity_id}' of workflow '{run.workflow_id}' was not asked to cancel; "
                 "report a failure instead.",
             )
-        too_much = oversized(details, f"the details of {_name(activity)}", self._engine.limits)
+        too_much = oversized(details, f"the details of {_name(activity)}", self._engine.limits_of(run.namespace))
         now_ns = self._engine.clock.now_ns()
         with self._engine.changing(run):
             if too_much is None:
@@ -339,7 +339,7 @@ class ActivityTasks:
     ) -> RecordActivityTaskHeartbeatResponse:
         """Details over the limit fail the activity for good, and the attempt is told to stop."""
         engine = self._engine
-        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits)
+        too_much = oversized(details, f"the heartbeat details of {_name(activity)}", engine.limits_of(run.namespace))
         now_ns = engine.clock.now_ns()
         stream, streamed = None, True
         if too_much is None and details is not None and has_frame(details.payloads):

@@ -64,7 +64,7 @@ def _terminate(engine: Engine, run: Execution, asked: Asked) -> None:
         raise NotFound(signal.closed_message(run))
     details = operation.details if operation.HasField("details") else None
     with engine.changing(run):
-        close.terminate(run, asked.reason, details, operation.identity, engine.moment())
+        close.terminate(run, asked.reason, details, operation.identity, engine.moment(run.namespace))
 
 
 def _cancel(engine: Engine, run: Execution, asked: Asked) -> None:
@@ -72,7 +72,7 @@ def _cancel(engine: Engine, run: Execution, asked: Asked) -> None:
         reason=asked.reason, identity=asked.cancellation_operation.identity, request_id=asked.job_id
     )
     with engine.changing(run):
-        signal.request_cancel(run, request, engine.clock.now_ns(), engine.limits)
+        signal.request_cancel(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
 
 
 def _check_signal(asked: Asked, limits: Limits) -> None:
@@ -89,7 +89,7 @@ def _signal(engine: Engine, run: Execution, asked: Asked) -> None:
         request_id=asked.job_id,
     )
     with engine.changing(run):
-        signal.signal(run, request, engine.clock.now_ns(), engine.limits)
+        signal.signal(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
 
 
 def _delete(engine: Engine, run: Execution, asked: Asked) -> None:
@@ -104,7 +104,7 @@ def _update_options(engine: Engine, run: Execution, asked: Asked) -> None:
         identity=operation.identity,
     )
     with engine.changing(run):
-        workflow_options.update_options(run, request, engine.clock.now_ns(), engine.limits)
+        workflow_options.update_options(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
 
 
 # ---- reset -------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def _reset_activities(engine: Engine, run: Execution, asked: Asked) -> None:
 
 
 def _update_activities(engine: Engine, run: Execution, asked: Asked) -> None:
-    request, limits, now_ns = _new_options(asked), engine.limits, engine.clock.now_ns()
+    request, limits, now_ns = _new_options(asked), engine.limits_of(run.namespace), engine.clock.now_ns()
     original = request.restore_original
     changes = [
         (each, None if original else activity_options.merged(each, request, limits)) for each in _chosen(run, asked)

@@ -154,7 +154,7 @@ class BatchOperations:
             raise InvalidInput("visibility query and executions are mutually exclusive; give one of them.")
         if which not in EFFECTS:
             raise InvalidInput(f"{which} is not offered by this server; expected one of {', '.join(EFFECTS)}.")
-        EFFECTS[which].check(request, self._engine.limits)
+        EFFECTS[which].check(request, self._engine.limits_of(request.namespace))
         if (request.namespace, request.job_id) in self._operations:
             raise InvalidInput(f"there is a batch operation '{request.job_id}' already; give this one another job id.")
         for operation in self._of(request.namespace):

@@ -47,7 +47,7 @@ def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
         return
     child = engine.create(run.namespace, asked.workflow_id, engine.new_id(), engine.new_id())
     with engine.changing(child):
-        start.start_child(child, run, outgoing, engine.clock.now_ns(), engine.limits)
+        start.start_child(child, run, outgoing, engine.clock.now_ns(), engine.limits_of(child.namespace))
     child_workflow.child_started(run, outgoing, child.run_id, engine.clock.now_ns())
 
 
@@ -69,7 +69,9 @@ def _signal(engine: Engine, run: Execution, outgoing: SignalOther) -> None:
         return
     try:
         with engine.changing(other):
-            signal.signal_from(other, run, asked, outgoing.initiated_event_id, now_ns, engine.limits)
+            signal.signal_from(
+                other, run, asked, outgoing.initiated_event_id, now_ns, engine.limits_of(other.namespace)
+            )
     except Refusal:
         external_workflow.signal_failed(run, outgoing, SIGNAL_LIMIT, now_ns)
         return
@@ -104,7 +106,7 @@ def _close_child(engine: Engine, run: Execution, outgoing: CloseChild) -> None:
         return
     with engine.changing(child):
         if outgoing.terminate:
-            close.terminate(child, "by parent close policy", None, "history-service", engine.moment())
+            close.terminate(child, "by parent close policy", None, "history-service", engine.moment(child.namespace))
         else:
             signal.cancel_from(child, run, 0, "", engine.clock.now_ns())
 

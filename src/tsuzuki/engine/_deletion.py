@@ -44,5 +44,5 @@ def delete_run(engine: Engine, run: Execution) -> None:
     """Delete a run with the next commit; an open one is terminated first."""
     if run.is_open:
         with engine.changing(run):
-            close.terminate(run, _REASON, None, ENGINE_IDENTITY, engine.moment())
+            close.terminate(run, _REASON, None, ENGINE_IDENTITY, engine.moment(run.namespace))
     engine.delete(run.key)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol
@@ -96,6 +96,7 @@ class Engine:
         *,
         new_id: Callable[[], str],
         limits: Limits,
+        namespace_limits: Mapping[str, Limits] | None = None,
         cached_runs_max: int = 10_000,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -103,6 +104,8 @@ class Engine:
         self.clock = clock
         self.new_id = new_id
         self.limits = limits
+        """Where there is no namespace to ask for its own: of names, and of what is not in one."""
+        self._namespace_limits = dict(namespace_limits or {})
         self.incarnation = store.incarnation
         self.search_attributes = SearchAttributeRegister(store)
         self.matching = Matching(self._hand, self._priority_of)
@@ -144,8 +147,13 @@ class Engine:
 
     # ---- runs --------------------------------------------------------------------------------------
 
-    def moment(self) -> Moment:
-        return Moment(self.clock.now_ns(), self.limits, self.new_id, self.search_attributes.kinds)
+    def limits_of(self, namespace: str) -> Limits:
+        """The limits of what runs in a namespace."""
+        return self._namespace_limits.get(namespace, self.limits)
+
+    def moment(self, namespace: str) -> Moment:
+        """Now, for a transition of a run in a namespace."""
+        return Moment(self.clock.now_ns(), self.limits_of(namespace), self.new_id, self.search_attributes.kinds)
 
     def run(self, run_key: int) -> Execution | None:
         """A run by its key, loaded if need be."""
@@ -188,7 +196,7 @@ class Engine:
         return self._next_stamp
 
     def _load(self, stored: StoredRun) -> Execution:
-        run = load(self.store, stored, self.incarnation, self.moment())
+        run = load(self.store, stored, self.incarnation, self.moment(stored.new.namespace))
         if self._failure is not None or run.key in self._quarantined:
             return run  # to be looked at, not to be changed now
         if self._started_over:
@@ -282,10 +290,11 @@ class Engine:
 
     def settle(self, run: Execution) -> None:
         """Pass on what a transition left in `run`."""
-        if run.is_open and run.next_event_id > self.limits.history_events_max:
-            self._end_too_long(run, f"{run.next_event_id - 1:,} events", f"{self.limits.history_events_max:,}")
-        elif run.is_open and run.history_bytes > self.limits.history_bytes_max:
-            self._end_too_long(run, f"{run.history_bytes:,} bytes", f"{self.limits.history_bytes_max:,}")
+        limits = self.limits_of(run.namespace)
+        if run.is_open and run.next_event_id > limits.history_events_max:
+            self._end_too_long(run, f"{run.next_event_id - 1:,} events", f"{limits.history_events_max:,}")
+        elif run.is_open and run.history_bytes > limits.history_bytes_max:
+            self._end_too_long(run, f"{run.history_bytes:,} bytes", f"{limits.history_bytes_max:,}")
         if run.outgoing:
             deliver(self, run)
         if run.dirty:
@@ -325,7 +334,7 @@ class Engine:
             f"the history of this run has {size}, the limit is {limit}; continue as new before that, or do the "
             "work in child workflows."
         )
-        close.terminate(run, reason, None, ENGINE_IDENTITY, self.moment())
+        close.terminate(run, reason, None, ENGINE_IDENTITY, self.moment(run.namespace))
 
     def _priority_of(self, task: ReadyTask) -> Priority | None:
         run = self._runs.get(task[0])
@@ -450,7 +459,9 @@ class Engine:
             return
         with suppress(ServiceError), self.changing(run):
             now_ns = max(self.clock.now_ns(), *(due_ns for _, due_ns in due))  # the clock may just have been set back
-            wakeup.wake(run, due, Moment(now_ns, self.limits, self.new_id, self.search_attributes.kinds))
+            wakeup.wake(
+                run, due, Moment(now_ns, self.limits_of(run.namespace), self.new_id, self.search_attributes.kinds)
+            )
 
     def _is_live(self, run_key: int, key: WakeKey, due_ns: int) -> bool:
         run = self._runs.get(run_key)

@@ -27,4 +27,4 @@ def planned(engine: Engine, request: StartWorkflowExecutionRequest) -> fork.Fork
     if source is None:
         raise NotFound(f"there is no workflow '{execution.workflow_id}', run {execution.run_id}, to fork.")
     history = History.FromString(engine.frames(source, 1))
-    return fork.plan(request, history.events, engine.limits)
+    return fork.plan(request, history.events, engine.limits_of(request.namespace))

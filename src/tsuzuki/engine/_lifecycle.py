@@ -49,7 +49,10 @@ class Lifecycle:
         engine.namespaces.check_start(request.namespace)
         try:
             start.check_request(
-                request, engine.limits, engine.clock.now_ns(), engine.search_attributes.kinds(request.namespace)
+                request,
+                engine.limits_of(request.namespace),
+                engine.clock.now_ns(),
+                engine.search_attributes.kinds(request.namespace),
             )
             _check_policies(request)
             plan = planned(engine, request)
@@ -62,9 +65,9 @@ class Lifecycle:
             with engine.changing(run):
                 if plan is None:
                     eager = request.request_eager_execution
-                    start.start(run, request, engine.clock.now_ns(), engine.limits, eager=eager)
+                    start.start(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace), eager=eager)
                 else:
-                    fork.carry_out(run, plan, engine.moment(), request.identity)
+                    fork.carry_out(run, plan, engine.moment(run.namespace), request.identity)
             answer = start_answer(run, started=True)
             if run.started.eager_execution_accepted and plan is None:
                 answer.eager_workflow_task.CopyFrom(await self._first_task(run, request.identity))
@@ -85,7 +88,7 @@ class Lifecycle:
         """
         engine = self._engine
         kinds = engine.search_attributes.kinds(request.namespace)
-        start.check_request(request, engine.limits, engine.clock.now_ns(), kinds)
+        start.check_request(request, engine.limits_of(request.namespace), engine.clock.now_ns(), kinds)
         _check_policies(request)
         existing = self._engine.find(request.namespace, request.workflow_id, "")
         if existing is None or self._meet_existing(existing, request) is None:
@@ -120,7 +123,7 @@ class Lifecycle:
                     "a new run was started under TERMINATE_EXISTING",
                     None,
                     ENGINE_IDENTITY,
-                    self._engine.moment(),
+                    self._engine.moment(existing.namespace),
                 )
             return None
         raise AlreadyStarted(
@@ -151,7 +154,7 @@ class Lifecycle:
             run = self._find(request.namespace, request.workflow_execution)
             if not self.answered_before(run, request.request_id):
                 with self._engine.changing(run):
-                    signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits)
+                    signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace))
         await self._engine.durable()
         return signal_answer(run, request.request_id)
 
@@ -163,7 +166,9 @@ class Lifecycle:
             check_first_run(run, request.first_execution_run_id)
             if not self.answered_before(run, request.request_id):
                 with self._engine.changing(run):
-                    signal.request_cancel(run, request, self._engine.clock.now_ns(), self._engine.limits)
+                    signal.request_cancel(
+                        run, request, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace)
+                    )
         await self._engine.durable()
         return RequestCancelWorkflowExecutionResponse()
 
@@ -175,7 +180,7 @@ class Lifecycle:
                 raise NotFound(signal.closed_message(run))
             details = request.details if request.HasField("details") else None
             with self._engine.changing(run):
-                close.terminate(run, request.reason, details, request.identity, self._engine.moment())
+                close.terminate(run, request.reason, details, request.identity, self._engine.moment(run.namespace))
         await self._engine.durable()
         return TerminateWorkflowExecutionResponse()
 

@@ -158,7 +158,7 @@ class NamespaceRpcs:
         return response
 
     def _fill_limits(self, info: NamespaceInfo) -> None:
-        limits = self._engine.limits
+        limits = self._engine.limits_of(info.name)
         info.limits.blob_size_limit_error = limits.payload_bytes_max
         info.limits.memo_size_limit_error = limits.memo_bytes_max
 

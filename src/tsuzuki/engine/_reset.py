@@ -64,12 +64,12 @@ def reset_run(engine: Engine, request: ResetWorkflowExecutionRequest) -> str:
     reapplied = reset.events_to_reapply(request, taken, later, _of_successors(engine, base, history))
     if current.is_open:
         with engine.changing(current):
-            close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment())
+            close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment(current.namespace))
             # The new run goes on with its children and for its parent, to whom they are one execution.
             current.outgoing = [each for each in current.outgoing if not isinstance(each, (CloseChild, TellParent))]
     run = engine.create(request.namespace, base.workflow_id, engine.new_id(), request.request_id)
     with engine.changing(run):
-        reset.carry_out(run, base.run_id, taken, reapplied, request, engine.moment())
+        reset.carry_out(run, base.run_id, taken, reapplied, request, engine.moment(run.namespace))
     return run.run_id
 
 

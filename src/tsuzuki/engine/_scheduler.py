@@ -232,12 +232,12 @@ class Scheduler:
             with engine.changing(run):
                 if terminate:
                     reason = "terminated by schedule overlap policy"
-                    close.terminate(run, reason, None, identity, engine.moment())
+                    close.terminate(run, reason, None, identity, engine.moment(run.namespace))
                 else:
                     request = RequestCancelWorkflowExecutionRequest(
                         reason="cancelled by schedule overlap policy", identity=identity
                     )
-                    signal.request_cancel(run, request, engine.clock.now_ns(), engine.limits)
+                    signal.request_cancel(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
 
     def _current(self, schedule: ScheduleState, running: Running) -> Execution | None:
         """The run that a running workflow has come to: it may have continued as new."""
@@ -263,13 +263,14 @@ class Scheduler:
         now_ns = engine.clock.now_ns()
         try:
             engine.namespaces.check_start(asked.namespace)
-            start.check_request(request, engine.limits, now_ns, engine.search_attributes.kinds(asked.namespace))
+            kinds = engine.search_attributes.kinds(asked.namespace)
+            start.check_request(request, engine.limits_of(asked.namespace), now_ns, kinds)
         except (Refusal, ServiceError) as refusal:
             logger.warning("schedule %s cannot start its workflow: %s", asked.schedule_id, refusal)
             return
         run = engine.create(asked.namespace, request.workflow_id, engine.new_id(), engine.new_request_id())
         with engine.changing(run):
-            start.start(run, request, now_ns, engine.limits)
+            start.start(run, request, now_ns, engine.limits_of(run.namespace))
         progress.action_count += 1
         progress.recent.append(Action(due.nominal_ns, now_ns, run.workflow_id, run.run_id, int(RUNNING)))
         del progress.recent[:-RECENT_MAX]

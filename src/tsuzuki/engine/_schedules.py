@@ -106,7 +106,7 @@ class Schedules:
         asked = CreateScheduleRequest()
         asked.CopyFrom(request)
         asked.ClearField("initial_patch")
-        limits = self._engine.limits
+        limits = self._engine.limits_of(request.namespace)
         if asked.memo.ByteSize() > limits.memo_bytes_max:
             what = f"the memo of schedule '{asked.schedule_id}'"
             raise InvalidInput(too_large(what, asked.memo.ByteSize(), limits.memo_bytes_max))
@@ -144,7 +144,7 @@ class Schedules:
             raise InvalidInput("a schedule's workflow has no cron schedule; put the times into the schedule.")
         now_ns = engine.clock.now_ns()
         kinds = engine.search_attributes.kinds(asked.namespace)
-        start.check_request(start_request(schedule, now_ns), engine.limits, now_ns, kinds)
+        start.check_request(start_request(schedule, now_ns), engine.limits_of(asked.namespace), now_ns, kinds)
 
     async def update(self, request: UpdateScheduleRequest) -> UpdateScheduleResponse:
         engine = self._engine
@@ -162,7 +162,7 @@ class Schedules:
             changed.schedule.CopyFrom(request.schedule)
             if request.HasField("search_attributes"):
                 kinds = engine.search_attributes.kinds(request.namespace)
-                check_search_attributes(request.search_attributes, kinds, engine.limits)
+                check_search_attributes(request.search_attributes, kinds, engine.limits_of(request.namespace))
                 changed.search_attributes.CopyFrom(request.search_attributes)
             spec = self._completed(changed.schedule)
             self._check_action(ScheduleState(changed, spec, existing.progress))

@@ -213,6 +213,7 @@ async def open_embedded(
     new_id: Callable[[], str] = _new_uuid,
     store: Store | None = None,
     limits: Limits | None = None,
+    namespace_limits: Mapping[str, Limits] | None = None,
     cached_runs_max: int = 10_000,
     local: bool = True,
 ) -> EmbeddedService:
@@ -225,6 +226,7 @@ async def open_embedded(
         new_id: Makes run ids; random UUIDs by default.
         store: Instead of `path`: a store to use, which the engine closes.
         limits: Bounds on executions; Temporal's defaults.
+        namespace_limits: Those of certain namespaces, by name; they count there instead.
         cached_runs_max: Runs kept in memory; colder ones are read again when needed.
         local: The workers live in this process; False for a server, whose workers do not.
 
@@ -237,6 +239,7 @@ async def open_embedded(
         SystemClock() if clock is None else clock,
         new_id=new_id,
         limits=Limits() if limits is None else limits,
+        namespace_limits=namespace_limits,
         cached_runs_max=cached_runs_max,
     )
     service = EmbeddedService(engine, local=local)

@@ -50,12 +50,12 @@ class SignalWithStart:
                     "WORKFLOW_ID_CONFLICT_POLICY_FAIL makes no sense for signal-with-start, which is to reach the run "
                     "that is open; leave the policy out, or choose TERMINATE_EXISTING."
                 )
-            signal.check_signal(signalled, engine.limits)
+            signal.check_signal(signalled, engine.limits_of(request.namespace))
             existing = self._lifecycle.existing_for(asked)
             if existing is None:
                 run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
                 with engine.changing(run):
-                    start.start(run, asked, engine.clock.now_ns(), engine.limits, signalled)
+                    start.start(run, asked, engine.clock.now_ns(), engine.limits_of(run.namespace), signalled)
             else:
                 run = existing
                 self._signal(run, signalled)
@@ -67,7 +67,9 @@ class SignalWithStart:
         if (request_id and run.start_request_id == request_id) or self._lifecycle.answered_before(run, request_id):
             return
         with self._engine.changing(run):
-            signal.signal(run, signalled, self._engine.clock.now_ns(), self._engine.limits, cuts_delay=True)
+            signal.signal(
+                run, signalled, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace), cuts_delay=True
+            )
 
 
 def _start_of(request: SignalWithStartWorkflowExecutionRequest) -> StartWorkflowExecutionRequest:

@@ -73,12 +73,12 @@ class Streams:
             if len(details.payloads) < FRAMED:
                 raise InvalidInput("a stream's frame is followed by its events, one payload with a list of them.")
             events = details.payloads[FRAMED - 1].SerializeToString()
-            taken = streams.append(run, stream, activity, said, events, now_ns, self._engine.limits)
+            taken = streams.append(run, stream, activity, said, events, now_ns, self._engine.limits_of(run.namespace))
         proper = details.payloads[FRAMED:]
         return taken, Payloads(payloads=proper) if proper else None
 
     def full(self, run: Execution) -> ServiceError:
-        limits = self._engine.limits
+        limits = self._engine.limits_of(run.namespace)
         return service_error(
             Exhausted(
                 f"the stream of workflow '{run.workflow_id}', run {run.run_id}, is full: a run may have "

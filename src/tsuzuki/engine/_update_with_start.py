@@ -56,7 +56,7 @@ class UpdateWithStart:
         """Start a run or find the one that is open, and admit the update. True when it was started."""
         engine, failing = self._engine, _UPDATE
         try:
-            update.check_update(wanted.request, engine.limits)
+            update.check_update(wanted.request, engine.limits_of(asked.namespace))
             failing = _START
             existing = self._lifecycle.existing_for(asked)
             failing = _UPDATE
@@ -67,8 +67,8 @@ class UpdateWithStart:
         run = engine.create(asked.namespace, asked.workflow_id, engine.new_id(), asked.request_id)
         with engine.changing(run):
             now_ns = engine.clock.now_ns()
-            start.start(run, asked, now_ns, engine.limits)
-            known = update.admit(run, wanted.request, now_ns, engine.limits)
+            start.start(run, asked, now_ns, engine.limits_of(run.namespace))
+            known = update.admit(run, wanted.request, now_ns, engine.limits_of(run.namespace))
         return run, known, True
 
 

@@ -57,7 +57,7 @@ class Updates:
         self._engine.check_namespace(request.namespace)
         with refusals_as_errors():
             check_id("the workflow id", request.workflow_execution.workflow_id, self._engine.limits)
-            update.check_update(request.request, self._engine.limits)
+            update.check_update(request.request, self._engine.limits_of(request.namespace))
             run = self._find(request.namespace, request.workflow_execution)
             check_first_run(run, request.first_execution_run_id)
             known = self.known_or_admitted(run, request)
@@ -72,7 +72,7 @@ class Updates:
         known, now_ns = self._known(run, request.request.meta.update_id), self._engine.clock.now_ns()
         if known is None:
             with self._engine.changing(run):
-                known = update.admit(run, request.request, now_ns, self._engine.limits)
+                known = update.admit(run, request.request, now_ns, self._engine.limits_of(run.namespace))
         elif known.state == UpdateState.ADMITTED:
             with self._engine.changing(run):  # of one from a reset, code may have had its say before a restart
                 update.ask_for_task(run, now_ns)

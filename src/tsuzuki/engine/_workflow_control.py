@@ -31,7 +31,7 @@ class WorkflowControl:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_id, request.run_id)
             with engine.changing(run):
-                workflow_pause.pause(run, request, engine.clock.now_ns(), engine.limits)
+                workflow_pause.pause(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
         await engine.durable()
         return PauseWorkflowExecutionResponse()
 
@@ -40,7 +40,7 @@ class WorkflowControl:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_id, request.run_id)
             with engine.changing(run):
-                workflow_pause.unpause(run, request, engine.clock.now_ns(), engine.limits)
+                workflow_pause.unpause(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
         await engine.durable()
         return UnpauseWorkflowExecutionResponse()
 
@@ -51,7 +51,7 @@ class WorkflowControl:
         with refusals_as_errors():
             run = self._find(request.namespace, execution.workflow_id, execution.run_id)
             with engine.changing(run):
-                workflow_options.update_options(run, request, engine.clock.now_ns(), engine.limits)
+                workflow_options.update_options(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
             answer = UpdateWorkflowExecutionOptionsResponse(workflow_execution_options=workflow_options.options_of(run))
         await engine.durable()
         return answer

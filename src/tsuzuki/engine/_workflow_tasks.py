@@ -82,7 +82,7 @@ class WorkflowTasks:
         run = engine.run(run_key)
         if run is not None and run.workflow_task.stamp == stamp and run.workflow_task.state == _STARTED:
             with engine.changing(run):
-                workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
+                workflow_task.time_out(run, engine.clock.now_ns(), engine.limits_of(run.namespace))
 
     def _hand(self, run: Execution, poll: Poll, *, follows: bool = False) -> None:
         """As `HandWorkflowTask`. A worker in this process may have it ahead of the commit."""
@@ -95,7 +95,7 @@ class WorkflowTasks:
             workflow_task.start(
                 run,
                 now_ns,
-                limits=engine.limits,
+                limits=engine.limits_of(run.namespace),
                 identity=poll.identity,
                 request_id=f"{stamp:x}",
                 incarnation=engine.incarnation if poll.local else None,
@@ -175,7 +175,7 @@ class WorkflowTasks:
         except Refusal as refusal:
             raise service_error(refusal) from None
         if workflow_task.is_heartbeat(request) and workflow_task.has_taken_too_long(
-            run, engine.clock.now_ns(), engine.limits
+            run, engine.clock.now_ns(), engine.limits_of(run.namespace)
         ):
             await self._end_heartbeats(run)
         stamp = run.workflow_task.stamp
@@ -183,7 +183,7 @@ class WorkflowTasks:
         eager = None
         engine.journal.ahead.discard(stamp)
         with refusals_as_errors(), engine.changing(run):
-            bad = complete_workflow_task(run, request, engine.moment())
+            bad = complete_workflow_task(run, request, engine.moment(run.namespace))
             if bad is None and (run.eager_activities or request.return_new_workflow_task):
                 eager = EagerTasks(engine, run, request)
         self._queries.workflow_task_ended(run, request.query_results)
@@ -205,10 +205,10 @@ class WorkflowTasks:
         engine = self._engine
         engine.journal.ahead.discard(run.workflow_task.stamp)
         with engine.changing(run):
-            workflow_task.time_out(run, engine.clock.now_ns(), engine.limits)
+            workflow_task.time_out(run, engine.clock.now_ns(), engine.limits_of(run.namespace))
         self._queries.workflow_task_ended(run, {})
         await engine.durable()
-        longest_s = engine.limits.workflow_task_heartbeats_max_ns // SECOND
+        longest_s = engine.limits_of(run.namespace).workflow_task_heartbeats_max_ns // SECOND
         raise service_error(
             NotFound(
                 f"workflow task heartbeat timeout: local activities kept a workflow task of '{run.workflow_id}' alive "
@@ -234,7 +234,11 @@ class WorkflowTasks:
             raise service_error(refusal) from None
         stamp = run.workflow_task.stamp
         told = request.HasField("failure")
-        failure = bounded(request.failure, "the failure of a workflow task", engine.limits) if told else None
+        failure = (
+            bounded(request.failure, "the failure of a workflow task", engine.limits_of(run.namespace))
+            if told
+            else None
+        )
         with engine.changing(run):
             workflow_task.fail(
                 run,
@@ -242,7 +246,7 @@ class WorkflowTasks:
                 cause=request.cause,
                 failure=failure,
                 identity=request.identity,
-                limits=engine.limits,
+                limits=engine.limits_of(run.namespace),
             )
         engine.journal.ahead.discard(stamp)
         self._queries.workflow_task_ended(run, {})

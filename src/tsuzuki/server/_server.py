@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -67,6 +67,7 @@ class ServerOptions:
         port: The TCP port; 0 takes a free one.
         namespaces: Those that are made if the database has not got them; all that it has are served.
         limits: Bounds on executions; None for Temporal's defaults.
+        namespace_limits: Those of certain namespaces, by name; they count there instead.
         tls: The files of TLS; None serves plain text.
         authentication: Who is let in: callers with an API key of this database, those whose certificate TLS has
             verified (see `TlsFiles.client_ca`), or, None, everybody.
@@ -79,6 +80,7 @@ class ServerOptions:
     port: int = 7233
     namespaces: tuple[str, ...] = ("default",)
     limits: Limits | None = None
+    namespace_limits: Mapping[str, Limits] | None = None
     tls: TlsFiles | None = None
     authentication: Literal["api key", "client certificate"] | None = None
     clock_s: Callable[[], float] = time.time
@@ -124,7 +126,13 @@ class Server:
         if options.authentication == "client certificate" and (options.tls is None or options.tls.client_ca is None):
             raise TlsFileError("without a client_ca no certificate is asked for, and anyone would be let in.")
         async with AsyncExitStack() as opened:
-            engine = await open_embedded(options.db, namespaces=options.namespaces, limits=options.limits, local=False)
+            engine = await open_embedded(
+                options.db,
+                namespaces=options.namespaces,
+                limits=options.limits,
+                namespace_limits=options.namespace_limits,
+                local=False,
+            )
             opened.push_async_callback(engine.close)
             seal, authentication = _access(options, opened)
             about = About(engine, cluster_id=str(uuid.uuid4()), persistence="sqlite")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,6 +127,11 @@ def _limit_settings() -> Iterator[Setting]:
         yield Setting("limits", name, type(default), default, _MEANINGS.get(name, ""))
 
 
+NAMESPACES: Final = "namespaces"
+"""The section with a table for each namespace that has limits of its own."""
+OF_SERVER: Final = frozenset({"id_characters_max"})
+"""Limits that are the same in every namespace: names are read before it is known whose they are."""
+
 SETTINGS: Final[Mapping[str, Setting]] = {setting.key: setting for setting in (*_SERVER, *_limit_settings())}
 """By `section.name`."""
 
@@ -142,8 +147,9 @@ class Value:
 class Settings:
     """All settings of one server."""
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+    def __init__(self, values: Mapping[str, Value], of_namespaces: Mapping[str, Mapping[str, Value]]) -> None:
         self._values = values
+        self._of_namespaces = of_namespaces
 
     @classmethod
     def read(cls, config: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -157,44 +163,88 @@ class Settings:
             SettingsError: The file cannot be read, or something in it makes no sense.
         """
         values = {key: Value(setting.default, "default") for key, setting in SETTINGS.items()}
+        of_namespaces: dict[str, dict[str, Value]] = {}
         if config is not None:
-            for key, value in _file_values(config):
+            document = _document(config)
+            for namespace, table in _namespace_tables(document, config):
+                of_namespaces[namespace] = {
+                    name: Value(_limit_of(namespace, name, config).check(value), str(config))
+                    for name, value in table.items()
+                }
+            for key, value in _values(document, config):
                 values[key] = Value(_setting(key, config).check(value), str(config))
         for name, value in flags.items():
             if value is not None:
                 values[f"server.{name}"] = Value(value, f"--{name.replace('_', '-')}")
-        return cls(values)
+        return cls(values, of_namespaces)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key].value
 
     def items(self) -> Iterator[tuple[Setting, Value]]:
-        """Each setting with its value, in the order of the table."""
-        return ((setting, self._values[key]) for key, setting in SETTINGS.items())
+        """Each setting with its value, in the order of the table; then what namespaces have of their own."""
+        yield from ((setting, self._values[key]) for key, setting in SETTINGS.items())
+        for namespace, values in self._of_namespaces.items():
+            for name, value in values.items():
+                yield _of_namespace(namespace, SETTINGS[f"limits.{name}"], self[f"limits.{name}"]), value
 
     @property
     def limits(self) -> Limits:
         """The limits, in the engine's units."""
+        return self._limits({})
+
+    @property
+    def namespace_limits(self) -> Mapping[str, Limits]:
+        """By namespace, of those that have any of their own: all their limits."""
+        return {namespace: self._limits(values) for namespace, values in self._of_namespaces.items()}
+
+    def _limits(self, own: Mapping[str, Value]) -> Limits:
         given: dict[str, Any] = {}
         for field in fields(Limits):
-            if field.name.endswith("_ns"):
-                given[field.name] = round(self[f"limits.{field.name.removesuffix('_ns')}_s"] * _NS_IN_S)
-            else:
-                given[field.name] = self[f"limits.{field.name}"]
+            in_seconds = field.name.endswith("_ns")
+            name = f"{field.name.removesuffix('_ns')}_s" if in_seconds else field.name
+            value = own[name].value if name in own else self[f"limits.{name}"]
+            given[field.name] = round(value * _NS_IN_S) if in_seconds else value
         return Limits(**given)
 
 
-def _file_values(config: Path) -> Iterator[tuple[str, Any]]:
+def _document(config: Path) -> Mapping[str, Any]:
     try:
-        document = tomllib.loads(config.read_text(encoding="utf-8"))
+        return tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{config} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config} is no TOML: {error}") from None
+
+
+def _values(document: Mapping[str, Any], config: Path) -> Iterator[tuple[str, Any]]:
     for section, table in document.items():
+        if section == NAMESPACES:
+            continue
         if not isinstance(table, dict):
-            raise SettingsError(f"{config}: '{section}' stands outside of a table; expected [server] and [limits]")
+            raise SettingsError(
+                f"{config}: '{section}' stands outside of a table; expected [server], [limits] and [{NAMESPACES}.NAME]"
+            )
         yield from ((f"{section}.{name}", value) for name, value in table.items())
+
+
+def _namespace_tables(document: Mapping[str, Any], config: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    tables = document.get(NAMESPACES, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise SettingsError(f"{config}: expected a table for each namespace, as in [{NAMESPACES}.team]")
+    yield from tables.items()
+
+
+def _limit_of(namespace: str, name: str, config: Path) -> Setting:
+    if name in OF_SERVER:
+        raise SettingsError(
+            f"{config}: {NAMESPACES}.{namespace}.{name}: this limit is the same in every namespace; set limits.{name}"
+        )
+    return _of_namespace(namespace, _setting(f"limits.{name}", config), None)
+
+
+def _of_namespace(namespace: str, limit: Setting, default: Any) -> Setting:
+    return replace(limit, section=f"{NAMESPACES}.{namespace}", default=default)
 
 
 def _setting(key: str, config: Path) -> Setting:
