@@ -96,7 +96,8 @@ async def test_pages_of_the_list(page: Page, client: Client) -> None:
     await asyncio.gather(*(client.start_workflow(Ship.run, n, id=f"ship-{n}", task_queue="nobody") for n in range(60)))
     await page.goto("/")
     await expect(page.locator(".runs tbody tr")).to_have_count(50)
-    await page.get_by_role("link", name="Next page").click()
+    async with page.expect_navigation():  # keys are heard once the page has loaded
+        await page.get_by_role("link", name="Next page").click()
     await expect(page.locator(".runs tbody tr")).to_have_count(10)
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")

@@ -85,7 +85,10 @@ const shell = (text) => (/^[\w.@:/-]+$/.test(text) ? text : `'${text.replaceAll(
 
 const whole = (id) => events.whole(id).catch((error) => ({ text: error.message, facts: [] }));
 
+let opened = 0;
+
 async function open(id) {
+  opened = id;
   const event = events.all[id - 1];
   const dialog = by("event");
   by("event-title").textContent = `${id} · ${event.type}${event.name ? ` · ${event.name}` : ""}`;
@@ -95,7 +98,8 @@ async function open(id) {
   dialog.showModal();
   const shown = [event, ...(event.group?.events || events.byStart.get(id)?.events || [])];
   const ids = [...new Set(shown.map((other) => other.id))].sort((a, b) => a - b);
-  showEvents(await Promise.all(ids.map(whole)));
+  const told = await Promise.all(ids.map(whole));
+  if (opened === id) showEvents(told); // not if another one was opened meanwhile
 }
 
 async function showJson() {
