@@ -25,7 +25,7 @@ from server._running import in_process
 from tsuzuki.server import Server
 from tsuzuki.server._rpcs import RPCS
 
-TRIES_MAX: Final = 100
+TRIES_MAX: Final = 300
 METHODS: Final = {rpc.name: rpc.method for rpc in RPCS.values()}
 
 
