@@ -13,6 +13,7 @@ from engine_site import Site
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
+    PauseWorkflowExecutionRequest,
     PollActivityTaskQueueResponse,
     QueryWorkflowRequest,
     RecordActivityTaskHeartbeatRequest,
@@ -144,6 +145,15 @@ def test_an_attempt_whose_number_was_given_before_begins_anew(site: Site) -> Non
     server.call(server.service.reset_activity(reset))
     publish(server, server.take_activity(), 1, "uv", "bd")
     assert said(server) == ["1 1.1 abc", "4 2.1 de", "6 1.1 xyzw", "10 1.1 uv"]
+
+
+def test_the_stream_of_a_paused_run_is_read(server: LocalServer) -> None:
+    task = begin(server)
+    pause = PauseWorkflowExecutionRequest(namespace="default", workflow_id="w")
+    server.call(server.service.pause_workflow_execution(pause))
+    publish(server, task, 1, "a")
+    assert said(server) == ["1 1.1 a"]
+    assert not query(server)[0]["closed"]
 
 
 def test_a_disk_that_cannot_be_read_once_harms_nothing(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,3 +163,15 @@ def test_options_that_are_not_offered_are_named(server: LocalServer) -> None:
         change(server, "time_skipping_config", {"time_skipping_config": {}})
     with Refused(StatusCode.INVALID_ARGUMENT, "'nonsense', which is no option"):
         change(server, "nonsense", {})
+
+
+def test_a_delay_that_a_cancel_request_cut_short_stays_so_across_processes(site: Site) -> None:
+    server = site.server
+    request: dict[str, Any] = {"workflow_start_delay": {"seconds": 3600}}
+    server.start_workflow(**request)
+    pause(server)
+    server.cancel()
+    server = site.restart()
+    unpause(server)
+    server.complete_workflow_task()
+    assert server.notation() == "Started | Paused | CancelRequested | Unpaused | WFT"

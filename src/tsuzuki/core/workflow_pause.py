@@ -102,7 +102,10 @@ def unpause(run: Execution, request: UnpauseWorkflowExecutionRequest, now_ns: in
             offer(run, activity)
         else:
             watch_deadline(run, activity)
-    workflow_task.schedule_if_needed(run, now_ns)
+    if run.first_workflow_task_pending and run.cancel_requested:  # the request has cut the delay short
+        workflow_task.end_delay(run, now_ns)
+    else:
+        workflow_task.schedule_if_needed(run, now_ns)
 
 
 def end(run: Execution, now_ns: int, identity: str, reason: str = "", request_id: str = "") -> None:

@@ -110,12 +110,12 @@ class Queries:
             run = engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(request.execution))
+        if request.query.query_type == STREAM_QUERY:  # no code answers it, so also of a paused run
+            return QueryWorkflowResponse(query_result=await self._streams.read(run, request.query.query_args))
         if _is_rejected(run, request.query_reject_condition):
             rejected = QueryWorkflowResponse()
             rejected.query_rejected.status = run.status
             return rejected
-        if request.query.query_type == STREAM_QUERY:
-            return QueryWorkflowResponse(query_result=await self._streams.read(run, request.query.query_args))
         self._count += 1
         future: asyncio.Future[WorkflowQueryResult] = asyncio.get_running_loop().create_future()
         question = Question(self._count, run.key, request.query, future)
