@@ -26,6 +26,7 @@ BEYOND_US = {
 }
 ONLY_OURS = {"temporal_activity_poll_no_task", "temporal_workflow_task_queue_poll_empty"}  # at the worker's end
 OTHER_VALUES = {"eager", "service_name"}
+RECEIVED = "temporal_activity_task_received"
 
 
 async def drive(program: Any, client: Any, worker: Any) -> None:
@@ -68,6 +69,7 @@ async def test_names_and_attributes_are_those_of_the_official_worker(real_server
     found: dict[str, set[frozenset[str]]] = defaultdict(set)
     for _, name, _, attributes in kept.taken:
         found[name].add(frozenset(attributes.keys() - OTHER_VALUES))
+    assert {attributes["eager"] for _, name, _, attributes in kept.taken if name == RECEIVED} == {True}
     assert official.keys() - found.keys() <= BEYOND_US
     assert found.keys() - official.keys() <= ONLY_OURS
     for name in official.keys() & found.keys():

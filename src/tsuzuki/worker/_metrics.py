@@ -202,6 +202,11 @@ class WorkerMetrics:
         self._polling[poller_type] += change
         self.levels.set(self.pollers, self._polling[poller_type], poller_type, {"poller_type": poller_type})
 
+    def activity_received(self, task: PollActivityTaskQueueResponse, *, eager: bool) -> None:
+        """An activity has come: with the answer to a poll, or (eager) with that to a workflow task."""
+        self.received.add(1, {**_types(task), "eager": eager})
+        self.activity_waits.record(_between(task.current_attempt_scheduled_time, task.started_time))
+
     def begin(self, task: PollWorkflowTaskQueueResponse) -> None:
         """A slot goes on with another workflow task."""
         _running.set(self._workflow_task(task))
@@ -281,8 +286,7 @@ class _MeasuredService:
         finally:
             metrics.polling("activity_task", -1)
         if task is not None and task.task_token:
-            metrics.received.add(1, {**_types(task), "eager": False})
-            metrics.activity_waits.record(_between(task.current_attempt_scheduled_time, task.started_time))
+            metrics.activity_received(task, eager=False)
         else:
             metrics.empty_activity_polls.add(1)
         return task
@@ -303,7 +307,7 @@ class _MeasuredService:
                     closing.add(1, running.attributes)
                     self._workflow_done(running)
         for task in answer.activity_tasks:
-            metrics.received.add(1, {**_types(task), "eager": True})
+            metrics.activity_received(task, eager=True)
         if answer.HasField("workflow_task") and answer.workflow_task.task_token:
             metrics.begin(answer.workflow_task)
         return answer
