@@ -16,6 +16,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
+from ._marker_rows import shown
 from ._preview import PREVIEW_CHARACTERS, failure_line, preview
 
 _NAMES: Final = (
@@ -73,9 +74,14 @@ def row(event: HistoryEvent) -> list[Any]:
     kind = _kind(event.event_type, event.WhichOneof("attributes") or "")
     attributes = getattr(event, kind.attributes) if kind.attributes else None
     time = event.event_time
+    milliseconds = time.seconds * 1000 + time.nanos // 1_000_000
+    special = shown(attributes)
+    if special is not None:
+        category, name, thing, text, attempt = special
+        return [event.event_id, milliseconds, kind.name, category, name, kind.refers(attributes), thing, text, attempt]
     return [
         event.event_id,
-        time.seconds * 1000 + time.nanos // 1_000_000,
+        milliseconds,
         kind.name,
         kind.category,
         kind.named(attributes),

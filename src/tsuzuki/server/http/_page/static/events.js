@@ -55,10 +55,11 @@ export class Events {
 
   add(event) {
     event.bad = BAD.test(event.type) && event.category !== "workflow" ? true : /ExecutionFailed$|ExecutionTimedOut$/.test(event.type);
+    if (event.category === "local-failed") Object.assign(event, { category: "local", bad: true });
     this.all.push(event);
     if (BEGINS.test(event.type)) this.begin(event);
     else if (event.refers && this.byStart.has(event.refers)) this.goOn(this.byStart.get(event.refers), event);
-    else if (/^(signal|marker|update)$/.test(event.category)) this.groups.push({ ...only(event), ended: event.at });
+    else if (/^(signal|marker|local|update)$/.test(event.category)) this.groups.push({ ...only(event), ended: event.at });
     else if (event.category === "workflow" && event.type !== "WorkflowExecutionStarted") this.groups.push({ ...only(event), ended: event.at });
   }
 

@@ -36,7 +36,7 @@ function compact() {
   for (const event of events.all) {
     const group = events.byStart.get(event.id);
     if (group) shown.push({ event, group });
-    else if (event.group) continue;
+    else if (event.group || (event.category === "version" && event.type !== "MarkerRecorded")) continue; // it only repeats the marker
     else if (event.category !== "task" || event.bad) shown.push({ event });
   }
   return shown;
@@ -58,7 +58,10 @@ function draw({ event, group }) {
 }
 
 function kindOf(event, group) {
-  if (view === "full" || !group) return event.type;
+  if (view === "full") return event.type;
+  if (event.category === "local") return `Local activity ${event.bad ? "failed" : "completed"}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}`;
+  if (event.category === "version") return "Version of the code";
+  if (!group) return event.type;
   const what = WHAT[event.category] || event.type.replace(/(Task)?(Scheduled|Started|Initiated|Accepted)$/, "");
   const how = group.outcome ? group.outcome.type.replace(/^(Activity(Task)?|Timer|ChildWorkflowExecution|StartChildWorkflowExecution|WorkflowExecutionUpdate|NexusOperation|External\w+?Execution)/, "") : "pending";
   return `${what} ${how.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()}${group.attempt > 1 ? `, attempt ${group.attempt}` : ""}`;

@@ -174,7 +174,7 @@ function drawMarks() {
   pen.scale(devicePixelRatio, devicePixelRatio);
   const steps = Math.max(Number(slider.max) - 1, 1);
   for (const event of events.all) {
-    const kind = { update: "signal", external: "signal", task: "line-strong", workflow: "ink", marker: "muted", nexus: "child" }[event.category] || event.category;
+    const kind = { update: "signal", external: "signal", task: "line-strong", workflow: "ink", marker: "muted", version: "muted", local: "activity", nexus: "child" }[event.category] || event.category;
     pen.fillStyle = colour(event.bad ? "failed" : kind);
     pen.fillRect(((event.id - 1) / steps) * width - 1, event.category === "task" ? 8 : 2, 2, event.category === "task" ? 6 : 12);
   }
