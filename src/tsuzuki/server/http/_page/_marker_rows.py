@@ -67,7 +67,7 @@ def _version(marker: Marker) -> Shown:
 
 
 def _patch(marker: Marker) -> Shown:
-    data = _value(marker, "data")
+    data = _value(marker, "patch-data")
     return Shown("version", str(data["id"]), text="deprecated patch" if data.get("deprecated") else "patched")
 
 
