@@ -28,6 +28,8 @@ from tsuzuki.agents import (
     Usage,
     spend,
 )
+from tsuzuki.agents._budget_interceptor import _BudgetedActivity, _Share
+from tsuzuki.agents._usage import Exhausted
 from tsuzuki.client import Client, WorkflowFailureError
 from tsuzuki.common import RetryPolicy
 from tsuzuki.exceptions import is_cancelled_exception
@@ -378,3 +380,34 @@ async def test_open_runs_go_on_when_a_worker_is_given_the_interceptor() -> None:
     budgets = BudgetInterceptor(ledger, meters=METERS, allowances=limited(1))
     await Replayer(workflows=WORKFLOWS, interceptors=[budgets]).replay_workflow(history)
     ledger.close()
+
+
+async def test_a_call_that_is_cancelled_in_the_moment_of_its_refusal_waits_for_nothing() -> None:
+    """Both come with one workflow task: there is nothing left to cancel, and what would follow must not begin."""
+    began: list[asyncio.Future[Any]] = []
+    waits = 0
+
+    def start() -> Any:
+        began.append(asyncio.get_running_loop().create_future())
+        return began[-1]
+
+    class Book:
+        increases = 0
+
+        async def wait_for_more(self, *_: Any) -> None:
+            nonlocal waits
+            waits += 1
+            await asyncio.Event().wait()
+
+    async def result_of(call: asyncio.Future[Any]) -> Any:
+        return await call
+
+    opening = asyncio.get_running_loop().create_future()
+    opening.set_result(Book())
+    call = _BudgetedActivity(start, opening, _Share("b", wait=True, ask_again_s=30))
+    waiting = asyncio.ensure_future(result_of(call))
+    await asyncio.sleep(0)
+    began[0].set_exception(BudgetExhaustedError(Exhausted("b", Limit(), Usage(), Usage(), Usage())))
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=5)
+    assert (waiting.cancelled(), len(began), waits) == (True, 1, 0)

@@ -228,6 +228,7 @@ class _BudgetedActivity(workflow.ActivityHandle[Any]):
         self._start = start
         self._share = share
         self._refusals = 0
+        self._given_up = False
         if opening.done():
             self._on_open(opening)
         else:
@@ -236,10 +237,14 @@ class _BudgetedActivity(workflow.ActivityHandle[Any]):
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel what it is at: the activity, as its cancellation type says, or what it waits for."""
-        return self._at_work.cancel(msg)
+        if self.done():
+            return False
+        if not self._at_work.cancel(msg):  # it has just ended, and nothing is to follow it
+            self._given_up = True
+        return True
 
     def _on_open(self, opening: asyncio.Future[Budget]) -> None:
-        if opening.cancelled():
+        if self._given_up or opening.cancelled():
             super().cancel()
         elif (error := opening.exception()) is not None:
             self.set_exception(error)
@@ -253,7 +258,7 @@ class _BudgetedActivity(workflow.ActivityHandle[Any]):
         self._at_work.add_done_callback(self._on_end)
 
     def _on_end(self, ended: asyncio.Future[Any]) -> None:
-        if ended.cancelled():
+        if self._given_up or ended.cancelled():
             super().cancel()
             return
         error = ended.exception()
@@ -277,7 +282,7 @@ class _BudgetedActivity(workflow.ActivityHandle[Any]):
         self._at_work.add_done_callback(self._on_more)
 
     def _on_more(self, waited: asyncio.Future[Any]) -> None:
-        if waited.cancelled():
+        if self._given_up or waited.cancelled():
             super().cancel()
         else:
             self._try()
