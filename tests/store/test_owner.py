@@ -73,10 +73,10 @@ def test_forked_child_does_not_keep_a_dead_owners_lock(database: Path) -> None:
 import os
 store = SqliteStore.open(sys.argv[1])
 if os.fork() == 0:
+    say("open")  # by the child: from here on it has closed its copy of the lock
     wait_to_be_killed()  # outlives its parent, as a worker of a process pool may
     say("child ends")
     os._exit(0)
-say("open")
 wait_to_be_killed()
 """
     with other_process(script, database) as owner:

@@ -17,6 +17,8 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeNamespaceResponse,
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
@@ -119,6 +121,10 @@ class ScriptedService:
     async def describe_namespace(self, request: DescribeNamespaceRequest) -> DescribeNamespaceResponse:
         """One that does not listen to workers' heartbeats."""
         return DescribeNamespaceResponse()
+
+    async def get_system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
+        """One that keeps no streams."""
+        return GetSystemInfoResponse(server_version="1.30.0")
 
     async def shutdown_worker(self, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
         """A worker leaves its queue."""

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import pytest
 from scripted_service import activities_running, activity_task, settle, values
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import (
     RecordActivityTaskHeartbeatRequest,
+    RecordActivityTaskHeartbeatResponse,
     RespondActivityTaskCompletedRequest,
 )
 
 from tsuzuki import activity
+from tsuzuki.common.stream_frames import has_frame
 from tsuzuki.service import ServiceError, StatusCode
 
 
@@ -28,6 +31,12 @@ class Puppet:
             if isinstance(step, BaseException):
                 raise step
             step()
+
+    @activity.defn
+    async def speak(self) -> None:
+        async with activity.open_stream() as stream:
+            await stream.publish({"said": 1})
+            await self.act()
 
     async def beat(self, *details: object) -> None:
         self._steps.put_nowait(lambda: activity.heartbeat(*details))
@@ -166,3 +175,40 @@ async def test_heartbeat_after_the_end_is_dropped() -> None:
         await late[0]
         await settle()
         assert setting.service.nothing_received()
+
+
+async def test_heartbeats_leave_the_window_of_a_stream_where_nothing_else_keeps_it() -> None:
+    puppet = Puppet()
+    async with activities_running(puppet.speak) as setting:
+        setting.service.give(activity_task("speak", heartbeat_s=10))
+        await settle()
+        frame, events = (await setting.service.received()).details.payloads
+        assert has_frame([frame])
+        assert values(Payloads(payloads=[events])) == [[None, {"said": 1}]]
+        await puppet.beat("details")
+        sent = await setting.service.received()
+        assert sent.details.payloads[:2] == [frame, events]
+        assert values(Payloads(payloads=sent.details.payloads[2:])) == ["details"]
+        await puppet.end()
+
+
+async def test_one_heartbeat_is_under_way_at_a_time() -> None:
+    """Else an older one may come last, and stay."""
+    puppet, answered = Puppet(), asyncio.Event()
+    async with activities_running(puppet.speak) as setting:
+        answer = setting.service.record_activity_task_heartbeat
+
+        async def late(request: RecordActivityTaskHeartbeatRequest) -> RecordActivityTaskHeartbeatResponse:
+            given = await answer(request)
+            await answered.wait()
+            return given
+
+        setting.service.record_activity_task_heartbeat = late  # type: ignore[method-assign]
+        setting.service.give(activity_task("speak", heartbeat_s=10))
+        await settle()
+        await setting.service.received()
+        await puppet.beat("details")
+        assert setting.service.nothing_received()
+        answered.set()
+        assert values((await setting.service.received()).details)[2:] == ["details"]
+        await puppet.end()

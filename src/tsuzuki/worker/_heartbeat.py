@@ -2,7 +2,8 @@
 
 Invariant: what is sent is always the newest; between two sends lies at least the throttle interval, unless
 the first found no answer; details are unacknowledged until an answer came, and whoever ends the attempt
-gets the unacknowledged ones, so that a retry does not start from older details than the user reported.
+gets the unacknowledged ones, so that a retry does not start from older details than the user reported. One call is
+under way at a time: a server keeps what comes last, and that must be what was sent last.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Heartbeats:
         "_sender",
         "_service",
         "_task_token",
+        "_turn",
+        "_window",
     )
 
     def __init__(
@@ -79,6 +82,9 @@ class Heartbeats:
         self._newest: Payloads | None = None
         self._reported = proper
         """The last details, acknowledged or not: a batch of a stream has them after it, so that they stay."""
+        self._window: Sequence[Payload] = ()
+        """What a server that keeps no streams has of one, and would lose with a heartbeat that has it not."""
+        self._turn = asyncio.Lock()
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -102,7 +108,7 @@ class Heartbeats:
         failures = 0
         while (details := self._newest) is not None:
             try:
-                answer = await self._record(details)
+                answer = await self._record()
             except ServiceError as error:
                 if not is_transient(error):
                     self._refused(error)
@@ -119,17 +125,22 @@ class Heartbeats:
             await self._pace.sleep(delay_s)
         self._sender = None
 
-    async def deliver(self, batch: Sequence[Payload]) -> bool:
+    async def deliver(self, batch: Sequence[Payload], *, stays: bool = False) -> bool:
         """Send a batch of a stream at once, again and again until it is acknowledged; False if the stream is full.
+
+        Args:
+            batch: The frame and the events; nothing for a sign of life.
+            stays: Send it with every heartbeat that follows too, until the next one.
 
         Raises:
             ServiceError: It is refused. NOT_FOUND has stopped the attempt too.
         """
+        if stays:
+            self._window = batch
         failures = 0
         while True:
-            details = Payloads(payloads=[*batch, *self._reported.payloads])
             try:
-                answer = await self._record(details)
+                answer = await self._record(batch)
             except ServiceError as error:
                 if error.status is StatusCode.FAILED_PRECONDITION:
                     return False
@@ -144,15 +155,17 @@ class Heartbeats:
                 self._heed(answer)
                 return True
 
-    async def _record(self, details: Payloads) -> RecordActivityTaskHeartbeatResponse:
-        return await self._service.record_activity_task_heartbeat(
-            RecordActivityTaskHeartbeatRequest(
-                task_token=self._task_token,
-                details=details if details.payloads else None,
-                identity=self._identity,
-                namespace=self._namespace,
+    async def _record(self, batch: Sequence[Payload] | None = None) -> RecordActivityTaskHeartbeatResponse:
+        async with self._turn:
+            payloads = [*(self._window if batch is None else batch), *self._reported.payloads]
+            return await self._service.record_activity_task_heartbeat(
+                RecordActivityTaskHeartbeatRequest(
+                    task_token=self._task_token,
+                    details=Payloads(payloads=payloads) if payloads else None,
+                    identity=self._identity,
+                    namespace=self._namespace,
+                )
             )
-        )
 
     def _heed(self, answer: RecordActivityTaskHeartbeatResponse) -> None:
         if answer.cancel_requested or answer.activity_paused or answer.activity_reset:

@@ -57,7 +57,7 @@ class StreamSender:
                 await self._heartbeats.deliver(())
                 return False
             said = self._frame(kinds, values) if self._keeps else self._framed_window(kinds, values)
-            self._is_full = not await self._heartbeats.deliver(said)
+            self._is_full = not await self._heartbeats.deliver(said, stays=not self._keeps)
             self._sent += len(kinds)
             return not self._is_full
 
