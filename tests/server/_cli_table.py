@@ -193,7 +193,6 @@ STEPS: Final = (
     Step("workflow reset --workflow-id nobody --event-id 4 --reason x", plain=True),
     Step("worker describe --worker-instance-key unknown", plain=True, bare=True),
     Step("workflow delete --workflow-id p1 --yes", plain=True),
-    Step("workflow describe --workflow-id p1", plain=True, until="failed describing"),
     Step("workflow delete --workflow-id nobody --yes", plain=True),
     Step(
         "operator namespace create --namespace shop --retention 48h --description d --email a@example.org", plain=True
