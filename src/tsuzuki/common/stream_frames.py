@@ -67,7 +67,10 @@ def read_frame(payloads: Sequence[Payload]) -> dict[str, Any]:
     Raises:
         ValueError: It is none.
     """
-    facts = json.loads(payloads[0].data)
+    try:
+        facts = json.loads(payloads[0].data)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     if not isinstance(facts, dict):
-        raise ValueError(f"a frame is an object, and not {facts!r}")
+        raise ValueError(f"a frame is an object, and not a {type(facts).__name__}")
     return facts

@@ -149,14 +149,14 @@ def _asked(args: Payloads) -> _Asked:
             given = json.loads(args.payloads[0].data)
         after, wait_s = given.get("after", 0), given.get("wait_s", 0)
         fits = type(after) is int and 0 <= after < 1 << 53 and type(wait_s) in (int, float) and wait_s >= 0
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         fits = False
     if not fits:
         raise InvalidInput(
             "the query for a stream takes one argument, an object: 'after', the offset of the last event that was "
             "seen, and 'wait_s', how many seconds to wait for one."
         )
-    return _Asked(after, min(float(wait_s), WAIT_S_MAX))
+    return _Asked(after, float(min(wait_s, WAIT_S_MAX)))
 
 
 def _page(rows: list[StreamRow], closed: bool) -> Payloads:
