@@ -13,6 +13,7 @@ Invariant: the new run has no parent and no cron schedule, so nothing of it reac
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -312,9 +313,12 @@ def _become_own_run(made: ForkPlan, run: Execution, moment: Moment) -> None:
 
 def _origin(source: ResetWorkflowExecutionRequest) -> bytes:
     execution = source.workflow_execution
-    quoted = execution.workflow_id.replace("\\", "\\\\").replace('"', '\\"')
-    event_id = source.workflow_task_finish_event_id
-    return f'{{"workflow_id":"{quoted}","run_id":"{execution.run_id}","event_id":{event_id}}}'.encode()
+    told = {
+        "workflow_id": execution.workflow_id,
+        "run_id": execution.run_id,
+        "event_id": source.workflow_task_finish_event_id,
+    }
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _keep_time_left(events: Iterable[HistoryEvent], late_ns: int) -> None:

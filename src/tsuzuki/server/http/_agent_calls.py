@@ -32,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._answers import Caller
+from ._foreign_json import encoded
 from ._payload_json import to_json
 
 PAUSE: Final = "pause"
@@ -205,7 +206,7 @@ def _named(info: WorkflowExecutionInfo) -> dict[str, str]:
 
 
 def _payload(value: Any) -> Payload:
-    data = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    data = encoded(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
     return Payload(metadata={"encoding": b"json/plain"}, data=data)
 
 

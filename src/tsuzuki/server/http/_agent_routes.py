@@ -13,7 +13,7 @@ from typing import Any, Final, cast, get_args
 from urllib.parse import unquote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 
@@ -23,6 +23,7 @@ from ._agent_calls import ACTIONS, AgentCalls, AgentRun, pending_approvals
 from ._agent_records import EXECUTIONS_MAX, AgentRecords, GroupBy
 from ._answers import Answers, Caller
 from ._bindings import NAMESPACED, SHORT
+from ._foreign_json import JsonResponse, read_json
 from ._refusals import refusal
 
 _TEXT: Final = {"type": "string"}
@@ -203,7 +204,7 @@ def agent_routes(answers: Answers, namespace: str, records: AgentRecords) -> Ite
         async def respond(request: Request) -> Response:
             try:
                 asked = await _read(route, request, answers.caller(request), namespace)
-                return JSONResponse(await route.answer(asked, records))
+                return JsonResponse(await route.answer(asked, records))
             except ServiceError as error:
                 return refusal(error)
 
@@ -229,7 +230,7 @@ def _body(content: bytes) -> Mapping[str, Any]:
     if not content.strip():
         return {}
     try:
-        value = json.loads(content)
+        value = read_json(content)
     except ValueError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
     if not isinstance(value, dict):
@@ -258,6 +259,8 @@ def _check(route: AgentRoute, given: Mapping[str, Any]) -> None:
         kind = route.takes[name].get("type")
         if kind is not None and (not isinstance(value, _TYPES[kind]) or isinstance(value, bool)):
             raise ValueError(f"{name} is {json.dumps(value)[:40]}; expected a JSON {kind}")
+        if kind == "string":
+            value.encode()  # half a character stands in no message
 
 
 def describe_agent_routes() -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from .._permissions import is_public
 from ._answers import Answers
 from ._bindings import Binding, Routes
 from ._field_text import FieldTextError, find_field, set_from_text
+from ._foreign_json import encoded, read_json
 from ._payload_json import from_json, to_json
 from ._refusals import refusal
 
@@ -96,7 +97,7 @@ def _fill_from_body(message: Message, path: str, body: bytes, content_type: str)
     if not body.strip():
         return
     try:
-        value = json.loads(body)
+        value = read_json(body)
     except ValueError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
     target: Any = message
@@ -124,7 +125,7 @@ async def _json_response(request: Request, answer: Message) -> Response:
     def written() -> bytes:
         value = to_json(answer, shorthand=shorthand)
         form: dict[str, Any] = {"indent": 2} if pretty else {"separators": (",", ":")}
-        return json.dumps(value, ensure_ascii=False, **form).encode("utf-8", "surrogatepass")
+        return encoded(json.dumps(value, ensure_ascii=False, **form))
 
     small = answer.ByteSize() <= _IN_A_THREAD_BYTES
     content = written() if small else await asyncio.to_thread(written)

@@ -18,6 +18,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads
 
+from ._foreign_json import encoded, read_json
 from ._message_json import message_json
 
 _PAYLOAD: Final = Payload.DESCRIPTOR.full_name
@@ -104,7 +105,7 @@ def _shorten(payload: Any) -> tuple[Any, bool]:
     if encoding not in (_JSON, _PROTO) or len(metadata) != 1 + (encoding == _PROTO):
         return payload, False
     try:
-        value = json.loads(base64.b64decode(payload.get("data", "")))
+        value = read_json(base64.b64decode(payload.get("data", "")))
     except ValueError:
         return payload, False
     if encoding == _JSON:
@@ -170,7 +171,7 @@ def _compact(value: Any) -> str:
 
 
 def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(encoded(text)).decode()
 
 
 _SHORTENED: Final[Mapping[str, Change]] = {_PAYLOAD: lambda value: _shorten(value)[0], _PAYLOADS: _shorten_all}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from google.protobuf import json_format
-from starlette.responses import JSONResponse
 
 from tsuzuki.service import ServiceError, StatusCode
+
+from ._foreign_json import JsonResponse
 
 HTTP_STATUSES: Final = {
     StatusCode.CANCELLED: 499,
@@ -29,10 +30,10 @@ HTTP_STATUSES: Final = {
 }
 
 
-def refusal(error: ServiceError) -> JSONResponse:
+def refusal(error: ServiceError) -> JsonResponse:
     """The response that tells of an error."""
     content: dict[str, Any] = {"code": int(error.status), "message": error.message}
     if error.detail is not None:
         kind = f"type.googleapis.com/{error.detail.DESCRIPTOR.full_name}"
         content["details"] = [{"@type": kind, **json_format.MessageToDict(error.detail)}]
-    return JSONResponse(content, HTTP_STATUSES[error.status])
+    return JsonResponse(content, HTTP_STATUSES[error.status])

@@ -7,7 +7,6 @@ gets 204. It is read with a query of a reserved type, so it takes the permission
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -24,6 +23,7 @@ from tsuzuki.service import ServiceError, StatusCode
 
 from ._answers import Answers, Caller
 from ._events import current_run, position, sse_json, written
+from ._foreign_json import read_json
 from ._payload_json import to_json
 from ._refusals import refusal
 
@@ -105,7 +105,7 @@ def _values(kinds: str, events: Payload) -> list[dict[str, Any]]:
     """What is said of each event: its value. What is no JSON, such as an encrypted batch, stands whole at the first."""
     if events.metadata.get("encoding") == b"json/plain":
         try:
-            values = json.loads(events.data)
+            values = read_json(events.data)
         except ValueError:
             values = None
         if isinstance(values, list) and len(values) == len(kinds):

@@ -39,10 +39,11 @@ def facts(event: HistoryEvent) -> list[dict[str, Any]]:
 def _at(message: Any, path: Sequence[str]) -> Iterator[Payloads | Failure]:
     """What stands there, if it does."""
     for name in path:
-        if name not in message.DESCRIPTOR.fields_by_name or not message.HasField(name):
+        field = message.DESCRIPTOR.fields_by_name.get(name)
+        if field is None or not field.has_presence or not message.HasField(name):  # markers have details by name
             return
         message = getattr(message, name)
-    if isinstance(message, Payloads | Failure):  # markers have their details by name
+    if isinstance(message, Payloads | Failure):
         yield message
 
 

@@ -21,6 +21,7 @@ from tsuzuki.core.fork import HEADER, RESULT_HEADER
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import Caller
+from .._foreign_json import encoded
 from ._run import Run, describe
 
 
@@ -58,5 +59,5 @@ async def fork(caller: Caller, run: Run, asked: Mapping[str, Any]) -> Run:
 
 
 def _payload(value: Any) -> Payload:
-    data = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    data = encoded(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
     return Payload(metadata={"encoding": b"json/plain"}, data=data)

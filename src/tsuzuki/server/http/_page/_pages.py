@@ -5,7 +5,6 @@ Ids stand in the path, quoted; the router sees it unquoted nowhere, so that an i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +12,14 @@ from urllib.parse import quote, unquote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import KEY_COOKIE, Answers, Caller
+from .._foreign_json import JsonResponse, read_json
 from .._refusals import HTTP_STATUSES, refusal
 from . import (
     _compare,
@@ -38,6 +38,7 @@ from . import (
 _HERE: Final = Path(__file__).parent
 _RUN: Final = "/ui/{namespace}/workflows/{workflow_id}/{run_id}"
 _KEY_CHARACTERS_MAX: Final = 1000
+_DIGITS_MAX: Final = 18
 _ACTIONS: Final = {
     "signal": "signal_workflow_execution",
     "query": "query_workflow",
@@ -82,8 +83,8 @@ def page_routes(answers: Answers, namespace: str) -> list[BaseRoute]:
         Route(_RUN, pages.shown(pages.run)),
         Route(f"{_RUN}/time-travel", pages.shown(pages.time_travel)),
         Route(f"{_RUN}/rows", pages.data(pages.rows)),
-        Route(f"{_RUN}/events/{{event_id:int}}", pages.data(pages.event)),
-        Route(f"{_RUN}/state/{{event_id:int}}", pages.data(pages.state)),
+        Route(f"{_RUN}/events/{{event_id}}", pages.data(pages.event)),
+        Route(f"{_RUN}/state/{{event_id}}", pages.data(pages.state)),
         Route(f"{_RUN}/relations", pages.data(pages.relations)),
         Route(f"{_RUN}/children", pages.data(pages.children)),
         Route(f"{_RUN}/fork", pages.data(pages.fork), methods=["POST"]),
@@ -189,32 +190,31 @@ class Pages:
     async def rows(self, caller: Caller, request: Request) -> Response:
         asked = request.query_params
         wait_s = float(asked["wait"]) if asked.get("wait", "").isdecimal() else 0.0
-        return JSONResponse(await _history_pages.rows(caller, _which(request), asked.get("token", ""), wait_s))
+        return JsonResponse(await _history_pages.rows(caller, _which(request), asked.get("token", ""), wait_s))
 
     async def event(self, caller: Caller, request: Request) -> Response:
         token = request.query_params.get("token", "")
-        event_id = request.path_params["event_id"]
-        return JSONResponse(await _history_pages.one_event(caller, _which(request), token, event_id))
+        return JsonResponse(await _history_pages.one_event(caller, _which(request), token, _event_id(request)))
 
     async def state(self, caller: Caller, request: Request) -> Response:
         run = _which(request)
         task_queue = request.query_params.get("queue", "")
-        return JSONResponse(await _state.state_at(caller, run, request.path_params["event_id"], task_queue))
+        return JsonResponse(await _state.state_at(caller, run, _event_id(request), task_queue))
 
     async def relations(self, caller: Caller, request: Request) -> Response:
-        return JSONResponse(await _relations.relations(caller, _which(request)))
+        return JsonResponse(await _relations.relations(caller, _which(request)))
 
     async def children(self, caller: Caller, request: Request) -> Response:
         page = request.query_params.get("page", "")
-        return JSONResponse(await _relations.children(caller, _which(request), page))
+        return JsonResponse(await _relations.children(caller, _which(request), page))
 
     async def fork(self, caller: Caller, request: Request) -> Response:
         try:
-            asked = json.loads(await request.body())
+            asked = read_json(await request.body())
         except ValueError as error:
             raise ServiceError(StatusCode.INVALID_ARGUMENT, f"the body is no JSON: {error}") from None
         made = await _fork.fork(caller, _which(request), asked)
-        return JSONResponse(
+        return JsonResponse(
             {"runId": made.run_id, "path": _run.run_path(made.namespace, made.workflow_id, made.run_id)}
         )
 
@@ -227,23 +227,30 @@ class Pages:
 
     async def signed_in(self, caller: Caller, request: Request) -> Response:
         """Say who asks; a key that is not good is refused before."""
-        return JSONResponse({"name": caller.identity.name if caller.identity else ""})
+        return JsonResponse({"name": caller.identity.name if caller.identity else ""})
 
     async def sign_in(self, request: Request) -> Response:
         """Keep an API key for this browser; without one in the body, forget it."""
         if request.method == "GET":
             return self._page("sign_in.html", {"to": _own_path(request.query_params.get("to", "/"))})
         try:
-            key = json.loads(await request.body() or b"{}").get("key", "")
+            key = read_json(await request.body() or b"{}").get("key", "")
         except (ValueError, AttributeError):
             key = ""
-        response = JSONResponse({})
+        response = JsonResponse({})
         if not (isinstance(key, str) and 0 < len(key) <= _KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
             response.delete_cookie(KEY_COOKIE)
             return response
         secure = request.url.scheme == "https"
         response.set_cookie(KEY_COOKIE, key, httponly=True, samesite="strict", secure=secure)
         return response
+
+
+def _event_id(request: Request) -> int:
+    text: str = request.path_params["event_id"]
+    if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS_MAX):
+        raise ServiceError(StatusCode.INVALID_ARGUMENT, f"{text[:40]!r} is no number of an event.")
+    return int(text)
 
 
 def _own_path(path: str) -> str:

@@ -9,6 +9,8 @@ from typing import Final
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 
+from .._foreign_json import encoded
+
 PREVIEW_CHARACTERS: Final = 200
 WHOLE_CHARACTERS_MAX: Final = 200_000
 _CAUSES_MAX: Final = 20
@@ -63,7 +65,7 @@ def _indented(payload: Payload) -> str:
     if not _is_text(payload):
         return _opaque(payload)
     try:
-        return json.dumps(json.loads(payload.data), indent=2, ensure_ascii=False)
+        return encoded(json.dumps(json.loads(payload.data), indent=2, ensure_ascii=False)).decode()
     except (ValueError, RecursionError):
         return payload.data.decode("utf-8", "replace")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from tsuzuki.core.fork import MEMO
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import Caller
+from .._foreign_json import read_json
 from ._moments import iso
 from ._run import Run, describe, first_event, run_path
 from ._run_list import css_status, equals, status_name
@@ -27,6 +27,7 @@ from ._run_list import css_status, equals, status_name
 CHILDREN_A_PAGE: Final = 50
 ANCESTORS_MAX: Final = 20
 RUNS_OF_AN_ID_MAX: Final = 50
+_IDS: Final = ("workflow_id", "run_id")
 _BEGAN_AS: Final = {
     ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW: "Continued from",
     ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY: "Retry of",
@@ -99,10 +100,9 @@ async def _runs_of_the_id(caller: Caller, run: Run) -> list[Node]:
 
 
 def _made_from(run: Run, started: WorkflowExecutionStartedEventAttributes) -> Iterator[Node]:
-    if MEMO in started.memo.fields:
-        source = json.loads(started.memo.fields[MEMO].data)
-        at = f", event {source['event_id']}"
-        yield _origin("Forked from", run, source["workflow_id"], source["run_id"], at)
+    source = _fork_source(started)
+    if source is not None:
+        yield _origin("Forked from", run, source["workflow_id"], source["run_id"], f", event {source['event_id']}")
     elif started.original_execution_run_id not in ("", run.run_id):
         yield _origin("Reset from", run, run.workflow_id, started.original_execution_run_id)
     if started.continued_execution_run_id:
@@ -111,6 +111,18 @@ def _made_from(run: Run, started: WorkflowExecutionStartedEventAttributes) -> It
         yield _origin(began_as, run, run.workflow_id, started.continued_execution_run_id, attempt)
         if started.first_execution_run_id not in ("", run.run_id, started.continued_execution_run_id):
             yield _origin("First run", run, run.workflow_id, started.first_execution_run_id)
+
+
+def _fork_source(started: WorkflowExecutionStartedEventAttributes) -> dict[str, Any] | None:
+    """What a fork's memo says of where it is from; None for a memo that somebody else made."""
+    if MEMO not in started.memo.fields:
+        return None
+    try:
+        source: dict[str, Any] = read_json(started.memo.fields[MEMO].data)
+        fits = isinstance(source["event_id"], int) and all(isinstance(source[name], str) for name in _IDS)
+    except (ValueError, TypeError, KeyError):
+        return None
+    return source if fits else None
 
 
 def _origin(how: str, run: Run, workflow_id: str, run_id: str, at: str = "") -> Node:

@@ -5,7 +5,6 @@ The worker has the code; this server need not, and neither need the run be open.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
@@ -14,6 +13,7 @@ from temporalio.api.workflowservice.v1 import QueryWorkflowRequest, QueryWorkflo
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import Caller
+from .._foreign_json import read_json
 from ._run import Run
 
 STATE_QUERY: Final = "__tsuzuki_state"
@@ -44,4 +44,7 @@ async def state_at(caller: Caller, run: Run, event_id: int, task_queue: str) -> 
         raise ServiceError(error.status, message) from None
     if not answer.query_result.payloads:
         raise ServiceError(StatusCode.UNIMPLEMENTED, "The worker is none of Tsuzuki's; it cannot show past states.")
-    return json.loads(answer.query_result.payloads[0].data)
+    try:
+        return read_json(answer.query_result.payloads[0].data)
+    except ValueError as error:
+        raise ServiceError(StatusCode.FAILED_PRECONDITION, f"The worker's answer cannot be shown: {error}.") from None
