@@ -5,6 +5,7 @@ What each RPC means is compared with the real server in tests/differential; here
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,14 +13,20 @@ import pytest
 from engine_requests import HOUR, SECOND, Refused, duration, failure_of
 from engine_site import Site
 from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     PauseActivityRequest,
+    PauseWorkflowExecutionRequest,
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
     RecordActivityTaskHeartbeatRequest,
     ResetActivityRequest,
     UnpauseActivityRequest,
+    UnpauseWorkflowExecutionRequest,
     UpdateActivityOptionsRequest,
 )
 
@@ -218,3 +225,42 @@ def test_a_whole_retry_policy_has_its_defaults(server: LocalServer, attempts: in
     server.advance(SECOND)
     task = server.take_activity()
     assert (task.attempt, task.retry_policy.maximum_attempts) == (2, attempts)
+
+
+@pytest.mark.parametrize("what", ["activity", "run"])
+def test_a_started_attempt_that_reached_nobody_waits_for_the_end_of_a_pause(server: LocalServer, what: str) -> None:
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a"))
+    server.service.take_back_task(server.take_activity())  # its worker went away in the moment in which it got it
+    run = {"namespace": NAMESPACE, "workflow_id": "w"}
+    if what == "activity":
+        pause(server)
+    else:
+        server.call(server.service.pause_workflow_execution(PauseWorkflowExecutionRequest(**run)))
+    assert server.poll_activity() is None
+    if what == "activity":
+        unpause(server)
+    else:
+        server.call(server.service.unpause_workflow_execution(UnpauseWorkflowExecutionRequest(**run)))
+    task = server.take_activity()
+    assert task.attempt == 1
+    server.complete_activity(task)
+
+
+def test_an_attempt_that_is_reset_on_its_way_to_a_worker_arrives_as_the_first(server: LocalServer) -> None:
+    server.start_workflow()
+    server.complete_workflow_task(schedule_activity("a", initial_interval=SECOND))
+    server.fail_activity(server.take_activity(), failure_of())
+    server.advance(SECOND)
+
+    async def poll_and_reset() -> PollActivityTaskQueueResponse:
+        poll = PollActivityTaskQueueRequest(namespace=NAMESPACE, task_queue=TaskQueue(name="queue"))
+        polling = asyncio.ensure_future(server.service.poll_activity_task_queue(poll))
+        await asyncio.sleep(0)  # its start is not on disk yet
+        execution = WorkflowExecution(workflow_id="w")
+        await server.service.reset_activity(ResetActivityRequest(namespace=NAMESPACE, execution=execution, id="a"))
+        return await polling
+
+    task = server.call(poll_and_reset())
+    assert task.attempt == 1
+    server.complete_activity(task)

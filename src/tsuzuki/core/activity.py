@@ -253,9 +253,21 @@ def backs_off(activity: Activity, now_ns: int) -> bool:
     return activity.may_back_off and activity.attempt_scheduled_ns > now_ns
 
 
+def is_held(run: Execution, activity: Activity) -> bool:
+    """Whether a pause, its own or the run's, keeps the attempt from workers."""
+    return activity.pause is not None or run.pause is not None
+
+
 def may_start(run: Execution, activity: Activity, now_ns: int) -> bool:
     """Whether a worker may take the attempt that waits."""
-    return activity.pause is None and run.pause is None and not backs_off(activity, now_ns)
+    return not is_held(run, activity) and not backs_off(activity, now_ns)
+
+
+def go_on(run: Execution, activity: Activity, now_ns: int) -> None:
+    """A pause may be over: see what the attempt waits for, a worker too if it started and reached none."""
+    due(run, activity.scheduled_event_id, now_ns)
+    if activity.state == ActivityState.STARTED and not activity.handed_out and not is_held(run, activity):
+        run.ready_activities.append(activity.scheduled_event_id)
 
 
 def start(

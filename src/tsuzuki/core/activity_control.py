@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from temporalio.api.activity.v1 import ActivityOptions
 
 from . import retry
-from .activity import Activity, ActivityState, Mark, Pause, due, forget_marks, watch_deadline
+from .activity import Activity, ActivityState, Mark, Pause, due, forget_marks, go_on, watch_deadline
 from .activity_options import take
 from .pause_info import note_pauses
 from .refusal import NotFound
@@ -84,7 +84,7 @@ def unpause(
     if activity.state == ActivityState.SCHEDULED:
         _schedule_again(run, activity, _within(run, activity, now_ns, jitter_ns), now_ns)
     else:
-        due(run, activity.scheduled_event_id, now_ns)
+        go_on(run, activity, now_ns)
 
 
 def reset(
@@ -112,7 +112,7 @@ def reset(
         note_pauses(run)
     if activity.state == ActivityState.STARTED:
         activity.marks |= Mark.RESET
-        due(run, activity.scheduled_event_id, now_ns)
+        go_on(run, activity, now_ns)
     elif activity.pause is None:
         _schedule_again(run, activity, _within(run, activity, now_ns, jitter_ns), now_ns)
 

@@ -15,7 +15,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest
 
 from . import update, workflow_task
-from .activity import ActivityState, may_start, offer, watch_deadline
+from .activity import go_on, watch_deadline
 from .apply import applies
 from .limits import Limits, check_text
 from .pause_info import note_pauses
@@ -97,11 +97,8 @@ def unpause(run: Execution, request: UnpauseWorkflowExecutionRequest, now_ns: in
         raise WrongState(f"workflow is not paused: '{run.workflow_id}', run {run.run_id}.")
     make_room(run, now_ns, limits)
     end(run, now_ns, request.identity, request.reason, request.request_id)
-    for activity in run.activities.values():
-        if activity.state == ActivityState.SCHEDULED and may_start(run, activity, now_ns):
-            offer(run, activity)
-        else:
-            watch_deadline(run, activity)
+    for activity in list(run.activities.values()):
+        go_on(run, activity, now_ns)
     if run.first_workflow_task_pending and run.cancel_requested:  # the request has cut the delay short
         workflow_task.end_delay(run, now_ns)
     else:

@@ -115,11 +115,10 @@ class ActivityTasks:
                     request_id=engine.new_request_id(),
                     incarnation=engine.incarnation if poll.local else None,
                 )
-        elif activity.handed_out:
+        elif activity.handed_out or activities.is_held(run, activity):
             return False
         # From here on and not from its delivery: another offer of this attempt may come before the commit.
         activity.handed_out = True
-        attempt = activity.attempt
         start = activity.request_id
 
         def deliver(error: Exception | None) -> None:
@@ -128,7 +127,7 @@ class ActivityTasks:
                 engine.undelivered.add(start)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
-            elif run.activities.get(scheduled_event_id) is not activity or activity.attempt != attempt:
+            elif activity.state != ActivityState.STARTED or activity.request_id != start:
                 engine.matching.attach_again((run.namespace, activity.task_queue, True), poll)
             elif poll.future.done():
                 engine.settle_undelivered(run, activity)
