@@ -911,7 +911,8 @@ class World:
 
 def simulate(seed: int, folder: Path | None, steps: int = 120, *, operated: bool = False) -> tuple[list[str], World]:
     """One life of one world. Every fourth seed keeps its database in a file, with commits that take their time."""
-    path = folder / f"{seed}.db" if folder is not None and seed % 4 == 0 else None
+    name = f"{seed}-operated.db" if operated else f"{seed}.db"
+    path = folder / name if folder is not None and seed % 4 == 0 else None
 
     async def life() -> tuple[list[str], World]:
         world = World(seed, path, operated=operated)
