@@ -57,7 +57,7 @@ async def test_signals_since_are_applied_again_through_a_server(here: Path, monk
             await handle.result()
             again = ("workflow", "reset", "-w", "one", "--type", "FirstWorkflowTask", "--reason", "again")
             await asyncio.to_thread(run, *again)
-            assert await asyncio.wait_for(client.get_workflow_handle("one").result(), 30) == "TEA"
+            assert await asyncio.wait_for(client.get_workflow_handle("one").result(), 60) == "TEA"
 
 
 @pytest.mark.usefixtures("here")

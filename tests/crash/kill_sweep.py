@@ -26,7 +26,7 @@ import kill_verdict
 HERE: Final = Path(__file__).resolve().parent
 CALLS: Final = ("write", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlink")
 KILLED: Final = -signal.SIGKILL
-SECONDS_MAX: Final = 60
+SECONDS_MAX: Final = 180
 _ANY_TRACER: Final = (0x59616D61, ctypes.c_ulong(-1))
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("agent_program.py")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 TURNS = 4
 """As in the program."""
 DIES = "look-2"

@@ -142,7 +142,7 @@ def test_an_interrupted_run_says_how_to_go_on(here: Path) -> None:
         next(line for line in lines if re.match(r"search +2 +done", line))
         process.send_signal(signal.SIGINT)
         rest = "".join(lines)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=120) == 130
     assert "the same command goes on from there" in rest
     resumed = demo(here)
     assert resumed.returncode == 0, resumed.stderr

@@ -130,7 +130,7 @@ async def test_nothing_is_done_twice_whatever_became_of_a_commit(
     store = FaultyStore(SqliteStore.open(path), {Moment(point, number): fault})
     async with engine(store) as client:
         handle = await start(client, function, 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await handle.result() == STEPS
     assert not store.faults, "the commit that was to fail never came"
     assert executed == [(str(number), 1) for number in range(1, STEPS + 1)]
@@ -146,7 +146,7 @@ async def test_a_caller_is_told_that_the_outcome_is_unknown_and_may_ask_again(tm
             await start(client, count, 0)  # at once: it has not been reopened yet
         patient = Client(client.service)
         handle = await start(patient, count, 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await handle.result() == STEPS
         assert [run.id async for run in patient.list_workflows()] == ["w"]
 
@@ -234,7 +234,7 @@ async def _live_through_a_full_disk(client: Client, path: Path, fill: Callable[[
         await asyncio.sleep(0.01)
     assert not result.done()
     fill(False)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await result == 2
     assert executed == [("1", 1), ("2", 1)]
     patient = Client(client.service)

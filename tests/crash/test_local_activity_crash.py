@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("local_activity_program.py")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 
 
 def run(folder: Path, dies: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ import pytest
 from tsuzuki.store import check_store
 
 PROGRAM = Path(__file__).with_name("paused_program.py")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 
 
 @pytest.mark.parametrize("pauses", ["activity", "workflow"])

@@ -17,7 +17,7 @@ from tsuzuki.store import check_store
 from tsuzuki.worker import Worker
 
 PROGRAM = Path(__file__).with_name("stream_program.py")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 QUEUE = "queue"
 COUNT = 400
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("traced_program.py")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:

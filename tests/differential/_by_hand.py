@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 from differential._notation import Notation
 from differential._pairings import our_server
 
-WAIT_S: Final = 20
+WAIT_S: Final = 60
 NOTHING_S: Final = 0.4
 """How long a poll is watched that nothing should come to."""
 LOOK_AGAIN_S: Final = 0.05

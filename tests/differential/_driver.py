@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +19,7 @@ import tsuzuki.client
 import tsuzuki.exceptions
 from differential._notation import Notation
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class Driver:
@@ -116,11 +117,14 @@ class Driver:
         kind = EventType.Value(f"EVENT_TYPE_{event}")
         async with asyncio.timeout(PATIENCE_S):
             while True:
+                before = time.monotonic()
                 history = await handle.fetch_history()
+                took_s = time.monotonic() - before
                 found: list[HistoryEvent] = [recorded for recorded in history.events if recorded.event_type == kind]
                 if len(found) >= count:
                     return found[count - 1]
                 await self.pause()
+                await asyncio.sleep(took_s)  # the worker is in this process too, and a large history takes long
 
     async def until_pending(
         self, handle: Any, reached: Callable[[Any], bool], *, patience: timedelta | None = None

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-START_S_MAX = 60.0
+START_S_MAX = 120.0
+STARTS_MAX = 3
 SEARCH_ATTRIBUTES = {
     "Color": "Keyword",
     "Size": "Int",
@@ -48,38 +49,54 @@ def free_port() -> int:
 @contextmanager
 def serving(command: str, log: Path, *arguments: str, port: int = 0) -> Iterator[str]:
     """Start it, with further arguments of `server start-dev`, give its `host:port`, stop it."""
-    port = port or free_port()
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [
-                *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
-                *("--log-level", "error"),
-                *(argument for setting in SETTINGS for argument in ("--dynamic-config-value", setting)),
-                *arguments,
-                *(
-                    argument
-                    for name, kind in SEARCH_ATTRIBUTES.items()
-                    for argument in ("--search-attribute", f"{name}={kind}")
-                ),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    server, target = _started(command, log, arguments, port)
     try:
-        _wait_until_healthy(command, port, server, log)
-        yield f"127.0.0.1:{port}"
+        yield target
     finally:
         server.terminate()
         server.wait()
 
 
-def _wait_until_healthy(command: str, port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    """It listens some time before it answers, and before its namespace is there."""
+def _started(command: str, log: Path, arguments: Sequence[str], port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """On a port that was free; as another process may take it first, on another one then."""
+    for _ in range(STARTS_MAX):
+        chosen = port or free_port()
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                _command_line(command, arguments, chosen), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        healthy = False
+        try:
+            healthy = _becomes_healthy(command, chosen, server)
+        finally:
+            if not healthy:
+                server.kill()
+                server.wait()
+        if healthy:
+            return server, f"127.0.0.1:{chosen}"
+    raise RuntimeError(f"the real server did not start: {log.read_text()[-2000:]}")
+
+
+def _command_line(command: str, arguments: Sequence[str], port: int) -> list[str]:
+    return [
+        *(command, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
+        *("--log-level", "error"),
+        *(argument for setting in SETTINGS for argument in ("--dynamic-config-value", setting)),
+        *arguments,
+        *(
+            argument
+            for name, kind in SEARCH_ATTRIBUTES.items()
+            for argument in ("--search-attribute", f"{name}={kind}")
+        ),
+    ]
+
+
+def _becomes_healthy(command: str, port: int, server: subprocess.Popen[bytes]) -> bool:
+    """It listens some time before it answers, and before its namespace is there; who answers may be another one."""
     deadline = time.monotonic() + START_S_MAX
     asking = [command, "operator", "namespace", "describe", "default", "--address", f"127.0.0.1:{port}"]
     while time.monotonic() < deadline and server.poll() is None:
         if subprocess.run(asking, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
-            return
+            return server.poll() is None
         time.sleep(0.05)
-    raise RuntimeError(f"the real server did not start: {log.read_text()[-2000:]}")
+    return False

@@ -27,7 +27,7 @@ from tsuzuki.client import Client
 from tsuzuki.exceptions import ApplicationError, CancelledError
 from tsuzuki.worker import Worker
 
-LOST_AFTER_S = 30.0
+LOST_AFTER_S = 60.0
 QUEUE = "activities"
 
 

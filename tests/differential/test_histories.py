@@ -18,7 +18,7 @@ from differential._pairings import (
 from differential._program import names
 
 AT_ONCE = 8
-SECONDS_MAX = 60.0
+SECONDS_MAX = 300.0
 
 DIFFERENT = {
     "cron::child_with_a_bad_schedule": "the reason is in our words",

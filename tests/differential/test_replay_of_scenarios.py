@@ -21,7 +21,7 @@ from tsuzuki.worker._workflow_run import WorkflowRun
 from tsuzuki.workflow import definition_of
 
 FILES = ("children", "continuing", "external", "local_activities", "properties")
-SECONDS_MAX = 60.0
+SECONDS_MAX = 300.0
 NAMES = sorted(name for name in names() if name.startswith(FILES))
 
 

@@ -31,7 +31,7 @@ with warnings.catch_warnings():
 
 from server._running import in_subprocess
 
-WAIT_S: Final = 20
+WAIT_S: Final = 60
 _COMPLETED: Final = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 _numbers = itertools.count()
 

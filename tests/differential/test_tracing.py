@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
 from recorded_spans import recording, tree
 
 PROGRAM = Path(__file__).with_name("_tracing_program.py")
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def options(package: str) -> dict[str, Any]:

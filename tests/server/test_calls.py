@@ -98,8 +98,8 @@ async def test_a_compressed_request_is_read(server: Server) -> None:
 async def test_an_empty_poll_is_answered_before_its_deadline(stub: WorkflowServiceStub) -> None:
     queue = TaskQueue(name="empty")
     workflow_task, activity_task = await asyncio.gather(
-        stub.PollWorkflowTaskQueue(rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue), timeout=1),
-        stub.PollActivityTaskQueue(rpc.PollActivityTaskQueueRequest(namespace="default", task_queue=queue), timeout=1),
+        stub.PollWorkflowTaskQueue(rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue), timeout=2),
+        stub.PollActivityTaskQueue(rpc.PollActivityTaskQueueRequest(namespace="default", task_queue=queue), timeout=2),
     )
     assert not workflow_task.task_token
     assert not activity_task.task_token
@@ -109,9 +109,9 @@ async def test_an_empty_wait_for_history_says_where_to_go_on(stub: WorkflowServi
     started = await stub.StartWorkflowExecution(start_request("waited"))
     request = rpc.GetWorkflowExecutionHistoryRequest(namespace="default", wait_new_event=True)
     request.execution.workflow_id = "waited"
-    first = await stub.GetWorkflowExecutionHistory(request, timeout=10)
+    first = await stub.GetWorkflowExecutionHistory(request, timeout=60)
     request.next_page_token = first.next_page_token
-    empty = await stub.GetWorkflowExecutionHistory(request, timeout=1)
+    empty = await stub.GetWorkflowExecutionHistory(request, timeout=2)
     assert [event.event_id for event in first.history.events] == [1, 2]
     assert (len(empty.history.events), empty.next_page_token) == (0, first.next_page_token)
     assert started.run_id
@@ -153,15 +153,15 @@ async def test_a_question_of_its_own_says_how_far_to_replay(stub: WorkflowServic
     """As the real server does it; the Go SDK refuses a question whose history does not reach that event."""
     await stub.StartWorkflowExecution(start_request("w"))
     poll = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=TaskQueue(name="q"))
-    task = await stub.PollWorkflowTaskQueue(poll, timeout=20)
+    task = await stub.PollWorkflowTaskQueue(poll, timeout=60)
     done = rpc.RespondWorkflowTaskCompletedRequest(namespace="default", task_token=task.task_token)
     command = done.commands.add(command_type="COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION")
     command.complete_workflow_execution_command_attributes.SetInParent()
     await stub.RespondWorkflowTaskCompleted(done)
     request = rpc.QueryWorkflowRequest(namespace="default")
     request.execution.workflow_id, request.query.query_type = "w", "any"
-    asked = asyncio.ensure_future(stub.QueryWorkflow(request, timeout=20))
-    question = await stub.PollWorkflowTaskQueue(poll, timeout=20)
+    asked = asyncio.ensure_future(stub.QueryWorkflow(request, timeout=60))
+    question = await stub.PollWorkflowTaskQueue(poll, timeout=60)
     await stub.RespondQueryTaskCompleted(
         rpc.RespondQueryTaskCompletedRequest(
             namespace="default", task_token=question.task_token, completed_type="QUERY_RESULT_TYPE_ANSWERED"

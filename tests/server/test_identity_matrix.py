@@ -74,7 +74,7 @@ def request_bytes(rpc: Rpc, namespace: str) -> bytes:
 
 
 async def status_of(channel: grpc.aio.Channel, rpc: Rpc, data: bytes, server: Guarded, caller: str) -> grpc.StatusCode:
-    call = channel.unary_unary(rpc.path)(data, metadata=server.metadata(caller), timeout=20)
+    call = channel.unary_unary(rpc.path)(data, metadata=server.metadata(caller), timeout=60)
     return await call.code()
 
 

@@ -26,6 +26,13 @@ from tsuzuki.server import Server
 from tsuzuki.server._rpcs import RPCS
 
 TRIES_MAX: Final = 300
+DELETES_SOON: Final = tuple(
+    argument
+    for queue in ("transfer", "visibility")
+    for argument in ("--dynamic-config-value", f'history.{queue}ProcessorUpdateAckInterval="1s"')
+)
+"""The real server deletes a run when the queues that its end went through have noted how far they are: by default after
+half a minute, and on a busy machine a minute."""
 METHODS: Final = {rpc.name: rpc.method for rpc in RPCS.values()}
 
 
@@ -89,7 +96,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Step, tuple[Ou
     temporal = binary()
     if temporal is None:
         pytest.skip("there is no temporal command")
-    with serving(temporal, tmp_path_factory.mktemp("real") / "server.log") as real:
+    with serving(temporal, tmp_path_factory.mktemp("real") / "server.log", *DELETES_SOON) as real:
         return asyncio.run(run_all(real))
 
 

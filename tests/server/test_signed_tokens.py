@@ -46,7 +46,7 @@ async def refused(call: object) -> str:
 
 async def poll(stub: WorkflowServiceStub) -> rpc.PollWorkflowTaskQueueResponse:
     request = rpc.PollWorkflowTaskQueueRequest(namespace="default", task_queue=QUEUE)
-    return await stub.PollWorkflowTaskQueue(request, timeout=20)
+    return await stub.PollWorkflowTaskQueue(request, timeout=60)
 
 
 async def test_a_task_token_that_was_changed_reaches_nothing(stub: WorkflowServiceStub) -> None:

@@ -137,7 +137,7 @@ class Holding(OutboundInterceptor):
         owner.asked.append(input.id)
         if len(owner.asked) == owner.expected:
             owner.together.set()
-        await asyncio.wait_for(owner.together.wait(), 10)
+        await asyncio.wait_for(owner.together.wait(), 60)
         if input.id == owner.gone:
             raise WorkflowNotFoundError(f"there is no workflow {input.id!r}", StatusCode.NOT_FOUND)
         async for event in self.next.fetch_workflow_history_events(input):

@@ -44,7 +44,7 @@ from tsuzuki.worker._definitions import activity_definitions
 from tsuzuki.worker._pace import Pace
 
 CONVERTER = DataConverter.default.payload_converter
-LOST_AFTER_S = 10.0  # real seconds after which a test that waits for something is a failed test
+LOST_AFTER_S = 60.0  # real seconds after which a test that waits for something is a failed test
 
 
 class VirtualPace:

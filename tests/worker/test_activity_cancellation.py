@@ -169,7 +169,7 @@ async def test_attempt_that_the_engine_no_longer_knows_stops_and_reports_nothing
     async with activities_running(wait) as setting:
         setting.service.refuse("heartbeat", ServiceError(StatusCode.NOT_FOUND, "the run is closed"))
         await setting.run(activity_task("wait"))
-        await asyncio.wait_for(stopped.wait(), 10)
+        await asyncio.wait_for(stopped.wait(), 60)
         await settle()
         assert setting.service.nothing_received()
 

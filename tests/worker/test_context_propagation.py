@@ -129,7 +129,7 @@ async def test_context_reaches_everything_that_was_called_and_nothing_else(cache
         assert "not this tenant" in str(refused.value.__cause__)
         assert await handle.query(Parent.ask) == "- nobody's"  # not what somebody else left
         await as_user("bob", "red", lambda: handle.signal(Parent.tell))
-        heard = await asyncio.wait_for(handle.result(), 30)
+        heard = await asyncio.wait_for(handle.result(), 60)
         assert "signal bob red, its activity bob red" in heard
         heard.remove("signal bob red, its activity bob red")
         once = ["run ada blue", "activity ada blue", "activity ada blue", "child ada blue"]
@@ -152,7 +152,7 @@ async def test_context_is_there_after_a_crash_in_another_process_of_the_worker(t
     async with running(target) as client:  # rebuilt from history, by a worker that has never seen ada
         handle = client.get_workflow_handle("w")
         await handle.signal(Parent.tell)
-        heard = await asyncio.wait_for(handle.result(), 30)
+        heard = await asyncio.wait_for(handle.result(), 60)
         signals = [line for line in heard if line.startswith("signal")]
         assert signals == ["signal - nobody's, its activity - nobody's"]
         assert [line for line in heard if line not in signals] == [

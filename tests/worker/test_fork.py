@@ -191,7 +191,7 @@ async def check_fork(client: Client, events: Sequence[HistoryEvent], event_id: i
         if event.event_type == SIGNALED
     ]
     fork = await client.fork_workflow("old", event_id, id=f"fork-{event_id}", signals=missing)
-    assert await asyncio.wait_for(fork.result(), 30) == result
+    assert await asyncio.wait_for(fork.result(), 60) == result
     history = await fork.fetch_history()
     await Replayer(workflows=[Program]).replay_workflow(history)
     official = OfficialReplayer(workflows=[Official], workflow_runner=UnsandboxedWorkflowRunner())
@@ -207,7 +207,7 @@ async def test_another_result_of_an_activity_leads_on() -> None:
         await run_program(client, CHAIN)
         for event_id in (4, 5, 6, 7, 8, 9):  # under way, or its outcome not seen yet
             fork = await client.fork_workflow("old", event_id, results={"1": "MILK"})
-            assert await asyncio.wait_for(fork.result(), 30) == ["MILK", "COFFEE"], event_id
+            assert await asyncio.wait_for(fork.result(), 60) == ["MILK", "COFFEE"], event_id
             await Replayer(workflows=[Program]).replay_workflow(await fork.fetch_history())
         with pytest.raises(InvalidArgumentError, match="fork from an event from 7 to 9"):
             await client.fork_workflow("old", 10, results={"1": "MILK"})
@@ -222,7 +222,7 @@ async def test_a_failed_activity_is_given_a_result() -> None:
             await handle.result()
         last = len((await handle.fetch_history()).events)
         fork = await client.fork_workflow("old", last, results={"1": "GOOD"})  # the task that failed it is done again
-        assert await asyncio.wait_for(fork.result(), 30) == "GOOD"
+        assert await asyncio.wait_for(fork.result(), 60) == "GOOD"
 
 
 async def test_a_fork_says_where_it_comes_from() -> None:
@@ -251,7 +251,7 @@ async def test_children_that_have_ended_are_not_started_again() -> None:
         for event in events:
             fork = await client.fork_workflow("old", event.event_id, id="fork") if event.event_id > 4 else None
             if fork is not None:
-                assert await asyncio.wait_for(fork.result(), 30) == result, event.event_id
+                assert await asyncio.wait_for(fork.result(), 60) == result, event.event_id
         children = [run async for run in client.list_workflows() if run.id == "the-child"]
         assert len(children) == 1
 
@@ -295,7 +295,7 @@ async def test_a_terminated_run_goes_on_in_a_fork() -> None:
         await handle.terminate()
         last = len((await handle.fetch_history()).events)
         fork = await client.fork_workflow("old", last, signals=[("put", [5])])
-        assert await asyncio.wait_for(fork.result(), 30) == ["TEA", [5]]
+        assert await asyncio.wait_for(fork.result(), 60) == ["TEA", [5]]
 
 
 class Cluster:

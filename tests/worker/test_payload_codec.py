@@ -33,7 +33,7 @@ from tsuzuki.service import WorkflowService
 from tsuzuki.worker import Worker
 
 STEP = timedelta(seconds=60)
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 SECRET = "the-secret"
 BIG = 10_000_000
 QUEUE = "queue"

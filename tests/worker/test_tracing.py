@@ -145,7 +145,7 @@ async def test_one_tree_and_no_span_twice(cached: int) -> None:
         handle = await client.start_workflow(Parent.run, args=[True, False], id="w", task_queue="q")
         await handle.execute_update(Parent.change)
         await handle.signal(Parent.finish)
-        assert await asyncio.wait_for(handle.result(), 30) == "done"
+        assert await asyncio.wait_for(handle.result(), 60) == "done"
         await handle.query(Parent.ask)
     spans = exporter.get_finished_spans()
     assert tree(spans) == sorted(EXPECTED.splitlines())
@@ -194,7 +194,7 @@ async def test_the_trace_goes_on_after_a_crash_and_the_new_worker_repeats_nothin
     async with running(target, TracingInterceptor(after.get_tracer("t"))) as client:
         handle = client.get_workflow_handle("w")
         await handle.signal(Parent.finish)
-        assert await asyncio.wait_for(handle.result(), 30) == "done"
+        assert await asyncio.wait_for(handle.result(), 60) == "done"
     spans = seen_before.get_finished_spans() + seen_after.get_finished_spans()
     kept = [line for line in EXPECTED.splitlines() if "ask" not in line and "change" not in line]
     assert tree(spans) == sorted(kept)

@@ -55,4 +55,4 @@ async def test_another_worker_goes_on_at_once() -> None:
             assert await handle.query(Waiting.is_waiting)
         await handle.signal(Waiting.tell)
         async with worker(client):
-            assert await asyncio.wait_for(handle.result(), 30) == "went on"
+            assert await asyncio.wait_for(handle.result(), 60) == "went on"

@@ -97,7 +97,7 @@ async def _runs(d: Driver, handle: Any, count: int) -> Any:
     """Wait until `count` runs have followed; watch them all; gives the last."""
     for _ in range(count):
         run = d.client.get_workflow_handle(handle.id, run_id=handle.run_id or handle.first_execution_run_id)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (await run.describe()).close_time is None:
                 await d.pause()
         handle = await d.watch_next_run(handle)
