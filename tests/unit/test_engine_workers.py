@@ -133,6 +133,36 @@ def test_workers_that_say_how_they_are_are_listed(server: LocalServer) -> None:
     assert listed(server) == [[]]
 
 
+def test_however_much_workers_say_it_is_bounded(server: LocalServer) -> None:
+    """A flood of heartbeats takes no more memory than is set aside for it, and no page outgrows an answer."""
+
+    def flood(*keys: str, text: str) -> None:
+        beats = [WorkerHeartbeat(worker_instance_key=key, sdk_name=text) for key in keys]
+        request = RecordWorkerHeartbeatRequest(namespace="default", worker_heartbeat=beats)
+        server.call(server.service.record_worker_heartbeat(request))
+
+    with Refused(StatusCode.INVALID_ARGUMENT, "heartbeat of worker 'b' has .* the limit is 65,536"):
+        flood("b", text="x" * 65_536)
+    with Refused(StatusCode.INVALID_ARGUMENT, "instance key is too long"):
+        flood("k" * 1001, text="")
+    assert listed(server) == [[]]
+    for first in range(0, 1200, 60):
+        flood(*(f"{number:04}" for number in range(first, first + 60)), text="x" * 65_000)
+    pages = listed(server)
+    known = [key for page in pages for key in page]
+    assert known == [f"{number:04}" for number in range(1200 - len(known), 1200)]
+    assert 900 < len(known) * 65_000 // 2**16 <= 1024
+    assert max(map(len, pages)) <= 16
+
+
+def test_a_question_for_workers_is_read_in_one_go(server: LocalServer) -> None:
+    """Its time would grow with the square of its spaces: this one would take hours."""
+    with Refused(StatusCode.INVALID_ARGUMENT, "not understood"):
+        listed(server, "TaskQueue = 'q'" + " " * 1_000_000 + "x")
+    beat(server, "a")
+    assert listed(server, f" TaskQueue = '{QUEUE}'   and\n  WorkerIdentity = 'me' ") == [["a"]]
+
+
 def test_a_worker_is_described(server: LocalServer) -> None:
     beat(server, "a")
     request = DescribeWorkerRequest(namespace="default", worker_instance_key="a")

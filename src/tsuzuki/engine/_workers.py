@@ -22,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     ShutdownWorkerResponse,
 )
 
+from tsuzuki.core.limits import KIB, MIB, check_text
 from tsuzuki.core.refusal import InvalidInput, NotFound
 from tsuzuki.core.times import SECOND
 
@@ -29,9 +30,15 @@ from ._engine import Engine
 from ._refusals import refusals_as_errors
 
 WORKERS_MAX: Final = 10_000
+HEARTBEAT_BYTES_MAX: Final = 64 * KIB
+HEARTBEATS_BYTES_MAX: Final = 64 * MIB
+"""Of all workers together; the one heard of longest ago is forgotten first."""
 SEEN_NS_MAX: Final = 3600 * SECOND
 """A worker that was not heard of for so long is forgotten."""
 _PAGE_MAX: Final = 1000
+_PAGE_BYTES_MAX: Final = MIB
+"""Clients take answers of 4 MiB, if not told otherwise."""
+_AND: Final = re.compile(r"\sand\s", re.IGNORECASE)  # one space: any number of them would be sought again from each
 _CONDITION: Final = re.compile(r"""\s*(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)")\s*""")
 _FIELDS: Final = {
     "WorkerInstanceKey": "worker_instance_key",
@@ -47,22 +54,41 @@ class Workers:
         self._engine = engine
         self._heard: dict[tuple[str, str], tuple[int, WorkerHeartbeat]] = {}
         """(namespace, worker key) -> when, what; the one heard of longest ago first."""
+        self._bytes = 0
 
     async def record_heartbeat(self, request: RecordWorkerHeartbeatRequest) -> RecordWorkerHeartbeatResponse:
         self._engine.check_open()
         self._engine.check_namespace(request.namespace)
+        with refusals_as_errors():
+            for heartbeat in request.worker_heartbeat:
+                self._check(heartbeat)
         for heartbeat in request.worker_heartbeat:
             self._note(request.namespace, heartbeat)
         return RecordWorkerHeartbeatResponse()
 
+    def _check(self, heartbeat: WorkerHeartbeat) -> None:
+        check_text("the worker's instance key", heartbeat.worker_instance_key, self._engine.limits)
+        if heartbeat.ByteSize() > HEARTBEAT_BYTES_MAX:
+            what = f"the heartbeat of worker '{heartbeat.worker_instance_key}'"
+            raise InvalidInput(f"{what} has {heartbeat.ByteSize():,} bytes, the limit is {HEARTBEAT_BYTES_MAX:,}.")
+
     def _note(self, namespace: str, heartbeat: WorkerHeartbeat) -> None:
         now_ns = self._engine.clock.now_ns()
         key = (namespace, heartbeat.worker_instance_key)
-        self._heard.pop(key, None)
+        if key in self._heard:
+            self._forget(key)
         self._heard[key] = (now_ns, heartbeat)
-        oldest = next(iter(self._heard))
-        if len(self._heard) > WORKERS_MAX or self._heard[oldest][0] < now_ns - SEEN_NS_MAX:
-            del self._heard[oldest]
+        self._bytes += heartbeat.ByteSize()
+        while True:
+            oldest = next(iter(self._heard))
+            is_old = self._heard[oldest][0] < now_ns - SEEN_NS_MAX
+            if not is_old and len(self._heard) <= WORKERS_MAX and self._bytes <= HEARTBEATS_BYTES_MAX:
+                return
+            self._forget(oldest)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        _, heartbeat = self._heard.pop(key)
+        self._bytes -= heartbeat.ByteSize()
 
     async def list(self, request: ListWorkersRequest) -> ListWorkersResponse:
         self._engine.check_open()
@@ -80,11 +106,15 @@ class Workers:
         )
         size = min(request.page_size, _PAGE_MAX) if request.page_size > 0 else _PAGE_MAX
         response = ListWorkersResponse()
+        room = _PAGE_BYTES_MAX
         for heartbeat in found[:size]:
+            room -= heartbeat.ByteSize()
+            if room < 0 and response.workers:
+                break
             response.workers_info.add().worker_heartbeat.CopyFrom(heartbeat)
             response.workers.append(_listed(heartbeat))
-        if len(found) > size:
-            response.next_page_token = found[size - 1].worker_instance_key.encode()
+        if len(found) > len(response.workers):
+            response.next_page_token = response.workers[-1].worker_instance_key.encode()
         return response
 
     def _of(self, namespace: str) -> Iterator[WorkerHeartbeat]:
@@ -110,6 +140,8 @@ class Workers:
         engine.check_open()
         engine.check_namespace(request.namespace)
         if request.HasField("worker_heartbeat"):
+            with refusals_as_errors():
+                self._check(request.worker_heartbeat)
             self._note(request.namespace, request.worker_heartbeat)
         if request.sticky_task_queue:
             engine.matching.forget_workers((request.namespace, request.sticky_task_queue, False))
@@ -137,7 +169,7 @@ def _listed(heartbeat: WorkerHeartbeat) -> WorkerListInfo:
 def _parse(query: str) -> list[tuple[str, str]]:
     """`Field = 'value'`, joined by AND, over the fields of `_FIELDS`."""
     wanted = []
-    for part in re.split(r"\s+and\s+", query, flags=re.IGNORECASE) if query.strip() else ():
+    for part in _AND.split(query) if query.strip() else ():
         condition = _CONDITION.fullmatch(part)
         if condition is None or condition[1] not in _FIELDS:
             raise InvalidInput(
