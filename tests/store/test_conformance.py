@@ -192,6 +192,9 @@ def test_stream_is_read_after_an_offset_from_the_batch_that_holds_the_next(store
     assert store.stream(1, 2, 10) == rows
     assert store.stream(1, 3, 10) == rows[1:]
     assert store.stream(1, 7, 10) == []
+    size = len(rows[0].events)
+    assert store.stream(1, 0, 10, size) == rows[:2], "the first that exceeds the bytes is the last one"
+    assert store.stream(1, 0, 10, size - 1) == store.stream(1, 0, 1, size) == rows[:1]
     assert sorted(store.stream_ends(1)) == [StreamEnd(5, "s", 4, 4, 2), StreamEnd(5, "t", 3, 7, 1)]
     assert store.stream_ends(3) == []
 

@@ -102,7 +102,7 @@ class Streams:
         while True:
             closed = not run.is_open and not run.dirty and not self._engine.journal.holds(run)
             with _reading(run):
-                rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX)
+                rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
             if rows or closed or clock.now_ns() >= until_ns:
                 return _page(rows, closed)
             await self._news(run, until_ns)
@@ -168,7 +168,7 @@ def _page(rows: list[StreamRow], closed: bool) -> Payloads:
         if taken and size > PAGE_BYTES_MAX:
             break
         taken.append(row)
-    more = len(taken) < len(rows) or len(rows) == PAGE_ROWS_MAX
+    more = size > PAGE_BYTES_MAX or len(rows) == PAGE_ROWS_MAX
     described = [
         {
             "first": row.first_offset,

@@ -325,8 +325,8 @@ class Store(Protocol):
 
     def activities(self, run_key: int) -> list[ActivityRow]: ...
 
-    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
-        """The first rows that hold any event after an offset, in order."""
+    def stream(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[StreamRow]:
+        """The first rows that hold any event after an offset, in order, up to the first that exceeds the bytes."""
         ...
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from tsuzuki.store import _statements as sql
@@ -103,8 +103,20 @@ class SqliteReads:
     def activities(self, run_key: int) -> list[ActivityRow]:
         return [ActivityRow._make(row) for row in self._rows(sql.ACTIVITIES, (run_key,))]
 
-    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
-        return [StreamRow._make(row) for row in self._rows(sql.STREAM, (run_key, after, limit))]
+    def stream(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[StreamRow]:
+        if bytes_max is None:
+            return [StreamRow._make(row) for row in self._rows(sql.STREAM, (run_key, after, limit))]
+        rows: list[StreamRow] = []
+        try:
+            with closing(self._reader.execute(sql.STREAM, (run_key, after, limit))) as found:
+                for row in map(StreamRow._make, found):
+                    rows.append(row)
+                    bytes_max -= len(row.events)
+                    if bytes_max < 0:
+                        break
+        except sqlite3.Error as error:
+            raise read_failure(self.name, error) from error
+        return rows
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return [StreamEnd._make(row) for row in self._rows(sql.STREAM_ENDS, (run_key,))]

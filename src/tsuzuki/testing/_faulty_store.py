@@ -170,8 +170,8 @@ class FaultyStore:
     def activities(self, run_key: int) -> list[ActivityRow]:
         return self.inner.activities(run_key)
 
-    def stream(self, run_key: int, after: int, limit: int) -> list[StreamRow]:
-        return self.inner.stream(run_key, after, limit)
+    def stream(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[StreamRow]:
+        return self.inner.stream(run_key, after, limit, bytes_max)
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return self.inner.stream_ends(run_key)
