@@ -406,3 +406,50 @@ def test_a_timeout_around_an_activity(cached: bool) -> None:
     # The activity's cancellation arrives as its failure; asyncio.timeout only translates CancelledError.
     assert run.result == "activity error"
     assert run.notation().endswith("TimerFired 1 | WFT | ActivityCancelRequested 1 | Completed")
+
+
+@workflow.defn
+async def counts_down_by_callbacks() -> int:
+    done = asyncio.get_running_loop().create_future()
+    left = 500
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left:
+            asyncio.get_running_loop().call_soon(step)
+        else:
+            done.set_result(7)
+
+    asyncio.get_running_loop().call_soon(step)
+    return await done
+
+
+def test_a_callback_that_asks_for_itself_again_gets_to_its_end(cached: bool) -> None:
+    assert finish(ScriptedRun(counts_down_by_callbacks, cached=cached)) == 7
+
+
+class Uncomparable:
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("the loop compares what is passed through it")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@workflow.defn
+async def passes_uncomparable_values() -> int:
+    done = asyncio.get_running_loop().create_future()
+    values = [Uncomparable(), Uncomparable()]
+
+    def step(value: Uncomparable) -> None:
+        if value is values[0]:
+            asyncio.get_running_loop().call_soon(step, values[1])
+        else:
+            done.set_result(1)
+
+    asyncio.get_running_loop().call_soon(step, values[0])
+    return await done
+
+
+def test_the_loop_compares_no_values(cached: bool) -> None:
+    assert finish(ScriptedRun(passes_uncomparable_values, cached=cached)) == 1

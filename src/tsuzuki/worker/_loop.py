@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import operator
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -28,7 +29,7 @@ Args = TypeVarTuple("Args")
 
 _UNWIND_TRIES_MAX: Final = 100
 _SWEEP_AT_MIN: Final = 16
-_FRUITLESS_POLLS_MAX: Final = 100
+_FRUITLESS_POLLS_MAX: Final = 1000
 """A callback that asks for itself again, with the same arguments, waits for others (AnyIO does so while it cancels):
 after so many times in one activation it goes on in the next one, for what it waits for is not to be had in this one."""
 
@@ -320,7 +321,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Handle:
         handle = ReadyHandle(callback, args, self, contextvars.copy_context() if context is None else context)
         running = self._running
-        if running is not None and callback == running._callback and args == running._args:
+        if running is not None and callback == running._callback and _same(args, running._args):
             self._polls.append(handle)
         else:
             self._ready.append(handle)
@@ -438,6 +439,11 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     async def shutdown_asyncgens(self) -> None:
         return None
+
+
+def _same(args: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """The very same objects: comparing values might run code of theirs."""
+    return len(args) == len(others) and all(map(operator.is_, args, others))
 
 
 def _unwind(coroutine: Any) -> None:
