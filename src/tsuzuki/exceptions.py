@@ -270,7 +270,13 @@ class WorkflowAlreadyStartedError(FailureError):
         run_id: str | None = None,
         first_run_id: str | None = None,
     ) -> None:
-        super().__init__("Workflow execution already started")
+        text = "Workflow execution already started"  # the official words, which histories have too
+        if run_id is not None:
+            text += (
+                f": workflow id {workflow_id!r} is held by run {run_id}. Take that one (get_workflow_handle), or "
+                "choose another id; with the request_id of the start that made it, a start gives it again"
+            )
+        super().__init__(text)
         self.workflow_id: Final = workflow_id
         self.workflow_type: Final = workflow_type
         self.run_id: Final = run_id

@@ -49,6 +49,17 @@ def test_what_a_command_does_not_import(command: str, forbidden: tuple[str, ...]
     assert not {*ran.stdout.split()} & {*forbidden}
 
 
+@pytest.mark.parametrize("group", ["", "workflow", "agent approval"])
+def test_a_group_without_a_command_says_that_one_is_missing(group: str) -> None:
+    program = "from tsuzuki.cli import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *group.split()], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "Usage: " in ran.stdout
+    assert ran.stderr.startswith("tsuzuki: Missing command. See: ")
+    assert ran.returncode == 2
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

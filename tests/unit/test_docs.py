@@ -21,6 +21,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# ([\w./-]+\.py)\n")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def name_of(path: Path) -> str:
@@ -66,6 +68,19 @@ def test_programs_print_what_the_document_says(document: Path, tmp_path: Path) -
 def test_links_lead_somewhere(document: Path) -> None:
     links = LINK.findall(document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    headings = HEADING.findall(BLOCK.sub("", document.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"], ids=name_of)
+def test_links_into_a_document_lead_to_a_heading(document: Path) -> None:
+    links = ANCHOR.findall(document.read_text(encoding="utf-8"))
+    pages = {page: document.parent / page if page else document for page, _ in links}
+    assert [f"{page}#{anchor}" for page, anchor in links if anchor not in anchors(pages[page])] == []
 
 
 def test_the_program_in_the_readme_is_the_example_and_is_short() -> None:

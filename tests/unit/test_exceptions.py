@@ -131,3 +131,9 @@ def caused_by(error: Exception, cause: BaseException) -> Exception:
 )
 def test_cancellation_is_recognized_in_each_of_its_shapes(error: BaseException, cancelled: bool) -> None:
     assert is_cancelled_exception(error) is cancelled
+
+
+def test_a_start_that_is_refused_names_the_run_that_holds_the_id() -> None:
+    error = WorkflowAlreadyStartedError("w1", "Research", run_id="r1")
+    assert str(error).startswith("Workflow execution already started: workflow id 'w1' is held by run r1. ")
+    assert str(WorkflowAlreadyStartedError("w1", "Research")) == "Workflow execution already started"

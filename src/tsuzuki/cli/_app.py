@@ -76,6 +76,7 @@ def main() -> None:
 def _first_line(error: TyperException) -> str:
     """What is wrong with a command line, and where its options are listed."""
     say = getattr(error, "format_message", None)
+    # Typer has no words for a group without a command: it shows the help, and raises an error with an empty text.
     context = getattr(error, "ctx", None)
-    text = " ".join(str(say() if say is not None else error).split())
+    text = " ".join(str(say() if say is not None else error).split()) or "Missing command."
     return f"{text} See: {context.command_path} --help" if context is not None else text

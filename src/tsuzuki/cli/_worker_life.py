@@ -54,7 +54,7 @@ class WorkerLife:
                 loop.add_signal_handler(number, self._on_signal, number)
         running = [asyncio.create_task(worker.run()) for worker in self._workers]
         self._health.workers, self._health.stage = self._workers, Stage.RUNNING
-        _logger.info("running %d workers", len(self._workers))
+        _logger.info("running; workers: %d", len(self._workers))
         await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         self._stop()
         await asyncio.wait(running)
