@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from server._http import START, in_process_with_http
 from tsuzuki.cli._app import _app
 from tsuzuki.client import Client
 from tsuzuki.server import HttpOptions, HttpServer, OpenAddressError, PortTakenError, ServerOptions
+from tsuzuki.server.http import _guard, _server
 
 SIGNAL = "/api/v1/workflows/w/signal/s"
 
@@ -34,6 +37,31 @@ async def signals(http: httpx.AsyncClient) -> int:
 async def test_a_name_that_was_pointed_here_is_refused(http: httpx.AsyncClient, host: str) -> None:
     for path in ("/", "/api/v1/system-info"):
         assert (await http.get(path, headers={"host": host})).status_code == 421
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_guard, "BODY_S_MAX", 0.01)
+    reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+    head = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    writer.write(f"POST {SIGNAL} HTTP/1.1\r\n{head}".encode())
+    assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+    writer.close()
+    assert await signals(http) == 0
+
+
+async def test_streams_beyond_the_bound_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_server, "CONNECTIONS_MAX", 4)
+    async with in_process_with_http() as (_, http):
+        await http.post("/api/v1/workflows/w", json=START, headers={"connection": "close"})
+        async with AsyncExitStack() as opened:
+            url = "/api/v1/workflows/w/events"
+            asked = [await opened.enter_async_context(http.stream("GET", url)) for _ in range(6)]
+            assert [answer.status_code for answer in asked] == [200, 200, 200, 503, 503, 503]
+        while (answered := await http.get("/api/v1/workflows/w")).status_code == 503:
+            pass  # until the server has seen that they are gone
+        assert answered.status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:5"])

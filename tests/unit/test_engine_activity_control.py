@@ -264,3 +264,23 @@ def test_an_attempt_that_is_reset_on_its_way_to_a_worker_arrives_as_the_first(se
     task = server.call(poll_and_reset())
     assert task.attempt == 1
     server.complete_activity(task)
+
+
+def test_a_mask_is_gone_through_once_for_all_activities() -> None:
+    """Path by path for each activity, these would take hours."""
+    with LocalServer() as server:
+        server.start_workflow()
+        server.complete_workflow_task(*(schedule_activity(f"a{number}") for number in range(1500)))
+        request = UpdateActivityOptionsRequest(
+            namespace=NAMESPACE,
+            execution=WorkflowExecution(workflow_id="w"),
+            match_all=True,
+            activity_options=ActivityOptions(task_queue=TaskQueue(name="other")),
+        )
+        request.update_mask.paths.extend(["task_queue.name", "taskQueue.name", *["noSuchOption" * 1000] * 998])
+        answer = server.call(server.service.update_activity_options(request))
+        assert answer.activity_options.task_queue.name == "other"
+        request.update_mask.paths.append("heartbeat_timeout")
+        with Refused(StatusCode.INVALID_ARGUMENT, "1,001 paths, the limit is 1000"):
+            server.call(server.service.update_activity_options(request))
+        assert {each.activity_options.task_queue.name for each in server.describe().pending_activities} == {"other"}

@@ -7,7 +7,7 @@ Until then those of its scheduled event are in force, and history goes on showin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
@@ -45,6 +45,9 @@ _MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     for member in members
     for path in (f"{message}.{member}",)
 }
+_NAMED: Final = frozenset({*_WHOLE, _POLICY, *_MEMBERS})
+_PATHS_MAX: Final = 1000
+"""In a mask; there are far fewer options."""
 
 
 def in_force(activity: Activity) -> ActivityOptions:
@@ -65,7 +68,7 @@ def as_scheduled(asked: ActivityTaskScheduledEventAttributes) -> ActivityOptions
 
 
 def check(request: UpdateActivityOptionsRequest) -> None:
-    """Refuse a request that says nothing, or two things at once.
+    """Refuse a request that says nothing, two things at once, or more than there is to say.
 
     Raises:
         InvalidInput: It names the field that is missing or too many.
@@ -80,24 +83,32 @@ def check(request: UpdateActivityOptionsRequest) -> None:
         raise InvalidInput("ActivityOptions are not provided; give the new values of what UpdateMask names.")
     elif not paths:
         raise InvalidInput("UpdateMask is not provided; name the options to change, as in start_to_close_timeout.")
+    elif len(paths) > _PATHS_MAX:
+        raise InvalidInput(f"UpdateMask has {len(paths):,} paths, the limit is {_PATHS_MAX}.")
 
 
-def merged(activity: Activity, request: UpdateActivityOptionsRequest, limits: Limits) -> ActivityOptions:
-    """The options of an activity once what the mask names is as the request gives it. Paths that name no option of an
-    activity change nothing, as on the real server.
+def named(request: UpdateActivityOptionsRequest) -> Sequence[str]:
+    """The options that the mask names, each once. Paths that name no option of an activity change nothing, as on the
+    real server; of many activities each would go through all of them, so this is found once for a request.
+    """
+    return [path for path in dict.fromkeys(map(_in_snake_case, request.update_mask.paths)) if path in _NAMED]
+
+
+def merged(activity: Activity, given: ActivityOptions, paths: Sequence[str], limits: Limits) -> ActivityOptions:
+    """The options of an activity once those that are `named` are as given.
 
     Raises:
         InvalidInput: The result would be no options that an activity may have; it names the option.
     """
-    given, options = request.activity_options, ActivityOptions()
+    options = ActivityOptions()
     options.CopyFrom(in_force(activity))
-    for path in map(_in_snake_case, request.update_mask.paths):
+    for path in paths:
         if path in _WHOLE:
             _put(given, options, path)
         elif path == _POLICY:
             _needs(given, path)
             _put(given, options, path)
-        elif path in _MEMBERS:
+        else:
             message, member = _MEMBERS[path]
             _needs(given, message)
             _put(getattr(given, message), getattr(options, message), member)

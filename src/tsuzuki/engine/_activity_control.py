@@ -104,8 +104,10 @@ class ActivityControl:
             run = self._open_run(request)
             activity_options.check(request)
             chosen = _chosen(run, request)
-            original = request.restore_original
-            changes = [(each, None if original else activity_options.merged(each, request, limits)) for each in chosen]
+            original, given, paths = request.restore_original, request.activity_options, activity_options.named(request)
+            changes = [
+                (each, None if original else activity_options.merged(each, given, paths, limits)) for each in chosen
+            ]
             now_ns = self._engine.clock.now_ns()
             with self._engine.changing(run):
                 for activity, options in changes:

@@ -262,9 +262,10 @@ def _reset_activities(engine: Engine, run: Execution, asked: Asked) -> None:
 
 def _update_activities(engine: Engine, run: Execution, asked: Asked) -> None:
     request, limits, now_ns = _new_options(asked), engine.limits_of(run.namespace), engine.clock.now_ns()
-    original = request.restore_original
+    original, given, paths = request.restore_original, request.activity_options, activity_options.named(request)
     changes = [
-        (each, None if original else activity_options.merged(each, request, limits)) for each in _chosen(run, asked)
+        (each, None if original else activity_options.merged(each, given, paths, limits))
+        for each in _chosen(run, asked)
     ]
     with engine.changing(run):
         for activity, options in changes:

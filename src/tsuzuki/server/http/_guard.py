@@ -7,6 +7,7 @@ changes something takes JSON (which no form and no simple request can send), and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._refusals import refusal
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+BODY_S_MAX: Final = 60.0
+"""How long a body may be on its way."""
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final[Mapping[str, str]] = {
@@ -60,7 +63,13 @@ class Guard:
         guarded_send = _with_headers(send)
         try:
             self._check(scope, headers)
-            body = b"" if scope["method"] in _SAFE else await _read(receive, headers)
+            async with asyncio.timeout(BODY_S_MAX):
+                body = b"" if scope["method"] in _SAFE else await _read(receive, headers)
+        except TimeoutError:
+            response = refusal(ServiceError(StatusCode.DEADLINE_EXCEEDED, "the body did not come."))
+            response.status_code = 408
+            await response(scope, receive, guarded_send)
+            return
         except _Refused as refused:
             response = refusal(refused.error)
             response.status_code = refused.http_status

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from ._guard import LOOPBACK_NAMES
 HTTP_PORT: Final = 8088
 _STOP_GRACE_S: Final = 1
 _KEEP_ALIVE_S: Final = 65
+CONNECTIONS_MAX: Final = 2000
+"""Streams and idle clients among them; who comes on top is told that there is no room (503)."""
 _OPEN: Final = Access()
 
 
@@ -124,6 +127,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            limit_concurrency=_connections_max(),
             timeout_graceful_shutdown=_STOP_GRACE_S,
             **_tls(access.tls),
         )
@@ -143,6 +147,16 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to the program, not to one of its ports."""
         yield
+
+
+def _connections_max() -> int:
+    """At most half of the files that this process may have open: the rest is for the store, and for gRPC."""
+    if sys.platform == "win32":  # pragma: no cover
+        return CONNECTIONS_MAX  # sockets are no files there
+    import resource
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CONNECTIONS_MAX if files == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, files // 2)
 
 
 def _tls(files: TlsFiles | None) -> dict[str, Any]:
