@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,40 @@ def test_it_runs_as_it_stands(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, OUTPUT[name]), done.stderr
+
+
+DIES = """
+import os, runpy, sys
+import tsuzuki.agents as agents
+
+async def die(self, *given, **named):
+    os.kill(os.getpid(), 9)
+
+owner, method = sys.argv.pop(1).split(".")
+setattr(getattr(agents, owner), method, die)
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("at", ["RemoteApprovals.approve", "RemoteControl.resume"])
+def test_deep_research_goes_on_in_another_process(at: str, tmp_path: Path) -> None:
+    program, target = str(ROOT / "examples" / "deep_research.py"), "sqlite:///deep.db"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments, target],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert run("-c", DIES, at, program).returncode == -signal.SIGKILL
+    done = run(program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-3:] == OUTPUT["deep_research"].splitlines()[-3:]
 
 
 STREAMS = {"streaming_agent"}

@@ -79,4 +79,5 @@ def _first_line(error: TyperException) -> str:
     # Typer has no words for a group without a command: it shows the help, and raises an error with an empty text.
     context = getattr(error, "ctx", None)
     text = " ".join(str(say() if say is not None else error).split()) or "Missing command."
-    return f"{text} See: {context.command_path} --help" if context is not None else text
+    stop = "" if text.endswith((".", "?", "!")) else "."
+    return f"{text}{stop} See: {context.command_path} --help" if context is not None else text
