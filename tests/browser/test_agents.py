@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from browser._shop import EVIL
 from browser.conftest import picture, watched_page
@@ -170,6 +170,25 @@ async def test_cancel_says_who_and_why_and_reject_ends_it(site: Site) -> None:
     await site.panel("approvals").get_by_role("button", name="Reject").click()
     assert await rejected.result() == "rejected by the web page: too long"
     assert (await handle.describe()).status is not None
+
+
+async def test_a_worker_that_did_not_say_what_there_is_is_asked_again(site: Site) -> None:
+    """Though nothing happens in the run any more."""
+    asked = 0
+
+    async def say_nothing_at_first(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        await (route.fulfill(json={"queryResult": []}) if asked == 1 else route.continue_())
+
+    await site.page.clock.install()
+    await site.page.route("**/query/__temporal_workflow_metadata", say_nothing_at_first)
+    async with site.page.expect_response("**/query/__temporal_workflow_metadata"):
+        await research(site)
+    await expect(site.panel("approvals")).to_be_hidden()
+    await site.page.clock.fast_forward(11_000)
+    await expect(site.panel("approvals")).to_contain_text("1 waits for you")
+    assert asked == 2
 
 
 async def test_what_workflows_say_is_text_and_others_have_no_panels(site: Site) -> None:

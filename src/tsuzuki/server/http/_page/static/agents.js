@@ -5,6 +5,7 @@ import { events } from "./run.js";
 
 const SETTLE_MS = 250;
 const RETRY_MS = 10_000;
+const PATIENCE_MAX_MS = 120_000;
 const EXECUTIONS = 100;
 const PERSISTS = "persist_agent_execution";
 const MICROS = 1_000_000;
@@ -207,6 +208,7 @@ const PANELS = {
 };
 let queries = null; // of the workflow, once a worker has named them
 let lookedAt = 0;
+let patience = RETRY_MS;
 let refreshing = null;
 let again = false;
 
@@ -218,7 +220,7 @@ async function learn() {
     const told = (await posted(`${base}/query/__temporal_workflow_metadata`, body)).queryResult;
     const named = told[0]?.definition?.queryDefinitions || [];
     if (named.length) queries = new Set(named.map((query) => query.name));
-  } catch {} // no worker, or one that cannot say: asked again when something happens
+  } catch {} // no worker, or one that cannot say: asked again later, and when something happens
 }
 
 async function refreshAll() {
@@ -252,6 +254,10 @@ async function refresh() {
   })();
   await refreshing;
   refreshing = null;
+  if (queries) return;
+  clearTimeout(timer); // of a run that is closed nothing else would happen
+  timer = setTimeout(refresh, patience);
+  patience = Math.min(patience * 2, PATIENCE_MAX_MS);
 }
 
 let timer = 0;
