@@ -51,31 +51,39 @@ def choose(run: Execution, by: str, wanted: object) -> Sequence[Activity]:
     return chosen
 
 
-def pause(run: Execution, activity: Activity, identity: str, reason: str, now_ns: int) -> None:
-    """Let no attempt start. Nothing happens if the activity is paused already."""
-    if activity.pause is not None:
-        return
-    activity.pause = Pause(now_ns, identity, reason)
-    _touch(run, activity)
-    note_pauses(run)
-    watch_deadline(run, activity)
+def pause(run: Execution, chosen: Sequence[Activity], identity: str, reason: str, now_ns: int) -> None:
+    """Let no attempt start. Nothing happens to those that are paused already."""
+    running = [each for each in chosen if each.pause is None]
+    for activity in running:
+        activity.pause = Pause(now_ns, identity, reason)
+        _touch(run, activity)
+        watch_deadline(run, activity)
+    if running:
+        note_pauses(run)  # once: it goes through all that are pending
 
 
 def unpause(
     run: Execution,
-    activity: Activity,
+    chosen: Sequence[Activity],
     now_ns: int,
     *,
     reset_attempts: bool,
     reset_heartbeat: bool,
     jitter_ns: int,
 ) -> None:
-    """Let a paused activity go on, at some time within the jitter. Nothing happens if it is not paused."""
-    if activity.pause is None:
-        return
-    activity.pause = None
+    """Let paused activities go on, at some time within the jitter. Nothing happens to those that are not paused."""
+    paused = [each for each in chosen if each.pause is not None]
+    for activity in paused:
+        activity.pause = None
+        _go_on(run, activity, now_ns, reset_attempts, reset_heartbeat, jitter_ns)
+    if paused:
+        note_pauses(run)
+
+
+def _go_on(
+    run: Execution, activity: Activity, now_ns: int, reset_attempts: bool, reset_heartbeat: bool, jitter_ns: int
+) -> None:
     _touch(run, activity)
-    note_pauses(run)
     if reset_attempts:
         _count_anew(run, activity)
     if reset_heartbeat:
@@ -89,7 +97,7 @@ def unpause(
 
 def reset(
     run: Execution,
-    activity: Activity,
+    chosen: Sequence[Activity],
     now_ns: int,
     *,
     reset_heartbeat: bool,
@@ -97,19 +105,28 @@ def reset(
     restore_options: bool,
     jitter_ns: int,
 ) -> None:
-    """Begin the activity anew with attempt 1, at some time within the jitter; if one runs, after it.
+    """Begin activities anew with attempt 1, at some time within the jitter; where one runs, after it.
 
     An attempt above 1 that runs is given up: what it reports does not count any more.
     """
+    end_pauses = not keep_paused and any(each.pause is not None for each in chosen)
+    for activity in chosen:
+        if end_pauses:
+            activity.pause = None
+        _begin_anew(run, activity, now_ns, reset_heartbeat, restore_options, jitter_ns)
+    if end_pauses:
+        note_pauses(run)
+
+
+def _begin_anew(
+    run: Execution, activity: Activity, now_ns: int, reset_heartbeat: bool, restore_options: bool, jitter_ns: int
+) -> None:
     _touch(run, activity)
     if restore_options:
         take(activity, None)
     _count_anew(run, activity)
     if reset_heartbeat:
         activity.marks |= Mark.FORGET_HEARTBEAT
-    if not keep_paused and activity.pause is not None:
-        activity.pause = None
-        note_pauses(run)
     if activity.state == ActivityState.STARTED:
         activity.marks |= Mark.RESET
         go_on(run, activity, now_ns)

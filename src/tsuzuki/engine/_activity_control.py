@@ -55,8 +55,7 @@ class ActivityControl:
             with self._engine.changing(run):
                 if not again:
                     note_request_id(run, request.request_id)
-                    for activity in chosen:
-                        control.pause(run, activity, request.identity, request.reason, now_ns)
+                    control.pause(run, chosen, request.identity, request.reason, now_ns)
         await self._engine.durable()
         return PauseActivityResponse()
 
@@ -66,15 +65,14 @@ class ActivityControl:
             chosen = _chosen(run, request)
             now_ns = self._engine.clock.now_ns()
             with self._engine.changing(run):
-                for activity in chosen:
-                    control.unpause(
-                        run,
-                        activity,
-                        now_ns,
-                        reset_attempts=request.reset_attempts,
-                        reset_heartbeat=request.reset_heartbeat,
-                        jitter_ns=duration_ns(request.jitter),
-                    )
+                control.unpause(
+                    run,
+                    chosen,
+                    now_ns,
+                    reset_attempts=request.reset_attempts,
+                    reset_heartbeat=request.reset_heartbeat,
+                    jitter_ns=duration_ns(request.jitter),
+                )
         await self._engine.durable()
         return UnpauseActivityResponse()
 
@@ -84,16 +82,15 @@ class ActivityControl:
             chosen = _chosen(run, request)
             now_ns = self._engine.clock.now_ns()
             with self._engine.changing(run):
-                for activity in chosen:
-                    control.reset(
-                        run,
-                        activity,
-                        now_ns,
-                        reset_heartbeat=request.reset_heartbeat,
-                        keep_paused=request.keep_paused,
-                        restore_options=request.restore_original_options,
-                        jitter_ns=duration_ns(request.jitter),
-                    )
+                control.reset(
+                    run,
+                    chosen,
+                    now_ns,
+                    reset_heartbeat=request.reset_heartbeat,
+                    keep_paused=request.keep_paused,
+                    restore_options=request.restore_original_options,
+                    jitter_ns=duration_ns(request.jitter),
+                )
         await self._engine.durable()
         return ResetActivityResponse()
 

@@ -233,31 +233,29 @@ def _unpause_activities(engine: Engine, run: Execution, asked: Asked) -> None:
     operation, now_ns = asked.unpause_activities_operation, engine.clock.now_ns()
     chosen = _chosen(run, asked)
     with engine.changing(run):
-        for activity in chosen:
-            activity_control.unpause(
-                run,
-                activity,
-                now_ns,
-                reset_attempts=operation.reset_attempts,
-                reset_heartbeat=operation.reset_heartbeat,
-                jitter_ns=duration_ns(operation.jitter),
-            )
+        activity_control.unpause(
+            run,
+            chosen,
+            now_ns,
+            reset_attempts=operation.reset_attempts,
+            reset_heartbeat=operation.reset_heartbeat,
+            jitter_ns=duration_ns(operation.jitter),
+        )
 
 
 def _reset_activities(engine: Engine, run: Execution, asked: Asked) -> None:
     operation, now_ns = asked.reset_activities_operation, engine.clock.now_ns()
     chosen = _chosen(run, asked)
     with engine.changing(run):
-        for activity in chosen:
-            activity_control.reset(
-                run,
-                activity,
-                now_ns,
-                reset_heartbeat=operation.reset_heartbeat,
-                keep_paused=operation.keep_paused,
-                restore_options=operation.restore_original_options,
-                jitter_ns=duration_ns(operation.jitter),
-            )
+        activity_control.reset(
+            run,
+            chosen,
+            now_ns,
+            reset_heartbeat=operation.reset_heartbeat,
+            keep_paused=operation.keep_paused,
+            restore_options=operation.restore_original_options,
+            jitter_ns=duration_ns(operation.jitter),
+        )
 
 
 def _update_activities(engine: Engine, run: Execution, asked: Asked) -> None:
