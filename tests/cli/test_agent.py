@@ -125,6 +125,17 @@ async def test_pause_approve_and_resume(agents: Client) -> None:
     assert await handle.result() == "True by ben: {'steps': 2}"
 
 
+async def test_a_run_without_control_or_budget_says_what_is_missing(agents: Client) -> None:
+    await agents.start_workflow("Quiet", id="quiet", task_queue="q")
+    told = await text("agent", "status", "-w", "quiet", code=1)
+    assert "'get_control_state'" in told
+    assert told.endswith(". A run answers this if its code enters a Control (tsuzuki.agents).\n")
+    told = await text("agent", "budget", "show", "-w", "quiet", code=1)
+    assert told.endswith(
+        ". A run answers this if its code opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor.\n"
+    )
+
+
 async def test_cancel_says_why_and_who(agents: Client) -> None:
     handle = await agents.start_workflow("Asking", id="a", task_queue="q")
     sent = await data("agent", "cancel", "-w", "a", "--reason", "too dear", "--by", "ann")

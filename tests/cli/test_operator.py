@@ -42,6 +42,7 @@ def test_namespaces_are_made_changed_and_deleted() -> None:
     ]
     assert run_json(*names, "describe")["namespaceInfo"]["name"] == "default"
     assert {it["namespaceInfo"]["name"] for it in run_json(*names, "list")} >= {"default", "team-a"}
+    assert "team-a" in run_json("store", "info")["namespaces"]  # it has no run yet
     run("workflow", "start", "--type", "Any", "-t", "q", "-w", "w", "-n", "team-a")
     assert "what is to change?" in run(*names, "update", "team-a", code=2).stderr
     run(*names, "delete", "team-a", code=1)  # nobody types its name

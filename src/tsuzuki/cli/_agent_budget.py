@@ -42,7 +42,15 @@ def show(
 ) -> None:
     """Show the budget that a run's calls are booked on, who waits for more, and with --ledger the numbers of it and of
     those above it."""
-    view: BudgetView = ask(connection, workflow_id, run_id, "get_budget", workflows=workflows, result_type=BudgetView)
+    view: BudgetView = ask(
+        connection,
+        workflow_id,
+        run_id,
+        "get_budget",
+        workflows=workflows,
+        result_type=BudgetView,
+        needs="opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor",
+    )
     states = [] if ledger is None else _with_those_above(ledger, view.id)
     if output is not Output.TEXT:
         write_json({"budget": plain(view), "states": plain(states)}, output)

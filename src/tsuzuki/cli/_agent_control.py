@@ -31,7 +31,15 @@ def status(
 ) -> None:
     """Show whether a run is paused or cancelled, why, by whom, and where it waits. A worker answers, or the code that
     --workflows names."""
-    state = ask(connection, workflow_id, run_id, "get_control_state", workflows=workflows, result_type=ControlState)
+    state = ask(
+        connection,
+        workflow_id,
+        run_id,
+        "get_control_state",
+        workflows=workflows,
+        result_type=ControlState,
+        needs="enters a Control (tsuzuki.agents)",
+    )
     if output is not Output.TEXT:
         write_json(plain(state), output)
         return

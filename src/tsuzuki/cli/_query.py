@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tsuzuki.client import Client
+from tsuzuki.client import Client, WorkflowQueryFailedError
 from tsuzuki.common import QueryRejectCondition
 
 from ._connection import Connection
-from ._endings import refuse
+from ._endings import FAILED, refuse
 
 
 def ask(
@@ -22,6 +22,7 @@ def ask(
     reject_condition: str = "",
     workflows: list[str] | None = None,
     result_type: Any = None,
+    needs: str = "",
 ) -> Any:
     """Ask one run, and end the command with a line if there is no answer.
 
@@ -34,14 +35,28 @@ def ask(
         reject_condition: Closed runs not to ask; empty for none.
         workflows: Modules with the code that answers; None for a worker.
         result_type: What the answer is; None for plain values.
+        needs: What the code of a run does that answers this query, for the line that says that this one does not.
     """
     refuse_without_code(connection, workflows)
     condition = _condition(reject_condition)
 
     async def work(client: Client) -> Any:
-        return await ask_run(
-            connection, client, workflow_id, run_id, name, args, condition, workflows=workflows, result_type=result_type
-        )
+        try:
+            return await ask_run(
+                connection,
+                client,
+                workflow_id,
+                run_id,
+                name,
+                args,
+                condition,
+                workflows=workflows,
+                result_type=result_type,
+            )
+        except WorkflowQueryFailedError as error:
+            if not needs:
+                raise
+            refuse(f"{error.message}. A run answers this if its code {needs}.", FAILED)
 
     return connection.run(work, "Asking")
 

@@ -22,6 +22,7 @@ _PAGES: Final = 256
 _OPEN_RUNS: Final = (
     "SELECT task_queue, workflow_type, count(*) FROM runs WHERE closed_ns IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
 )
+_NAMESPACES_SINCE: Final = 4  # the version of the tables that registers them
 _BESIDE: Final = ("", "-wal", "-owner", "-commits")
 
 
@@ -35,7 +36,7 @@ class StoreInfo:
         bytes: On disk, with its log.
         commits: Transactions that were ever committed.
         incarnation: How many times it was opened.
-        namespaces: Namespaces that have runs.
+        namespaces: Those that are registered; in a file from before they were, those that have runs.
         runs: Number of runs, by the number of their status (`WorkflowExecutionStatus`).
         open_runs: Number of open runs, by task queue and workflow type.
         owner_pid: The process that has it open; None if none has.
@@ -67,7 +68,10 @@ def store_info(database: str | os.PathLike[str]) -> StoreInfo:
         commits, incarnation = connection.execute("SELECT commits, incarnation FROM meta").fetchone()
         runs = dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status"))
         open_runs = {(queue, kind): count for queue, kind, count in connection.execute(_OPEN_RUNS)}
-        namespaces = [row[0] for row in connection.execute("SELECT DISTINCT namespace FROM runs ORDER BY namespace")]
+        registered = (
+            "SELECT name FROM namespaces" if version >= _NAMESPACES_SINCE else "SELECT DISTINCT namespace FROM runs"
+        )
+        namespaces = sorted(row[0] for row in connection.execute(registered))
     size = sum(os.path.getsize(path + suffix) for suffix in ("", "-wal") if os.path.exists(path + suffix))
     return StoreInfo(path, version, size, commits, incarnation, tuple(namespaces), runs, open_runs, owner_of(path))
 
