@@ -326,6 +326,7 @@ async def scenario_update_left_behind(d: Driver) -> None:
 
 async def scenario_suggested_when_large(d: Driver) -> None:
     handle = await d.start(GrowsUntilTold.run)
+    await d.until(handle, "WORKFLOW_TASK_COMPLETED")  # else the first word may come into the first task
     for words in range(1, LARGE_WORDS + 1):
         await handle.signal(GrowsUntilTold.hear, LARGE_WORD)
         await d.until(handle, "WORKFLOW_TASK_COMPLETED", words + 1 if words < LARGE_WORDS else words)
