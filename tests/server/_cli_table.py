@@ -181,6 +181,7 @@ STEPS: Final = (
     Step("operator search-attribute create --name Region --type Keyword", plain=True),
     Step("operator search-attribute list", ignoring=("customAttributes",)),
     Step(start("Counter", "s1", "--search-attribute", "Region='\"north\"'")),
+    Step("workflow query --workflow-id s1 --name total_now"),  # so that no workflow task is under way
     Step("workflow describe --workflow-id s1"),
     Step(start("Counter", "s2", "--search-attribute", "Unknown='\"north\"'"), plain=True),
     Step("operator search-attribute remove --name Region --yes", plain=True),
