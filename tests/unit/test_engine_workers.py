@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from engine_requests import HOUR, Refused
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
@@ -153,6 +154,28 @@ def test_however_much_workers_say_it_is_bounded(server: LocalServer) -> None:
     assert known == [f"{number:04}" for number in range(1200 - len(known), 1200)]
     assert 900 < len(known) * 65_000 // 2**16 <= 1024
     assert max(map(len, pages)) <= 16
+
+
+def test_names_of_workers_that_are_kept_are_bounded(server: LocalServer) -> None:
+    long, queue = "x" * 1001, TaskQueue(name=QUEUE)
+    service = server.service
+    for call in (
+        service.poll_workflow_task_queue(
+            PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue, identity=long)
+        ),
+        service.poll_workflow_task_queue(
+            PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue, worker_instance_key=long)
+        ),
+        service.poll_activity_task_queue(
+            PollActivityTaskQueueRequest(namespace="default", task_queue=queue, identity=long)
+        ),
+        service.poll_activity_task_queue(
+            PollActivityTaskQueueRequest(namespace="default", task_queue=queue, worker_instance_key=long)
+        ),
+        service.shutdown_worker(ShutdownWorkerRequest(namespace="default", worker_instance_key=long)),
+    ):
+        with Refused(StatusCode.INVALID_ARGUMENT, "too long: it has 1001 characters"):
+            server.call(call)
 
 
 def test_a_question_for_workers_is_read_in_one_go(server: LocalServer) -> None:

@@ -33,7 +33,7 @@ from tsuzuki.core import activity as activities
 from tsuzuki.core.activity import Activity, ActivityState, Mark
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded, oversized
-from tsuzuki.core.limits import check_id
+from tsuzuki.core.limits import check_id, check_text
 from tsuzuki.core.priority import of_task
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import set_time
@@ -84,6 +84,8 @@ class ActivityTasks:
         queue_name = request.task_queue.name
         try:
             check_id("the task queue", queue_name, engine.limits)
+            check_text("the identity", request.identity, engine.limits)
+            check_text("the worker's instance key", request.worker_instance_key, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
         key = (request.namespace, queue_name, True)

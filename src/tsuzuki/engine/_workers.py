@@ -139,9 +139,10 @@ class Workers:
         engine = self._engine
         engine.check_open()
         engine.check_namespace(request.namespace)
+        with refusals_as_errors():
+            check_text("the worker's instance key", request.worker_instance_key, engine.limits)
+            self._check(request.worker_heartbeat)
         if request.HasField("worker_heartbeat"):
-            with refusals_as_errors():
-                self._check(request.worker_heartbeat)
             self._note(request.namespace, request.worker_heartbeat)
         if request.sticky_task_queue:
             engine.matching.forget_workers((request.namespace, request.sticky_task_queue, False))

@@ -19,7 +19,7 @@ from tsuzuki.core import update, workflow_task
 from tsuzuki.core.completion import complete_workflow_task
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded
-from tsuzuki.core.limits import check_id
+from tsuzuki.core.limits import check_id, check_text
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import SECOND, set_time
 from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
@@ -60,6 +60,8 @@ class WorkflowTasks:
         queue_name = request.task_queue.name
         try:
             check_id("the task queue", queue_name, engine.limits)
+            check_text("the identity", request.identity, engine.limits)
+            check_text("the worker's instance key", request.worker_instance_key, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
         key = (request.namespace, queue_name, False)
