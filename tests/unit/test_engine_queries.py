@@ -30,13 +30,17 @@ FAILED = QueryResultType.QUERY_RESULT_TYPE_FAILED
 class Asked:
     """A query on its way."""
 
-    def __init__(self, server: LocalServer, workflow_id: str = "w", *, name: str = "state", condition: int = 0) -> None:
+    def __init__(
+        self, server: LocalServer, workflow_id: str = "w", *, name: str = "state", condition: int = 0, size: int = 0
+    ) -> None:
         request = QueryWorkflowRequest(
             namespace=NAMESPACE,
             query_reject_condition=condition,  # type: ignore[arg-type]
         )
         request.execution.workflow_id = workflow_id
         request.query.query_type = name
+        if size:
+            request.query.query_args.payloads.add().data = bytes(size)
         self._server = server
         loop = server._loop
         self._future = asyncio.ensure_future(server.service.query_workflow(request), loop=loop)
@@ -263,3 +267,42 @@ def test_a_run_on_disk_is_asked_after_a_restart(site: Site) -> None:
     assert notation(list(task.history.events)) == "Started | WFT"
     answer(server, task, b"from disk")
     assert asked.answer == b"from disk"
+
+
+def test_a_workflow_task_reaches_its_worker_however_much_is_asked() -> None:
+    with LocalServer() as server:
+        server.start_workflow()
+        asked = [Asked(server, name=f"q{number}", size=400_000) for number in range(5)]
+        task = server.take_workflow_task()
+        assert sorted(query.query_type for query in task.queries.values()) == ["q0", "q1"]
+        complete_with(server, task, q0=b"0", q1=b"1")
+        for number in range(2, 5):
+            own = server.take_workflow_task()
+            assert own.query.query_type == f"q{number}"
+            answer(server, own, str(number).encode())
+        assert [each.answer for each in asked] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_queries_that_nobody_answers_are_bounded() -> None:
+    with LocalServer() as server:
+        server.start_workflow()
+        with Refused(StatusCode.INVALID_ARGUMENT, "the query 'state' has .* bytes, the limit is"):
+            _ = Asked(server, size=2 * 1024 * 1024).response
+        waiting = [Asked(server) for _ in range(1000)]
+        with Refused(StatusCode.RESOURCE_EXHAUSTED, "1,000 queries that wait"):
+            _ = Asked(server).response
+        waiting[0].give_up()
+        waiting.append(Asked(server))
+        assert waiting[-1].waits
+        server.advance(timedelta(seconds=40))
+        assert not any(each.waits for each in waiting)
+        assert len(server.take_workflow_task().queries) == 0
+
+
+def test_no_more_queries_ride_with_a_workflow_task_than_it_has_room_for() -> None:
+    with LocalServer() as server:
+        server.start_workflow()
+        asked = [Asked(server) for _ in range(101)]
+        assert len(server.take_workflow_task().queries) == 100
+        for each in asked:
+            each.give_up()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from temporalio.api.enums.v1 import (
@@ -32,8 +33,8 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.common.stream_frames import STREAM_QUERY
 from tsuzuki.core.execution import Execution
-from tsuzuki.core.limits import check_id
-from tsuzuki.core.refusal import NotFound, Refusal
+from tsuzuki.core.limits import MIB, check_id, too_large
+from tsuzuki.core.refusal import InvalidInput, NotFound, Refusal, TooMuch
 from tsuzuki.core.times import SECOND
 from tsuzuki.core.workflow_task import WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
@@ -49,6 +50,11 @@ from ._tokens import parse_query_token, query_token
 PATIENCE_NS: Final = 10 * SECOND
 """How long a worker may take before another one is asked; after three times that the client is told."""
 _ROUNDS_MAX: Final = 3
+WAITING_MAX: Final = 1000
+"""Queries of one run that wait for an answer."""
+_RIDING_MAX: Final = 100
+_RIDING_BYTES_MAX: Final = MIB
+"""Of the queries that ride with one workflow task, so that it reaches its worker however much is asked."""
 _ANSWERED: Final = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
 _COMPLETED: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
 
@@ -116,6 +122,8 @@ class Queries:
             rejected = QueryWorkflowResponse()
             rejected.query_rejected.status = run.status
             return rejected
+        with refusals_as_errors():
+            self._check_room(run, request.query)
         self._count += 1
         future: asyncio.Future[WorkflowQueryResult] = asyncio.get_running_loop().create_future()
         question = Question(self._count, run.key, request.query, future)
@@ -128,6 +136,16 @@ class Queries:
         if result.result_type == _ANSWERED:
             return QueryWorkflowResponse(query_result=result.answer)
         raise _failed(result.error_message, result.failure)
+
+    def _check_room(self, run: Execution, query: WorkflowQuery) -> None:
+        limit = self._engine.limits_of(run.namespace).payload_bytes_max
+        if query.ByteSize() > limit:
+            raise InvalidInput(too_large(f"the query '{query.query_type}'", query.ByteSize(), limit))
+        if len(self._open.by_run.get(run.key, ())) >= WAITING_MAX:
+            raise TooMuch(
+                f"workflow '{run.workflow_id}' (run {run.run_id}) has {WAITING_MAX:,} queries that wait for an answer, "
+                "which is the limit. Its workers do not keep up, or there are none; try again later."
+            )
 
     def _ask(self, run: Execution, question: Question) -> None:
         """Send the question on its way: with the workflow task that is due, or by itself."""
@@ -216,9 +234,15 @@ class Queries:
         questions = self._open.by_run.get(run.key)
         if not questions:
             return {}
-        for question in questions.values():
+        riding: dict[str, WorkflowQuery] = {}
+        room = _RIDING_BYTES_MAX
+        for number, question in islice(questions.items(), _RIDING_MAX):
+            room -= question.query.ByteSize()
+            if room < 0:
+                break  # the others are asked when the task has ended
             question.riding = True
-        return {str(number): question.query for number, question in questions.items()}
+            riding[str(number)] = question.query
+        return riding
 
     def workflow_task_ended(self, run: Execution, results: Mapping[str, WorkflowQueryResult]) -> None:
         """Pass on the answers that came with a workflow task; ask again what it left unanswered."""
