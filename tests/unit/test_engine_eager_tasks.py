@@ -177,3 +177,16 @@ def test_no_task_leaves_whose_start_is_not_on_disk() -> None:
         store.faults[Moment(Point.BEFORE_COMMIT, store.passed[Point.BEFORE_COMMIT] + 1)] = Fault.FAILED
         with Refused(StatusCode.UNAVAILABLE, "Nothing is written"):
             server.call(server.service.respond_workflow_task_completed(asked(token, eager("a"))))
+
+
+@pytest.mark.parametrize(("count", "size", "fit"), [(101, 0, 100), (6, 300_000, 3), (2, 1_100_000, 0)])
+def test_what_the_answer_has_no_room_for_waits_for_polls(server: LocalServer, count: int, size: int, fit: int) -> None:
+    """A worker that gets more than it takes would get nothing, and the activities would wait for their timeouts."""
+    commands = [eager(f"a{number}") for number in range(count)]
+    for command in commands:
+        command.schedule_activity_task_command_attributes.input.payloads.add().data = bytes(size)
+    given = answer(server, *commands)
+    assert [task.activity_id for task in given.activity_tasks] == [f"a{number}" for number in range(fit)]
+    rest = [server.take_activity().activity_id for _ in range(count - fit)]
+    assert rest == [f"a{number}" for number in range(fit, count)]
+    assert server.poll_activity() is None

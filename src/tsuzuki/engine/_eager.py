@@ -8,7 +8,7 @@ Invariant, as of polls: a task is never lost to a caller who is gone before that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueResponse,
@@ -18,10 +18,16 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki.core.execution import Execution
+from tsuzuki.core.limits import MIB
 from tsuzuki.core.workflow_task import WorkflowTaskState
 
 from ._engine import Engine
 from ._matching import Poll
+
+ACTIVITIES_MAX: Final = 100
+BYTES_MAX: Final = MIB
+"""Of activities in one answer, which may hold a page of history too: clients take 4 MiB, if not told otherwise. One
+that is lost with its answer would wait for its timeout."""
 
 
 class EagerTasks:
@@ -33,9 +39,10 @@ class EagerTasks:
         self._run = run
         self._identity = request.identity
         wanted, run.eager_activities = set(run.eager_activities), []
-        self._scheduled_event_ids = [each for each in run.ready_activities if each in wanted]
-        if wanted:
-            run.ready_activities = [each for each in run.ready_activities if each not in wanted]
+        self._scheduled_event_ids = _that_fit(run, wanted)
+        if self._scheduled_event_ids:
+            taken = set(self._scheduled_event_ids)
+            run.ready_activities = [each for each in run.ready_activities if each not in taken]
         self._workflow_task_follows = request.return_new_workflow_task and run.ready_workflow_task
         if self._workflow_task_follows:
             run.ready_workflow_task = False
@@ -79,6 +86,19 @@ class EagerTasks:
             _take_back(poll, activity)
         if self._workflow_task is not None:
             _take_back(self._workflow_task, workflow_task)
+
+
+def _that_fit(run: Execution, wanted: set[int]) -> list[int]:
+    """The first of those that are wanted, as many as the answer has room for. The others wait for polls."""
+    fit: list[int] = []
+    room = BYTES_MAX
+    for scheduled_event_id in run.ready_activities:
+        if scheduled_event_id in wanted:
+            room -= run.activities[scheduled_event_id].asked.ByteSize()
+            if room < 0 or len(fit) == ACTIVITIES_MAX:
+                break
+            fit.append(scheduled_event_id)
+    return fit
 
 
 def _take_back(poll: Poll, take_back: Callable[[Any], None]) -> None:
