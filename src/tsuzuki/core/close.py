@@ -5,10 +5,11 @@ Invariant: the close event is the last one, and everything pending is gone with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from temporalio.api.command.v1 import Command
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Link, Payloads
 from temporalio.api.enums.v1 import (
     CommandType,
     ContinueAsNewInitiator,
@@ -27,6 +28,7 @@ from .apply import applies
 from .child_workflow import close_children
 from .commands import Plan, Successor, carries_out
 from .limits import too_large
+from .links import attach
 from .outgoing import TellParent
 from .refusal import BadCommand
 from .times import set_duration, time_ns
@@ -162,7 +164,9 @@ def cancel_command(run: Execution, command: Command, completed_event_id: int, mo
 # ---- from outside ------------------------------------------------------------------------------------
 
 
-def terminate(run: Execution, reason: str, details: Payloads | None, identity: str, moment: Moment) -> None:
+def terminate(
+    run: Execution, reason: str, details: Payloads | None, identity: str, moment: Moment, links: Sequence[Link] = ()
+) -> None:
     """End the run at once; its code is not asked."""
     _abandon_workflow_task(run, moment)
     event = run.event(TERMINATED, moment.now_ns)
@@ -171,6 +175,7 @@ def terminate(run: Execution, reason: str, details: Payloads | None, identity: s
     attributes.identity = identity
     if details is not None:
         attributes.details.CopyFrom(details)
+    attach(event, links)
     run.record(event)
 
 

@@ -13,6 +13,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from .apply import applies
 from .limits import check_id, too_large
+from .links import attach, check_links
 from .refusal import InvalidInput, NotFound, TooMuch
 from .workflow_task import ENGINE_IDENTITY, WorkflowTaskState, end_delay, fail, schedule_if_needed
 
@@ -41,6 +42,7 @@ def check_signal(request: SignalWorkflowExecutionRequest, limits: Limits) -> Non
     if size > limits.payload_bytes_max:
         what = f"the input of signal '{request.signal_name}'"
         raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
+    check_links(request.links)
 
 
 def signal(
@@ -73,6 +75,7 @@ def signal(
         attributes.input.CopyFrom(request.input)
     if request.header.fields:
         attributes.header.CopyFrom(request.header)
+    attach(event, request.links)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     if cuts_delay and run.first_workflow_task_pending:
@@ -122,7 +125,12 @@ def _check_room(run: Execution, now_ns: int, limits: Limits) -> None:
 
 
 def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
-    """Ask the workflow to stop. Nothing happens if it has been asked before or is closed."""
+    """Ask the workflow to stop. Nothing happens if it has been asked before or is closed.
+
+    Raises:
+        InvalidInput: A link is none.
+    """
+    check_links(request.links)
     if not run.is_open or run.cancel_requested:
         return
     make_room(run, now_ns, limits)
@@ -130,6 +138,7 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
     attributes = event.workflow_execution_cancel_requested_event_attributes
     attributes.cause = request.reason
     attributes.identity = request.identity
+    attach(event, request.links)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     _show_at_once(run, now_ns)

@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, St
 from . import cron, retry
 from .apply import applies
 from .limits import check_id, too_large
+from .links import attach, check_links
 from .priority import inherited, is_given
 from .refusal import InvalidInput
 from .search_attributes import Kinds, check_search_attributes
@@ -83,6 +84,12 @@ def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns
     if size > limits.memo_bytes_max:
         raise InvalidInput(too_large(f"the memo of workflow '{request.workflow_id}'", size, limits.memo_bytes_max))
     check_search_attributes(request.search_attributes, kinds, limits)
+    check_links(request.links)
+    if request.completion_callbacks:
+        raise InvalidInput("completion_callbacks are not offered here; leave them out, and wait for the result.")
+    attached = request.on_conflict_options
+    if attached.attach_completion_callbacks and not attached.attach_request_id:
+        raise InvalidInput("attaching request ID is required for attaching completion callbacks; set attach_request_id")
     for name in _DURATIONS:
         if request.HasField(name):
             value = duration_ns(getattr(request, name))
@@ -166,6 +173,7 @@ def start(
         attributes.priority.CopyFrom(request.priority)
     if request.HasField("user_metadata"):
         event.user_metadata.CopyFrom(request.user_metadata)
+    attach(event, request.links)
     run.record(event)
     if signalled is not None:
         signal(run, signalled, now_ns, limits)

@@ -1,4 +1,4 @@
-"""The options of an open run that may be changed from outside: its priority."""
+"""The options of an open run that may be changed from outside: its priority; and starts that were attached to it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from temporalio.api.common.v1 import Priority
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
-from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest
 
 from .apply import applies
 from .limits import Limits, check_text
+from .links import attach
 from .priority import check_priority, is_given
 from .refusal import InvalidInput, NotFound, NotOffered
-from .signal import closed_message, make_room
+from .signal import closed_message, make_room, note_request_id
 
 if TYPE_CHECKING:
     from .execution import Execution
@@ -31,7 +32,7 @@ _PRIORITY: Final = "priority"
 @applies(UPDATED)
 def apply_updated(run: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_options_updated_event_attributes
-    if not attributes.attached_request_id:  # else a start was attached to this run, and its options are as they were
+    if attributes.unset_versioning_override:  # else a start was attached to this run, and its options are as they were
         run.priority = attributes.priority if is_given(attributes.priority) else None
 
 
@@ -68,6 +69,22 @@ def update_options(run: Execution, request: UpdateWorkflowExecutionOptionsReques
         attributes.priority.CopyFrom(priority)
     attributes.unset_versioning_override = True  # as the real server notes it where there is none
     attributes.identity = request.identity
+    run.record_or_buffer(event)
+
+
+def attach_start(run: Execution, request: StartWorkflowExecutionRequest, now_ns: int, limits: Limits) -> None:
+    """Record in an open run that a start met it and goes on with it, with what the start says is to be attached."""
+    make_room(run, now_ns, limits)
+    wanted = request.on_conflict_options
+    event = run.event(UPDATED, now_ns)
+    event.worker_may_ignore = True
+    attributes = event.workflow_execution_options_updated_event_attributes
+    attributes.SetInParent()
+    if wanted.attach_request_id:
+        attributes.attached_request_id = request.request_id
+        note_request_id(run, request.request_id)
+    if wanted.attach_links:
+        attach(event, request.links)
     run.record_or_buffer(event)
 
 

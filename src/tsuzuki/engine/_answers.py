@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core.execution import Execution
 
 STARTED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+UPDATED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
 SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 
@@ -30,6 +31,13 @@ def start_answer(run: Execution, *, started: bool) -> StartWorkflowExecutionResp
     event.event_ref.event_id = 1
     event.event_ref.event_type = STARTED
     return answer
+
+
+def refer_to_attached(answer: StartWorkflowExecutionResponse, request_id: str) -> None:
+    """Link to the event by which a start was attached to a run that was there."""
+    event = answer.link.workflow_event
+    event.request_id_ref.request_id = request_id
+    event.request_id_ref.event_type = UPDATED
 
 
 def signal_answer(run: Execution, request_id: str) -> SignalWorkflowExecutionResponse:

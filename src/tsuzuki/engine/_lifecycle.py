@@ -23,10 +23,12 @@ from tsuzuki.core import close, fork, signal, start
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.id_policy import check_reuse
 from tsuzuki.core.limits import check_id
+from tsuzuki.core.links import check_links
 from tsuzuki.core.refusal import AlreadyStarted, InvalidInput, NotFound, Refusal
+from tsuzuki.core.workflow_options import attach_start
 from tsuzuki.core.workflow_task import ENGINE_IDENTITY
 
-from ._answers import signal_answer, start_answer
+from ._answers import refer_to_attached, signal_answer, start_answer
 from ._engine import Engine
 from ._fork import planned
 from ._matching import Poll
@@ -115,7 +117,7 @@ class Lifecycle:
     ) -> StartWorkflowExecutionResponse | None:
         conflict = request.workflow_id_conflict_policy
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
-            return start_answer(existing, started=False)
+            return self._use(existing, request)
         if conflict == _TERMINATE_EXISTING or request.workflow_id_reuse_policy == _TERMINATE_IF_RUNNING:
             with self._engine.changing(existing):
                 close.terminate(
@@ -132,6 +134,20 @@ class Lifecycle:
             existing.run_id,
             existing.start_request_id,
         )
+
+    def _use(self, existing: Execution, request: StartWorkflowExecutionRequest) -> StartWorkflowExecutionResponse:
+        """The start meets an open run and goes on with it; the run may be told of that."""
+        answer = start_answer(existing, started=False)
+        if not request.HasField("on_conflict_options"):
+            return answer
+        request_id = request.request_id if request.on_conflict_options.attach_request_id else ""
+        if not self.answered_before(existing, request_id):
+            now_ns = self._engine.clock.now_ns()
+            with self._engine.changing(existing):
+                attach_start(existing, request, now_ns, self._engine.limits_of(existing.namespace))
+        if request_id:
+            refer_to_attached(answer, request_id)
+        return answer
 
     # ---- acting on a run ---------------------------------------------------------------------------
 
@@ -178,9 +194,11 @@ class Lifecycle:
             check_first_run(run, request.first_execution_run_id)
             if not run.is_open:
                 raise NotFound(signal.closed_message(run))
+            check_links(request.links)
             details = request.details if request.HasField("details") else None
             with self._engine.changing(run):
-                close.terminate(run, request.reason, details, request.identity, self._engine.moment(run.namespace))
+                moment = self._engine.moment(run.namespace)
+                close.terminate(run, request.reason, details, request.identity, moment, request.links)
         await self._engine.durable()
         return TerminateWorkflowExecutionResponse()
 

@@ -96,4 +96,5 @@ def _signal_of(request: SignalWithStartWorkflowExecutionRequest) -> SignalWorkfl
         identity=request.identity,
         request_id=request.request_id,
         header=request.header if request.HasField("header") else None,
+        links=request.links,
     )
