@@ -311,7 +311,6 @@ def _without(value: Any, dropped: frozenset[str]) -> Any:
 
 NOT_OFFERED: Final[Mapping[str, str]] = {
     "activity start --activity-id a --type T --task-queue q --start-to-close-timeout 1s": "StartActivityExecution",
-    "task-queue describe --task-queue q": "DescribeTaskQueue",
     "task-queue versioning get-rules --task-queue q": "GetWorkerVersioningRules",
     "task-queue get-build-ids --task-queue q": "GetWorkerBuildIdCompatibility",
     "worker deployment list": "ListWorkerDeployments",

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
-from temporalio.api.workflowservice.v1 import RecordWorkerHeartbeatRequest
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, RecordWorkerHeartbeatRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -117,6 +117,23 @@ async def test_a_command_that_is_not_offered_says_so(subtests: pytest.Subtests, 
             outcome = await asyncio.to_thread(run, server.target, command)
             assert outcome.exit_code == 1
             assert f"{rpc} is not offered" in outcome.error
+
+
+async def test_a_task_queue_is_described(server: Server) -> None:
+    """Rates are those of the moment, so the real server's are no help; the shape was compared with them left out."""
+    client = await connected(server.target)
+    poll = PollWorkflowTaskQueueRequest(namespace="default", identity="me")
+    poll.task_queue.name = QUEUE
+    waiting = asyncio.ensure_future(client.workflow_service.poll_workflow_task_queue(poll))
+    seen = await run_step(server.target, Step(f"task-queue describe --task-queue {QUEUE}", until='"me"'))
+    waiting.cancel()
+    described = json.loads(seen.output)
+    [poller] = described["pollers"]
+    assert (poller["identity"], poller["taskQueueType"], poller["buildId"]) == ("me", "workflow", "UNVERSIONED")
+    assert sorted((each["taskQueueType"], each["approximateBacklogCount"]) for each in described["stats"]) == [
+        ("activity", 0),
+        ("workflow", 0),
+    ]
 
 
 async def test_workers_that_send_heartbeats_are_listed(server: Server) -> None:
