@@ -19,7 +19,7 @@ demo: setup ## Kill a research run half way with SIGKILL, resume it, print its r
 test: check ## Everything that CI runs: make check, then every test
 	@tools/strace.sh
 	@tools/chromium.sh
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: setup ## Format, lint, strict types, import arrows, public names
 	@$(BIN)/ruff format --check .

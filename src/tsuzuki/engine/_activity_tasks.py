@@ -129,7 +129,7 @@ class ActivityTasks:
                 engine.undelivered.add(start)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
-            elif activity.state != ActivityState.STARTED or activity.request_id != start:
+            elif not (_is_started(run, activity) and activity.request_id == start):
                 engine.matching.attach_again((run.namespace, activity.task_queue, True), poll)
             elif poll.future.done():
                 engine.settle_undelivered(run, activity)
@@ -365,3 +365,8 @@ class ActivityTasks:
 
 def _name(activity: Activity) -> str:
     return f"activity '{activity.asked.activity_type.name}' (id '{activity.asked.activity_id}')"
+
+
+def _is_started(run: Execution, activity: Activity) -> bool:
+    """Whether it is pending (it may be over, its state as it was) and an attempt of it is under way."""
+    return run.activities.get(activity.scheduled_event_id) is activity and activity.state == ActivityState.STARTED

@@ -4,7 +4,7 @@ import { element, fetched, length, posted, tellTimes } from "./dom.js";
 import { events } from "./run.js";
 
 const SETTLE_MS = 250;
-const RETRY_MS = 10_000;
+const PATIENCE_MS = 1000;
 const PATIENCE_MAX_MS = 120_000;
 const EXECUTIONS = 100;
 const PERSISTS = "persist_agent_execution";
@@ -208,13 +208,18 @@ const PANELS = {
 };
 let queries = null; // of the workflow, once a worker has named them
 let lookedAt = 0;
-let patience = RETRY_MS;
+let patience = PATIENCE_MS; // twice as much after each time
 let refreshing = null;
 let again = false;
 
+const known = (panel) => !PANELS[panel].query || queries?.has(PANELS[panel].query);
+const agentic = () => Object.keys(PANELS).some((panel) => PANELS[panel].query && known(panel));
+
+// Which queries there are; code may come to more of them as it runs.
 async function learn() {
-  if (queries || Date.now() - lookedAt < RETRY_MS) return;
+  if (Object.keys(PANELS).every(known) || Date.now() - lookedAt < patience / 2) return;
   lookedAt = Date.now();
+  patience = Math.min(patience * 2, PATIENCE_MAX_MS);
   try {
     const body = { execution: { workflowId: workflow, runId: run } };
     const told = (await posted(`${base}/query/__temporal_workflow_metadata`, body)).queryResult;
@@ -226,7 +231,7 @@ async function learn() {
 async function refreshAll() {
   await learn();
   const persists = events.groups.some((group) => group.name === PERSISTS);
-  const wanted = Object.keys(PANELS).filter((panel) => (PANELS[panel].query ? queries?.has(PANELS[panel].query) : persists));
+  const wanted = Object.keys(PANELS).filter((panel) => (PANELS[panel].query ? known(panel) : persists));
   await Promise.all(wanted.map(async (panel) => {
     try {
       PANELS[panel].show(await got(PANELS[panel].from));
@@ -254,17 +259,16 @@ async function refresh() {
   })();
   await refreshing;
   refreshing = null;
-  if (queries) return;
-  clearTimeout(timer); // of a run that is closed nothing else would happen
+  if (agentic() || (queries && events.closed)) return;
+  clearTimeout(timer); // it may be that nothing else happens
   timer = setTimeout(refresh, patience);
-  patience = Math.min(patience * 2, PATIENCE_MAX_MS);
 }
 
 let timer = 0;
-let known = -1;
+let seen = -1;
 events.onChange(() => {
-  if (!events.caughtUp || events.all.length === known) return;
-  known = events.all.length;
+  if (!events.caughtUp || events.all.length === seen) return;
+  seen = events.all.length;
   clearTimeout(timer);
   timer = setTimeout(refresh, SETTLE_MS);
 });
