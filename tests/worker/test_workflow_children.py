@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from left_behind import left_behind
 from scripted_run import CONVERTER, RUN_ID, ScriptedRun, WorkflowTaskFailedError
 from temporalio.api.enums.v1 import (
     RetryState,
@@ -396,16 +397,7 @@ def test_a_finished_run_with_children_leaves_no_circles_to_the_garbage_collector
         run.workflow_task()
         assert run.closed
 
-    finish()
-    gc.collect()
-    gc.disable()
-    try:
-        finish()
-        kinds = (WorkflowRun, WorkflowLoop, RunningChild)
-        found = {type(leaked).__name__ for leaked in gc.get_objects() if isinstance(leaked, kinds)}
-    finally:
-        gc.enable()
-    assert found == set()
+    assert left_behind(finish, WorkflowRun, WorkflowLoop, RunningChild) == set()
 
 
 def test_an_evicted_run_with_children_is_silent(cached: bool, caplog: pytest.LogCaptureFixture) -> None:

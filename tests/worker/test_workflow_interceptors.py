@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import gc
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
+from left_behind import left_behind
 from scripted_run import CONVERTER, ScriptedRun, WorkflowTaskFailedError, query_of
 from temporalio.api.common.v1 import Payload
 
@@ -338,15 +338,7 @@ def test_a_finished_run_leaves_its_chain_behind_without_circles(cached: bool) ->
         run = ScriptedRun(careless, 5, cached=cached, interceptors=[Changes, A])
         run.run_to_end({"act": lambda value: value})
 
-    finish()
-    gc.collect()
-    gc.disable()
-    try:
-        finish()
-        found = [leaked for leaked in gc.get_objects() if isinstance(leaked, (WorkflowRun, WorkflowInboundInterceptor))]
-    finally:
-        gc.enable()
-    assert found == []
+    assert left_behind(finish, WorkflowRun, WorkflowInboundInterceptor) == set()
 
 
 class LooksAtTheClock(WorkflowInboundInterceptor):

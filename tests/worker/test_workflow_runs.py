@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from left_behind import left_behind
 from scripted_run import RUN_ID, ScriptedRun, WorkflowTaskFailedError, drive
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
@@ -760,17 +761,7 @@ def test_a_finished_run_leaves_no_circles_to_the_garbage_collector(cached: bool)
         run = ScriptedRun(mended, cached=cached)
         run.run_to_end({"act": lambda value: value})
 
-    finish()
-    gc.collect()
-    gc.disable()
-    try:
-        finish()
-        found = {
-            type(leaked).__name__ for leaked in gc.get_objects() if isinstance(leaked, (WorkflowRun, WorkflowLoop))
-        }
-    finally:
-        gc.enable()
-    assert found == set()
+    assert left_behind(finish, WorkflowRun, WorkflowLoop) == set()
 
 
 def test_no_sticky_attributes_without_a_cache(cached: bool) -> None:
