@@ -27,6 +27,8 @@ FOUND = {
     169: "after a restart and a clock set back, an event was earlier than one that had waited",
     254: "a second life of the same: a start after a restart",
     137: "a retried workflow task showed its worker other times than history got",
+    384086512: "no fault: a worker got a task ahead of a commit that failed before it could look at it",
+    22233: "no fault yet: would be, if a run went on with its worker's memory after a failed commit",
     570: "a poll that was answered empty and cancelled at once ended with an error",
 }
 """Seeds that failed once, and what they found."""
