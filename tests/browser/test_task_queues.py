@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import Page, expect
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
@@ -27,6 +29,7 @@ async def test_what_waits_and_who_takes_it(page: Page, client: Client) -> None:
     waiting = page.locator("tr[data-queue=courier]")
     await expect(waiting).to_contain_text("Not served")
     await expect(waiting.locator("td").nth(2)).to_contain_text("3")
+    await expect(waiting.locator("td").nth(4)).to_contain_text(re.compile(r"workflow [0-9.]*[1-9] in, 0\.0 out"))
     await expect(page.locator(".banner.bad")).to_contain_text("tsuzuki worker run my.module --task-queue courier")
     await expect(page.locator("tr[data-queue]")).to_have_count(2)  # no sticky ones
     await picture(page, "task-queues", height=330)

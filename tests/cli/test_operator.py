@@ -59,6 +59,8 @@ async def test_a_queue_shows_what_waits_and_who_polls(server: Server) -> None:
         ("workflow", "1"),
         ("activity", None),
     ]
+    assert empty["stats"][0]["tasksAddRate"] > 0
+    assert "tasksDispatchRate" not in empty["stats"][0]
     polled = await command("task-queue", "describe", "-t", "q")
     assert {it["taskQueueType"] for it in polled["pollers"]} == {"workflow", "activity"}
     assert {it["taskQueue"] for it in await command("worker", "list")} <= {"q"}  # once it was told

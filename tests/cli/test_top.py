@@ -70,7 +70,9 @@ async def test_a_server_is_asked(here: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert look["runs"] == {"RUNNING": 1, "TERMINATED": 1}
         assert look["open_runs"] == [["q", "Research", 1]]
         waiting = {"workflow_tasks": 1, "activity_tasks": 0, "workflow_pollers": 0, "activity_pollers": 0}
-        assert look["queues"] == [{"name": "q", **waiting}]
+        [queue] = look["queues"]
+        assert queue.pop("add_rate") > 0 == queue.pop("dispatch_rate")
+        assert queue == {"name": "q", **waiting}
         shown = (await asyncio.to_thread(run, "top", "--once")).stdout
         assert "workflow pollers" in shown
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from engine_requests import HOUR, Refused
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
 from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
@@ -65,6 +65,60 @@ def test_what_waits_is_counted(server: LocalServer) -> None:
     shown = describe(server, api_mode=ENHANCED, report_stats=True, report_pollers=True).versions_info[""].types_info
     assert {kind: info.stats.approximate_backlog_count for kind, info in shown.items()} == {1: 2, 2: 2}
     assert [poller.identity for poller in shown[1].pollers] == ["worker"]
+
+
+def rates(stats: TaskQueueStats) -> tuple[float, float]:
+    return pytest.approx(stats.tasks_add_rate), pytest.approx(stats.tasks_dispatch_rate)
+
+
+def test_rates_are_those_of_the_last_half_minute(server: LocalServer) -> None:
+    for number in range(30):
+        server.start_workflow(f"w{number}")
+    assert rates(describe(server, report_stats=True).stats) == (30, 0)
+    server.advance(timedelta(seconds=10))
+    assert rates(describe(server, report_stats=True).stats) == (3, 0)
+    for _ in range(15):
+        server.complete_workflow_task(schedule_activity("a"))
+    server.advance(timedelta(seconds=10))
+    both = describe(server, api_mode=ENHANCED, report_stats=True).versions_info[""].types_info
+    assert rates(both[1].stats) == (1.5, 0.75)
+    assert rates(both[2].stats) == (1.5, 0)
+    server.advance(timedelta(seconds=9))
+    assert rates(describe(server, report_stats=True).stats) == (30 / 29, 15 / 29)
+    server.advance(timedelta(seconds=1))  # the starts are half a minute old
+    assert rates(describe(server, report_stats=True).stats) == (0, 0.5)
+    server.advance(timedelta(days=1))
+    assert rates(describe(server, report_stats=True).stats) == (0, 0)
+    assert rates(describe(server, report_stats=True, task_queue_type=ACTIVITY).stats) == (0, 0)
+
+
+def test_a_task_that_meets_a_waiting_worker_comes_and_goes(server: LocalServer) -> None:
+    async def meet() -> None:
+        polling = asyncio.ensure_future(poll(server, "a"))
+        await asyncio.sleep(0)
+        request = StartWorkflowExecutionRequest(namespace="default", workflow_id="w", request_id="r")
+        request.workflow_type.name, request.task_queue.name = "Workflow", QUEUE
+        await server.service.start_workflow_execution(request)
+        assert await polling
+
+    server.call(meet())
+    assert rates(describe(server, report_stats=True).stats) == (1, 1)
+
+
+def test_each_priority_has_rates_and_a_backlog_of_its_own(server: LocalServer) -> None:
+    for number, level in enumerate((0, 1, 1, 9)):
+        server.start_workflow(f"w{number}", priority={"priority_key": level})
+    server.advance(timedelta(seconds=2))
+    server.complete_workflow_task()  # of level 1
+    answer = describe(server, report_stats=True)
+    shown = {
+        level: (s.approximate_backlog_count, s.tasks_add_rate, s.tasks_dispatch_rate)
+        for level, s in answer.stats_by_priority_key.items()
+    }
+    assert shown == {1: (1, 1, 0.5), 3: (1, 0.5, 0), 5: (1, 0.5, 0)}
+    assert [s.approximate_backlog_age.seconds for s in answer.stats_by_priority_key.values()] == [2, 2, 2]
+    assert (answer.stats.approximate_backlog_count, answer.stats.tasks_add_rate) == (3, 2)
+    assert list(describe(server, report_stats=True, task_queue_type=ACTIVITY).stats_by_priority_key) == [3]
 
 
 def test_how_long_the_oldest_task_has_waited(server: LocalServer) -> None:

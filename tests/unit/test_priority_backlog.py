@@ -18,7 +18,7 @@ def order(*tasks: tuple[str, Priority | None]) -> str:
         backlog.append((number, 0), priority)
     left = []
     while backlog:
-        left.append(names[backlog.popleft()[0]])
+        left.append(names[backlog.pop()[1][0]])
     return " ".join(left)
 
 
@@ -49,10 +49,10 @@ def test_a_key_that_was_idle_gains_nothing() -> None:
     backlog = PriorityBacklog()
     for number in range(6):
         backlog.append((number, 0), of(key="busy"))
-    assert [backlog.popleft()[0] for _ in range(4)] == [0, 1, 2, 3]
+    assert [backlog.pop()[1][0] for _ in range(4)] == [0, 1, 2, 3]
     for number in (10, 11, 12):
         backlog.append((number, 0), of(key="new"))
-    assert [backlog.popleft()[0] for _ in range(5)] == [4, 10, 5, 11, 12]
+    assert [backlog.pop()[1][0] for _ in range(5)] == [4, 10, 5, 11, 12]
 
 
 @pytest.mark.parametrize("weight", [1e-9, 1e9])
@@ -60,20 +60,22 @@ def test_weights_are_bounded(weight: float) -> None:
     backlog = PriorityBacklog()
     backlog.append((1, 0), of(key="k", weight=weight))
     backlog.append((2, 0), of(key="k", weight=weight))
-    assert [backlog.popleft()[0], backlog.popleft()[0]] == [1, 2]
+    assert [backlog.pop()[1][0], backlog.pop()[1][0]] == [1, 2]
 
 
 def test_a_queue_without_priorities_has_a_plain_backlog() -> None:
     priorities: dict[int, Priority] = {3: of(1)}
     got: list[int] = []
-    matching = Matching(lambda task, poll: bool(got.append(task[0])) or True, lambda task: priorities.get(task[0]))
+    matching = Matching(
+        lambda task, poll: bool(got.append(task[0])) or True, lambda task: priorities.get(task[0]), lambda: 0
+    )
     queue = matching.queue(("default", "queue", True))
     for number in (1, 2):
         matching.offer(("default", "queue", True), (number, 0))
     assert not isinstance(queue.backlog, PriorityBacklog)
     matching.offer(("default", "queue", True), (3, 0))
     assert isinstance(queue, TaskQueue)
-    assert [queue.backlog.popleft()[0] for _ in range(3)] == [3, 1, 2]
+    assert [queue.backlog.pop()[1][0] for _ in range(3)] == [3, 1, 2]
 
 
 def test_workflow_tasks_leave_by_the_priority_of_their_workflow(server: LocalServer) -> None:

@@ -30,13 +30,26 @@ class QueueLook:
 
     Attributes:
         type: `workflow` or `activity`.
-        backlog: Number of tasks that wait, about.
         raw: The answer, with the pollers.
     """
 
     type: str
-    backlog: int
     raw: DescribeTaskQueueResponse
+
+    @property
+    def backlog(self) -> int:
+        """Number of tasks that wait, about."""
+        return self.raw.stats.approximate_backlog_count
+
+    @property
+    def add_rate(self) -> float:
+        """Tasks a second that came to the queue in the last half minute; source: the service."""
+        return self.raw.stats.tasks_add_rate
+
+    @property
+    def dispatch_rate(self) -> float:
+        """Tasks a second that workers took from the queue in the last half minute."""
+        return self.raw.stats.tasks_dispatch_rate
 
 
 async def look_at(client: Client, name: str) -> list[QueueLook]:
@@ -46,7 +59,7 @@ async def look_at(client: Client, name: str) -> list[QueueLook]:
         request = DescribeTaskQueueRequest(namespace=client.namespace, task_queue_type=number, report_stats=True)
         request.task_queue.name = name
         answer = await client.service.describe_task_queue(request)
-        looks.append(QueueLook(type, answer.stats.approximate_backlog_count, answer))
+        looks.append(QueueLook(type, answer))
     return looks
 
 
@@ -57,7 +70,11 @@ def describe(
     task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="The task queue.")],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show how much waits at a task queue, and which workers have polled it in the last five minutes."""
+    """Show how much waits at a task queue, how fast tasks come and go, and who has polled it in five minutes.
+
+    Rates are tasks a second over the last half minute; those that a worker gets with an answer (eager ones) or on its
+    own queue (sticky ones) are not counted.
+    """
     looks = connection.run(lambda client: look_at(client, task_queue))
     pollers = [(look.type, poller) for look in looks for poller in look.raw.pollers]
     if output is not Output.TEXT:
@@ -71,7 +88,13 @@ def describe(
         )
         return
     write_fields("Task queue", [("Name", task_queue)])
-    write_table(("Type", "Backlog", "Oldest"), ((look.type, look.backlog, _age(look.raw)) for look in looks))
+    write_table(
+        ("Type", "Backlog", "Oldest", "AddRate", "DispatchRate"),
+        (
+            (look.type, look.backlog, _age(look.raw), f"{look.add_rate:,.2f}/s", f"{look.dispatch_rate:,.2f}/s")
+            for look in looks
+        ),
+    )
     if not pollers:
         typer.echo("No worker polls it.")
         return

@@ -48,6 +48,8 @@ class Queue:
         activity_tasks: Activity tasks that wait, about.
         workflow_pollers: Workers that have polled for workflow tasks in the last five minutes.
         activity_pollers: Workers that have polled for activity tasks.
+        add_rate: Tasks of both kinds that came, a second, over the last half minute.
+        dispatch_rate: Tasks of both kinds that workers took.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Queue:
     activity_tasks: int
     workflow_pollers: int
     activity_pollers: int
+    add_rate: float
+    dispatch_rate: float
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,15 @@ async def _of_server(client: Client) -> Look:
 
 async def _queue(client: Client, name: str) -> Queue:
     workflow, activity = await look_at(client, name)
-    return Queue(name, workflow.backlog, activity.backlog, len(workflow.raw.pollers), len(activity.raw.pollers))
+    return Queue(
+        name,
+        workflow.backlog,
+        activity.backlog,
+        len(workflow.raw.pollers),
+        len(activity.raw.pollers),
+        workflow.add_rate + activity.add_rate,
+        workflow.dispatch_rate + activity.dispatch_rate,
+    )
 
 
 def _status_name(shown: str) -> str:
@@ -204,7 +216,7 @@ def _picture(look: Look, since: Rates | None) -> RenderableType:
 def _queue_table(queues: list[Queue]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("task queue")
-    for name in ("workflow tasks wait", "activity tasks wait", "workflow pollers", "activity pollers"):
+    for name in ("workflow tasks wait", "activity tasks wait", "workflow pollers", "activity pollers", "in/s", "out/s"):
         table.add_column(name, justify="right")
     for queue in queues:
         waiting = [queue.workflow_tasks, queue.activity_tasks]
@@ -213,5 +225,6 @@ def _queue_table(queues: list[Queue]) -> Table:
         cells = [
             Text(f"{number:,}", style="bold red" if bad else "") for number, bad in zip(waiting, stuck, strict=True)
         ]
-        table.add_row(Text(queue.name), *cells, *(f"{number:,}" for number in pollers))
+        rates = [f"{rate:,.1f}" for rate in (queue.add_rate, queue.dispatch_rate)]
+        table.add_row(Text(queue.name), *cells, *(f"{number:,}" for number in pollers), *rates)
     return table

@@ -22,6 +22,11 @@ def is_given(priority: Priority) -> bool:
     return bool(priority.priority_key or priority.fairness_key or priority.fairness_weight)
 
 
+def level_of(priority: Priority | None) -> int:
+    """1 (first) to `LEVEL_LAST`; None stands for the default."""
+    return LEVEL_DEFAULT if priority is None else min(priority.priority_key or LEVEL_DEFAULT, LEVEL_LAST)
+
+
 def check_priority(priority: Priority) -> None:
     """Refuse a priority that no task may have.
 

@@ -108,7 +108,7 @@ class Engine:
         self._namespace_limits = dict(namespace_limits or {})
         self.incarnation = store.incarnation
         self.search_attributes = SearchAttributeRegister(store)
-        self.matching = Matching(self._hand, self._priority_of)
+        self.matching = Matching(self._hand, self._priority_of, clock.now_ns)
         self.journal = Journal(store, clock, self.search_attributes, self._on_durable, self._on_failed, self._told)
         self.namespaces = Namespaces(store, self.journal, new_id)
         self.sweeper = Sweeper(self)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from temporalio.api.common.v1 import Priority
 
+from tsuzuki.core.priority import LEVEL_DEFAULT, level_of
 from tsuzuki.core.times import SECOND
 
 from ._priority_backlog import PriorityBacklog
+from ._task_rates import Flow
 
 RECENT_NS: Final = 10 * SECOND
 """A worker that polled this long ago is taken to be alive."""
@@ -69,8 +71,26 @@ class TaskQueue:
     last_poll_ns: int = 0
     pollers: dict[str, int] = field(default_factory=dict)
     """Identity -> when it polled last; the one that did so longest ago first."""
+    flows: dict[int, Flow] = field(default_factory=dict)
+    """By priority level."""
     sticky: bool = False
     """Of one worker alone, for the runs that it has in memory."""
+
+    def flow(self, level: int, now_ns: int) -> Flow:
+        found = self.flows.get(level)
+        if found is None:
+            found = self.flows[level] = Flow(now_ns)
+        return found
+
+    def next_task(self) -> tuple[int, ReadyTask]:
+        """Take the next one out of the backlog, with its priority level."""
+        backlog = self.backlog
+        return backlog.pop() if isinstance(backlog, PriorityBacklog) else (LEVEL_DEFAULT, backlog.popleft())
+
+    def waiting_by_level(self) -> Mapping[int, int]:
+        """How many tasks wait, by priority level."""
+        backlog = self.backlog
+        return backlog.counts if isinstance(backlog, PriorityBacklog) else {LEVEL_DEFAULT: len(backlog)}
 
 
 Hand = Callable[[ReadyTask, Poll], bool]
@@ -78,13 +98,14 @@ Hand = Callable[[ReadyTask, Poll], bool]
 
 
 PriorityOf = Callable[[ReadyTask], Priority | None]
-"""The priority of a task that has to wait; None for the default."""
+"""The priority of a task; None for the default."""
 
 
 class Matching:
-    def __init__(self, hand: Hand, priority_of: PriorityOf) -> None:
+    def __init__(self, hand: Hand, priority_of: PriorityOf, now_ns: Callable[[], int]) -> None:
         self._hand = hand
         self._priority_of = priority_of
+        self._now_ns = now_ns
         self._queues: dict[QueueKey, TaskQueue] = {}
         self._shut_down: dict[tuple[str, str], None] = {}
         """Namespace and key of workers that have gone, the last ones: polls that are still on their way end at once."""
@@ -130,18 +151,23 @@ class Matching:
     def offer(self, key: QueueKey, task: ReadyTask) -> None:
         """A task is ready: the longest waiting poll takes it, or it waits."""
         queue = self.queue(key)
+        priority = self._priority_of(task)
+        now_ns = self._now_ns()
+        flow = queue.flow(level_of(priority), now_ns)
+        flow.added.count(now_ns)
         while queue.waiting:
             poll = queue.waiting.popleft()
             if poll.future.done():
                 continue  # its worker went away
-            if not self._hand(task, poll):
+            if self._hand(task, poll):
+                flow.dispatched.count(now_ns)
+            else:
                 queue.waiting.appendleft(poll)
             return
-        self._queue_up(queue, task)
+        self._queue_up(queue, task, priority)
 
-    def _queue_up(self, queue: TaskQueue, task: ReadyTask) -> None:
+    def _queue_up(self, queue: TaskQueue, task: ReadyTask, priority: Priority | None) -> None:
         """Put a task into the backlog, which is a plain one until a priority comes."""
-        priority = self._priority_of(task)
         if not isinstance(queue.backlog, PriorityBacklog):
             if priority is None:
                 queue.backlog.append(task)
@@ -163,10 +189,16 @@ class Matching:
         if poll.worker_key and (key[0], poll.worker_key) in self._shut_down:
             _end(poll)
             return
+        if not self._takes_from_backlog(queue, poll, now_ns):
+            queue.waiting.append(poll)
+
+    def _takes_from_backlog(self, queue: TaskQueue, poll: Poll, now_ns: int) -> bool:
         while queue.backlog:
-            if self._hand(queue.backlog.popleft(), poll):
-                return
-        queue.waiting.append(poll)
+            level, task = queue.next_task()
+            if self._hand(task, poll):
+                queue.flow(level, now_ns).dispatched.count(now_ns)
+                return True
+        return False
 
     def attach_again(self, key: QueueKey, poll: Poll) -> None:
         """The task that the poll was to get is gone: it waits on, first in line, or takes another."""
@@ -176,10 +208,8 @@ class Matching:
             poll.future.set_result(poll.empty)
             return
         queue = self.queue(key)
-        while queue.backlog:
-            if self._hand(queue.backlog.popleft(), poll):
-                return
-        queue.waiting.appendleft(poll)
+        if not self._takes_from_backlog(queue, poll, self._now_ns()):
+            queue.waiting.appendleft(poll)
 
     def detach(self, key: QueueKey, poll: Poll) -> None:
         """The worker went away without a task."""

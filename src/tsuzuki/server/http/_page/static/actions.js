@@ -66,6 +66,7 @@ export function offerActions(place, run, history, done) {
   };
 
   for (const button of document.querySelectorAll("[data-action]")) {
+    button.disabled = false; // until now a click would have been lost
     button.addEventListener("click", () => {
       chosen = button.dataset.action;
       const described = FORMS[chosen];
