@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowExecutionStatus, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from tsuzuki.store import SqliteStore, StoredRun
 
+RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 ACTIVITY_ENDS = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
@@ -28,6 +29,7 @@ BY_ITS_OWN_WILL = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
 }
 OUTSIDE = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
@@ -96,6 +98,13 @@ def runs_of(store: SqliteStore) -> Iterator[tuple[StoredRun, list[HistoryEvent],
             yield stored, [*events, *waiting], len(events)
 
 
+def copied_events(events: list[HistoryEvent]) -> int:
+    """How many events of a run are those of the run that it was reset from."""
+    return max(
+        (event.event_id for event in events if event.workflow_task_failed_event_attributes.cause == RESET), default=0
+    )
+
+
 def check_facts(facts: Facts, store: SqliteStore) -> list[str]:
     """Everything that breaks a promise."""
     found = list(facts.broken)
@@ -128,7 +137,7 @@ def _signals(facts: Facts, events: dict[str, list[HistoryEvent]]) -> Iterator[st
         )
         total += names
         for name, count in names.items():
-            if count > 1:
+            if count > 1 and not copied_events(run_events):  # a reset brings together what a chain of runs has got
                 yield f"invariant 22: signal {name} is {count} times in run {run_id}"
             if name not in facts.asked_signals:
                 yield f"signal {name} comes from nowhere"
@@ -154,7 +163,7 @@ def _answers(facts: Facts, events: dict[str, list[HistoryEvent]]) -> Iterator[st
     tasks: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
     for run_events in events.values():
-        for event in run_events:
+        for event in run_events[copied_events(run_events) :]:
             if event.event_type == TASK_COMPLETED:
                 identity = event.workflow_task_completed_event_attributes.identity
                 tasks[identity] += 1
@@ -191,7 +200,10 @@ _RECORDED = {
     4: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
     5: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
     6: EventType.EVENT_TYPE_TIMER_CANCELED,
-    8: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    7: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    10: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+    11: EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+    12: EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED,
 }
 """By command type; a request to cancel an activity may come too late to leave an event."""
 
@@ -233,6 +245,8 @@ def _waits_for_its_start(events: list[HistoryEvent]) -> Iterator[str]:
     delay_ns = events[0].workflow_execution_started_event_attributes.first_workflow_task_backoff.ToNanoseconds()
     cut = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
     first = next((event for event in events if event.event_type in cut), None)  # a cancel request does not wait
+    if len(events) > 1 and events[1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+        return  # perhaps by signal-with-start, which does not wait either
     if (
         first is not None
         and first.event_type == cut[0]

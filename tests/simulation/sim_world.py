@@ -46,6 +46,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
     RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
@@ -599,6 +600,7 @@ class World:
         if self.chance.random() < 0.5:
             request.sticky_attributes.worker_task_queue.name = self._sticky
             request.sticky_attributes.schedule_to_start_timeout.seconds = 5
+        self._dress(request, task)
         self.facts.tasks[identity] = (run_id, None, commands)
         told_stale = self._told_stale(task)
 
@@ -608,10 +610,24 @@ class World:
                 self._remembered.pop(run_id, None)
             if answer is not None:
                 self.facts.tasks[identity] = (run_id, True, commands)
+                self._answered_workflow_task(request, task, answer)
             elif status in REFUSED:
                 self.facts.tasks[identity] = (run_id, False, commands)
 
         self._send(self.service.respond_workflow_task_completed, request, told)
+
+    def _dress(
+        self, request: RespondWorkflowTaskCompletedRequest, task: PollWorkflowTaskQueueResponse
+    ) -> None:
+        """Add to the answer of a workflow task what is more than commands."""
+
+    def _answered_workflow_task(
+        self,
+        request: RespondWorkflowTaskCompletedRequest,
+        task: PollWorkflowTaskQueueResponse,
+        answer: RespondWorkflowTaskCompletedResponse,
+    ) -> None:
+        """The answer was taken."""
 
     def _random_commands(self, task: PollWorkflowTaskQueueResponse) -> list[Command]:
         chance = self.chance
@@ -793,8 +809,8 @@ class World:
 
     # ---- the whole of it ---------------------------------------------------------------------------
 
-    async def live(self, steps: int) -> None:
-        """Do random things."""
+    def _actions(self) -> list[tuple[Callable[[], Any], int]]:
+        """What may happen, and how often."""
         actions: list[tuple[Callable[[], Any], int]] = [
             (self.start, 8),
             (self.signal, 8),
@@ -826,7 +842,11 @@ class World:
                 (self.change_options, 3),
                 (self.speak, 10),
             ]
-        acts, weights = zip(*actions, strict=True)
+        return actions
+
+    async def live(self, steps: int) -> None:
+        """Do random things."""
+        acts, weights = zip(*self._actions(), strict=True)
         for act in self.chance.choices(acts, weights, k=steps):
             self.story.append(act.__name__)
             if (waiting := act()) is not None:
@@ -851,15 +871,24 @@ class World:
         await self.settle(timedelta(seconds=2))
         if self._operated:
             await self._let_all_go_on()
+        await self._wind_up()
         self._tasks.clear()
         self._attempts.clear()
         found = await self._end_activities()
         found += await self._end_runs()
+        found += await self._last_words()
         found += check_facts(self.facts, self.disk.store)
         found += [str(problem) for problem in check_store(self.disk.store)]
         self.store.dead = True
         await self._lose_all_answers()
         return found
+
+    async def _wind_up(self) -> None:
+        """Before everything is brought to its end."""
+
+    async def _last_words(self) -> list[str]:
+        """What is wrong after that, as far as the engine has to be asked."""
+        return []
 
     async def _end_activities(self) -> list[str]:
         """Whatever attempt a worker may get is completed; what nobody gets must time out, or be with somebody."""
@@ -911,23 +940,3 @@ class World:
                 self.complete_workflow_task(self._tasks.pop(), [complete_workflow()])
             await self.settle(timedelta(seconds=15))
         return [f"run {run.new.run_id} of {run.new.workflow_id} does not come to its end" for run in open_runs]
-
-
-def simulate(seed: int, folder: Path | None, steps: int = 120, *, operated: bool = False) -> tuple[list[str], World]:
-    """One life of one world. Every fourth seed keeps its database in a file, with commits that take their time."""
-    name = f"{seed}-operated.db" if operated else f"{seed}.db"
-    path = folder / name if folder is not None and seed % 4 == 0 else None
-
-    async def life() -> tuple[list[str], World]:
-        world = World(seed, path, operated=operated)
-        errors: list[str] = []
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, about: errors.append(f"{about['message']}: {about.get('exception')!r}")
-        )
-        await world.open()
-        await world.live(steps)
-        found = await world.finish()
-        world.disk.store.close()
-        return errors + found, world
-
-    return asyncio.run(life())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sim_world import simulate
+from sim_life import simulate
 
 ALWAYS = 150
 OPERATED = 25

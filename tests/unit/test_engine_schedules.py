@@ -10,8 +10,9 @@ from engine_requests import HOUR, MINUTE, SECOND, Refused
 from engine_site import Site
 from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payloads, SearchAttributes
-from temporalio.api.enums.v1 import IndexedValueType, ScheduleOverlapPolicy
+from temporalio.api.enums.v1 import CommandType, IndexedValueType, ScheduleOverlapPolicy
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, DeleteNamespaceRequest
 from temporalio.api.schedule.v1 import BackfillRequest, Schedule, SchedulePatch, TriggerImmediatelyRequest
 from temporalio.api.workflowservice.v1 import (
@@ -97,6 +98,22 @@ def test_a_workflow_is_started_at_each_time(server: LocalServer) -> None:
     info = _describe(server).info
     assert (info.action_count, len(info.running_workflows), len(info.recent_actions)) == (3, 3, 3)
     assert [each.seconds % 60 for each in info.future_action_times] == [0] * 10
+
+
+def test_a_look_at_an_earlier_run_is_not_taken_for_the_end_of_the_workflow(server: LocalServer) -> None:
+    _create(server)
+    server.advance(MINUTE)
+    [workflow_id] = _at(server, 1)
+    earlier = server.describe(workflow_id).workflow_execution_info.execution.run_id
+    onwards = Command(command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION)
+    onwards.continue_as_new_workflow_execution_command_attributes.SetInParent()
+    server.complete_workflow_task(onwards)
+    assert server.notation(workflow_id, earlier) == "Started | WFT | ContinuedAsNew"
+    server.advance(MINUTE)
+    assert len(_describe(server).info.running_workflows) == 1
+    server.complete_workflow_task(complete_workflow())
+    server.advance(MINUTE)
+    assert _runs(server) == [*_at(server, 1), *_at(server, 1), *_at(server, 3)]
 
 
 def test_skip_drops_what_comes_while_one_runs(server: LocalServer) -> None:

@@ -20,7 +20,7 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.history.v1 import History, HistoryEvent, WorkflowExecutionStartedEventAttributes
 
 from . import cron, retry
 from .activity import ActivityState
@@ -221,6 +221,12 @@ def _abandon_workflow_task(run: Execution, moment: Moment) -> None:
 
 
 # ---- the run after -----------------------------------------------------------------------------------
+
+
+def next_run_id(run: Execution) -> str:
+    """The run in which one that has closed goes on; empty if none follows. Its last event is in memory."""
+    [event] = History.FromString(run.tail[-1]).events
+    return str(getattr(getattr(event, str(event.WhichOneof("attributes"))), "new_execution_run_id", ""))
 
 
 def _retry_of_run(run: Execution, failure: Failure, now_ns: int) -> tuple[RetryState.ValueType, int]:

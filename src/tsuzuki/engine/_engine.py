@@ -312,7 +312,7 @@ class Engine:
             ready, run.ready_activities = run.ready_activities, []
             for scheduled_event_id in ready:
                 self._offer_activity(run, scheduled_event_id)
-        if self.closings and not run.is_open and run.successor is None:
+        if self.closings and not run.is_open and run.tail:  # else it closed in an earlier transaction
             self._tell_closing(run)
         if run.successor is not None:
             successor, run.successor = run.successor, None
@@ -321,9 +321,10 @@ class Engine:
             self.settle(following)
 
     def _tell_closing(self, run: Execution) -> None:
-        told = self.closings.pop((run.namespace, run.workflow_id, run.started.first_execution_run_id), None)
-        if told is None:
+        key = (run.namespace, run.workflow_id, run.started.first_execution_run_id)
+        if key not in self.closings or close.next_run_id(run):
             return
+        told = self.closings.pop(key)
         try:
             told(run)
         except ServiceError:
