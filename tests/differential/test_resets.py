@@ -282,6 +282,20 @@ def closed_to_its_first_task(side: Side) -> None:
     side.tell(new)
 
 
+def a_signal_that_is_sent_again_after_the_reset(side: Side) -> None:
+    """Its request id is known where the signal was copied, or applied again."""
+    run = _two_tasks(side)
+    side.task()
+    side.signal("later")
+    side.task()
+    new = side.reset(9, run)
+    side.signal("s")
+    side.signal("later")
+    side.signal("newest")
+    side.task()
+    side.tell(new)
+
+
 def closed_to_its_last_task(side: Side) -> None:
     run = _two_tasks(side)
     side.task(done())
@@ -506,6 +520,7 @@ SCENARIOS: Final[tuple[Callable[[Side], None], ...]] = (
     open_without_a_task,
     again_from_the_same_run,
     a_reset_is_reset,
+    a_signal_that_is_sent_again_after_the_reset,
     nothing_applied_again,
     signals_excluded,
     cancel_requests,

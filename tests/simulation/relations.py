@@ -163,7 +163,7 @@ def _children_of(run: _Run, runs: dict[str, _Run]) -> Iterator[str]:
         if child is None:
             yield f"invariant 39: child {event_id} {where} is run {child_run_id}, which does not exist"
             continue
-        yield from _end_of_child(run, where, event_id, initiated[event_id], _last_of_chain(child, runs), ended, runs)
+        yield from _end_of_child(run, where, event_id, initiated[event_id], _chain(child, runs), ended, runs)
 
 
 def _asked_in(event: HistoryEvent) -> int:
@@ -171,10 +171,11 @@ def _asked_in(event: HistoryEvent) -> int:
     return int(getattr(_attributes(event), "workflow_task_completed_event_id", 0))
 
 
-def _last_of_chain(run: _Run, runs: dict[str, _Run]) -> _Run:
-    while run.goes_on_as:
-        run = runs[run.goes_on_as]
-    return run
+def _chain(run: _Run, runs: dict[str, _Run]) -> list[_Run]:
+    chain = [run]
+    while chain[-1].goes_on_as:
+        chain.append(runs[chain[-1].goes_on_as])
+    return chain
 
 
 def _end_of_child(
@@ -182,10 +183,11 @@ def _end_of_child(
     where: str,
     event_id: int,
     initiated: HistoryEvent,
-    child: _Run,
+    chain: list[_Run],
     ended: Counter[int],
     runs: dict[str, _Run],
 ) -> Iterator[str]:
+    child = chain[-1]
     was_reset = any(
         other.is_reset and other.workflow_id in (parent.workflow_id, child.workflow_id) for other in runs.values()
     )
@@ -202,7 +204,9 @@ def _end_of_child(
             yield f"invariant 38: child {event_id} {where} was to end with it, ended later ({reason})"
     if not ended[event_id] and policy == ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL:
         asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
-        if child.closed_ns > parent.closed_ns and not any(event.event_type == asked for event in child.events):
+        if child.closed_ns > parent.closed_ns and not any(
+            event.event_type == asked for each in chain for event in each.events
+        ):
             yield f"invariant 38: child {event_id} {where} was never asked to cancel"
 
 
@@ -217,7 +221,9 @@ def _resets(relations: Relations, runs: dict[str, _Run]) -> Iterator[str]:
             continue
         base_run_id = run.events[copied - 1].workflow_task_failed_event_attributes.base_run_id
         theirs = [event.SerializeToString(deterministic=True) for event in runs[base_run_id].events[: copied - 2]]
-        ours = [event.SerializeToString(deterministic=True) for event in run.events[: copied - 2]]  # the last may be the start of a task
+        ours = [
+            event.SerializeToString(deterministic=True) for event in run.events[: copied - 2]
+        ]  # the last may be the start of a task
         if theirs != ours:
             yield f"invariant 12: the first {copied - 2} events of run {run.run_id} are not those of {base_run_id}"
 

@@ -45,6 +45,8 @@ class Facts:
     signalled: set[str] = field(default_factory=set)
     """Names of acknowledged signals; each name belongs to one request id."""
     asked_signals: set[str] = field(default_factory=set)
+    sent_with_start: set[str] = field(default_factory=set)
+    """Those that may start their run."""
     cancelled: set[str] = field(default_factory=set)
     """Run ids."""
     terminated: set[str] = field(default_factory=set)
@@ -116,7 +118,7 @@ def check_facts(facts: Facts, store: SqliteStore) -> list[str]:
         shown = facts.shown.get(run_id, [])
         if [event.SerializeToString(deterministic=True) for event in run_events[:in_history]][: len(shown)] != shown:
             found.append(f"invariant 6: run {run_id}: events that were shown have changed or are gone")
-        found += [f"{text} (run {run_id})" for text in _in_one_run(run_events, stored)]
+        found += [f"{text} (run {run_id})" for text in _in_one_run(run_events, facts)]
         found += [f"{text} (run {run_id})" for text in _in_stream(facts.heard[run_id], store, stored.new.run_key)]
     for run_id in facts.started:
         if run_id not in rows:
@@ -223,9 +225,9 @@ def _in_stream(heard: list[int], store: SqliteStore, run_key: int) -> Iterator[s
         yield f"acknowledged events of the stream are lost: {sorted(lost)}"
 
 
-def _in_one_run(events: list[HistoryEvent], stored: StoredRun) -> Iterator[str]:
+def _in_one_run(events: list[HistoryEvent], facts: Facts) -> Iterator[str]:
     yield from _sees_all_before_it_ends(events)
-    yield from _waits_for_its_start(events)
+    yield from _waits_for_its_start(events, facts)
     yield from _no_timeout_is_early(events)
 
 
@@ -241,15 +243,15 @@ def _sees_all_before_it_ends(events: list[HistoryEvent]) -> Iterator[str]:
         yield f"invariant 18: it ended past events {unseen}, which it had not seen"
 
 
-def _waits_for_its_start(events: list[HistoryEvent]) -> Iterator[str]:
+def _waits_for_its_start(events: list[HistoryEvent], facts: Facts) -> Iterator[str]:
     delay_ns = events[0].workflow_execution_started_event_attributes.first_workflow_task_backoff.ToNanoseconds()
     cut = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
     first = next((event for event in events if event.event_type in cut), None)  # a cancel request does not wait
-    if len(events) > 1 and events[1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-        return  # perhaps by signal-with-start, which does not wait either
+    with_start = {event.workflow_execution_signaled_event_attributes.signal_name for event in events}
     if (
         first is not None
         and first.event_type == cut[0]
+        and not with_start & facts.sent_with_start  # they do not wait either
         and first.event_time.ToNanoseconds() < events[0].event_time.ToNanoseconds() + delay_ns
     ):
         yield "invariant 33: the first workflow task came before its time"

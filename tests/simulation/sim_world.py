@@ -616,9 +616,7 @@ class World:
 
         self._send(self.service.respond_workflow_task_completed, request, told)
 
-    def _dress(
-        self, request: RespondWorkflowTaskCompletedRequest, task: PollWorkflowTaskQueueResponse
-    ) -> None:
+    def _dress(self, request: RespondWorkflowTaskCompletedRequest, task: PollWorkflowTaskQueueResponse) -> None:
         """Add to the answer of a workflow task what is more than commands."""
 
     def _answered_workflow_task(

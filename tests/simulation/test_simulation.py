@@ -18,6 +18,7 @@ from sim_life import simulate
 
 ALWAYS = 150
 OPERATED = 25
+RELATED = 40
 NEW = int(os.environ.get("TSUZUKI_SIMULATION_SEEDS", "100"))
 
 FOUND = {
@@ -32,6 +33,11 @@ FOUND = {
     570: "a poll that was answered empty and cancelled at once ended with an error",
 }
 """Seeds that failed once, and what they found."""
+
+FOUND_RELATED = {
+    171: "an earlier run of a scheduled workflow, read again, was taken for the end of the workflow",
+    227: "no fault: a signal was sent again to the run that a reset made",
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +56,12 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def broken_promises(seeds: list[int], folder: Path, *, operated: bool = False) -> str:
+def broken_promises(seeds: list[int], folder: Path, *, operated: bool = False, related: bool = False) -> str:
     said = []
     for seed in seeds:
-        found, world = simulate(seed, folder, operated=operated)
+        found, world = simulate(seed, folder, operated=operated or (related and seed % 3 == 0), related=related)
         if found:
-            which = "one_operated_seed" if operated else "one_seed"
+            which = "one_related_seed" if related else "one_operated_seed" if operated else "one_seed"
             said.append(f"TSUZUKI_SEED={seed} pytest tests/simulation -k {which}")
             said += [f"    {what}" for what in found[:5]] + [f"    after: {' '.join(world.story[-12:])}"]
     return "\n".join(said)
@@ -81,6 +87,22 @@ def test_people_pause_and_reset_what_they_like(folder: Path) -> None:
     first = random.randrange(10_000, 1_000_000_000)
     print(f"one of them: TSUZUKI_SEED={first} pytest tests/simulation -k one_operated_seed")
     assert not broken_promises([*range(1, OPERATED + 1), *range(first, first + OPERATED)], folder, operated=True)
+
+
+@pytest.mark.parametrize("seed", FOUND_RELATED)
+def test_found_before_between_runs(seed: int, folder: Path) -> None:
+    assert not broken_promises([seed], folder, related=True)
+
+
+def test_runs_have_to_do_with_each_other(folder: Path) -> None:
+    first = random.randrange(10_000, 1_000_000_000)
+    print(f"one of them: TSUZUKI_SEED={first} pytest tests/simulation -k one_related_seed")
+    assert not broken_promises([*range(1, RELATED + 1), *range(first, first + RELATED)], folder, related=True)
+
+
+@pytest.mark.skipif("TSUZUKI_SEED" not in os.environ, reason="set TSUZUKI_SEED to run one life again")
+def test_one_related_seed(folder: Path) -> None:
+    assert not broken_promises([int(os.environ["TSUZUKI_SEED"])], folder, related=True)
 
 
 @pytest.mark.skipif("TSUZUKI_SEED" not in os.environ, reason="set TSUZUKI_SEED to run one life again")

@@ -140,3 +140,15 @@ def test_what_others_reported_by_now_is_told_again(site: Site) -> None:
             "WorkflowTaskFailed RESET_WORKFLOW | ExternalWorkflowExecutionSignaled | WorkflowTaskScheduled"
         )
         assert server.notation("other").count("Signaled hey") == 1
+
+
+def test_a_request_id_belongs_to_one_run_also_for_the_checker(site: Site) -> None:
+    """As on the real server: the new run takes a signal that the old one has taken, sent again."""
+    with site:
+        server = site.server
+        server.start_workflow()
+        server.signal("s", request_id="r")
+        server.complete_workflow_task()
+        new = reset(server, 5)
+        server.signal("s", request_id="r")
+        assert server.notation(run_id=new).count("Signaled s") == 2

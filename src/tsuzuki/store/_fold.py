@@ -194,6 +194,8 @@ def _task_ended(run: Folded, event: HistoryEvent) -> None:
         run.note(event, 3, f"workflow task {scheduled} ended, but the open one is {run.workflow_task}")
     run.workflow_task, run.workflow_task_started = None, False
     failed = event.workflow_task_failed_event_attributes
+    if failed.new_run_id:
+        run.request_ids.clear()  # those of another run, as the events before this one
     if failed.new_run_id and run.started is not None and run.started.first_execution_run_id != failed.new_run_id:
         run.reset_ns = event.event_time.ToNanoseconds()
 
