@@ -116,7 +116,7 @@ async def test_the_description_of_the_api_has_it(running: tuple[httpx.AsyncClien
     http, _, _ = running
     paths = (await http.get("/api/openapi.json")).json()["paths"]
     for prefix in ("/api/v1/", "/api/v1/namespaces/{namespace}/"):
-        for name in ("events", "stream"):
+        for name in ("events", "stream", "logs"):
             described = paths[f"{prefix}workflows/{{workflow_id}}/{name}"]["get"]
             assert "text/event-stream" in described["responses"]["200"]["content"]
             in_path = [it["name"] for it in described["parameters"] if it["in"] == "path"]

@@ -16,6 +16,7 @@ from tsuzuki.store import (
     Batch,
     CurrentRun,
     HistoryBatch,
+    LogRow,
     NamespaceRow,
     NewRun,
     RunUpdate,
@@ -45,6 +46,11 @@ def stream_row(run_key: int, first_offset: int, kinds: str, **columns: Any) -> S
     return StreamRow(run_key, first_offset, last, 5, 1, "s", first_offset, kinds, T0, "a", "search", b"x")._replace(
         **columns
     )
+
+
+def log_row(run_key: int, first_offset: int, lines: int, bytes_through: int, size: int) -> LogRow:
+    """Lines that have `size` bytes together."""
+    return LogRow(run_key, first_offset, first_offset + lines - 1, T0, bytes_through, b"x" * size)
 
 
 def started(run_key: int = 1, **attributes: Any) -> HistoryEvent:

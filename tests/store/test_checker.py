@@ -20,6 +20,7 @@ from store._rows import (
     activity_row,
     activity_scheduled,
     event,
+    log_row,
     new_run,
     started,
     stream_row,
@@ -516,6 +517,15 @@ def test_stream_with_a_gap_and_stream_of_nobody(database: Path) -> None:
         (9, None, "stream events 4 to 4 where 3 belongs"),
         (9, None, "stream events 5 to 5 where 5 belongs"),
         (9, None, "stream events 1 to 1 where 1 belongs"),
+    ]
+
+
+def test_log_with_a_gap_and_log_of_nobody(database: Path) -> None:
+    run = whole_run([started()])
+    run.logs = [log_row(1, 5, 2, 10, 1), log_row(1, 8, 1, 11, 1), log_row(7, 1, 1, 1, 1)]  # the first were dropped
+    assert problems_of(database, run) == [
+        (9, None, "log lines 8 to 8 where 7 belongs"),
+        (9, None, "log lines 1 to 1 where 1 belongs"),
     ]
 
 

@@ -18,6 +18,7 @@ from store._rows import (
     activity_row,
     activity_scheduled,
     history_batches,
+    log_row,
     new_run,
     run_update,
     started,
@@ -32,6 +33,7 @@ from tsuzuki.store import (
     Batch,
     CurrentRun,
     HistoryBatch,
+    LogEnd,
     NewRun,
     RequestId,
     RunUpdate,
@@ -180,6 +182,23 @@ def test_activity_is_replaced_and_deleted(store: Store) -> None:
 def test_activity_put_and_gone_in_one_batch_is_gone(store: Store) -> None:
     put(store, Batch(activities=[activity_row(1, 5)], activities_gone=[(1, 5)]))
     assert store.activities(1) == []
+
+
+def test_log_is_read_after_an_offset_and_its_oldest_rows_are_dropped(store: Store) -> None:
+    rows = [log_row(1, 1, 2, 10, 10), log_row(1, 3, 1, 13, 3), log_row(1, 4, 5, 20, 7)]
+    put(store, Batch(logs=[log_row(2, 1, 1, 1, 1)]))
+    put(store, Batch(logs=rows))
+    assert store.log(1, 0, 10) == store.log(1, 1, 10) == rows
+    assert store.log(1, 2, 10) == rows[1:]
+    assert store.log(1, 2, 1) == rows[1:2]
+    assert store.log(1, 8, 10) == []
+    assert store.log_end(1) == LogEnd(8, 20, 0)
+    assert store.log_end(3) is None
+    newest = log_row(1, 9, 1, 21, 1)
+    put(store, Batch(logs=[newest], logs_gone=[(1, 13)]))
+    assert store.log(1, 0, 10) == [rows[2], newest]
+    assert store.log_end(1) == LogEnd(9, 21, 13)
+    assert store.log_end(2) == LogEnd(1, 1, 0)
 
 
 def test_stream_is_read_after_an_offset_from_the_batch_that_holds_the_next(store: Store) -> None:

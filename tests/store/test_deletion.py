@@ -10,6 +10,7 @@ from store._rows import (
     T0,
     activity_row,
     activity_scheduled,
+    log_row,
     namespace_row,
     new_run,
     started,
@@ -45,6 +46,7 @@ def test_a_deleted_run_takes_along_all_that_is_its_own(store: Store) -> None:
         batch = whole_run(events, new=new, activities=[activity_row(run_key)])
         batch.request_ids = [RequestId(run_key, "r")]
         batch.streams = [stream_row(run_key, 1, "b")]
+        batch.logs = [log_row(run_key, 1, 1, 1, 1)]
         put(store, batch)
     put(store, Batch(runs_gone=[1]))
     assert store.run(1) is None
@@ -53,11 +55,13 @@ def test_a_deleted_run_takes_along_all_that_is_its_own(store: Store) -> None:
     assert not store.activities(1)
     assert not store.has_request_id(1, "r")
     assert not store.stream(1, 0, 1)
+    assert not store.log(1, 0, 1)
     assert store.current_run("default", "stays") == store.run(2)
     assert store.history(2)
     assert store.activities(2)
     assert store.has_request_id(2, "r")
     assert store.stream(2, 0, 1)
+    assert store.log(2, 0, 1)
 
 
 def test_an_older_run_is_deleted_and_the_current_one_stays(store: Store) -> None:

@@ -8,7 +8,7 @@ own does not see it unless it is run with `contextvars.copy_context()`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -52,6 +52,11 @@ class ActivityContext(ABC):
 
     @abstractmethod
     def heartbeat(self, details: tuple[object, ...]) -> None: ...
+
+    def log(  # noqa: B027
+        self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Take a line for the log of the run; there is none in a process pool."""
 
     async def keeps_streams(self) -> bool:
         """Tell whether the server keeps what is published."""

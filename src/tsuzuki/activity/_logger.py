@@ -24,6 +24,14 @@ class LoggerAdapter(logging.LoggerAdapter[logging.Logger]):
         self.activity_info_on_extra = True
         self.full_activity_info_on_extra = False
 
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log, and keep the line in the log of the run (`Worker(run_log_level=...)`), shown by `logging` or not."""
+        context = current_context.get()
+        if context is not None:
+            context.log(level, self.logger.name, msg, args, kwargs)
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # this frame is not the caller's
+        super().log(level, msg, *args, **kwargs)
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the facts that are switched on; what the caller passed as `extra` is kept."""
         context = current_context.get()

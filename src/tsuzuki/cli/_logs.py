@@ -31,6 +31,21 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class RunLogLevel(StrEnum):
+    """The least that is kept in the logs of runs."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    NONE = "none"
+
+    @property
+    def number(self) -> int | None:
+        """As `Worker` takes it."""
+        return None if self is RunLogLevel.NONE else logging.getLevelNamesMapping()[self.value.upper()]
+
+
 def log_to_stderr(format: LogFormat, level: LogLevel) -> None:
     """Have everything that this process logs written to standard error.
 

@@ -25,7 +25,7 @@ from tsuzuki.worker import ActivityLimit, ActivityLimits, Worker
 from ._connection import Connection, connected, run_or_refuse
 from ._endings import FAILED, refuse
 from ._inputs import duration
-from ._logs import LogFormat, LogLevel, log_to_stderr
+from ._logs import LogFormat, LogLevel, RunLogLevel, log_to_stderr
 from ._worker_health import WorkerHealth
 from ._worker_life import WorkerLife
 
@@ -92,6 +92,9 @@ def run(
         LogFormat, typer.Option(help="How log lines look; console and json need tsuzuki[logs].")
     ] = LogFormat.PLAIN,
     log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = LogLevel.INFO,
+    run_log_level: Annotated[
+        RunLogLevel, typer.Option(help="The least that is kept in the logs of runs, for their pages.")
+    ] = RunLogLevel.INFO,
     reload: Annotated[
         bool,
         typer.Option(RELOAD, help="Start anew when a Python file changes; for development. Needs tsuzuki[reload]."),
@@ -124,6 +127,7 @@ def run(
                     "interceptors": connection.worker_interceptors,
                     "graceful_shutdown_timeout": GRACE if grace is None else grace,
                     "activity_limits": limits,
+                    "run_log_level": run_log_level.number,
                 }
                 if priority_queues:
                     workers += PriorityQueues(client, **options).workers

@@ -34,6 +34,10 @@ workflow = group(
             "_workflow_look:show",
             "Show the history of a run.",
         ),
+        "logs": (
+            "_workflow_logs:logs",
+            "Show what a run's code and its activities have logged.",
+        ),
         "stream": (
             "_workflow_stream:stream",
             "Show the event stream of a run: tokens of models, progress.",

@@ -53,6 +53,7 @@ from ._interceptor import (
     UpdateWithStartStartWorkflowInput,
     UpdateWithStartUpdateWorkflowInput,
 )
+from ._logs import LogLine
 from ._pending_activity import PendingActivityHandle
 from ._schedule import (
     Schedule,
@@ -101,6 +102,7 @@ __all__ = [
     "Interceptor",
     "InvalidArgumentError",
     "ListWorkflowsInput",
+    "LogLine",
     "NamespaceNotFoundError",
     "OutboundInterceptor",
     "PauseInfo",

@@ -29,6 +29,7 @@ from ._interceptor import (
     StartWorkflowUpdateInput,
     TerminateWorkflowInput,
 )
+from ._logs import LogLine, read_logs
 from ._pending_activity import PendingActivityHandle
 from ._query import query_workflow
 from ._result import wait_for_result
@@ -194,6 +195,33 @@ class WorkflowHandle(Generic[SelfType, ReturnType]):
         run_id = self.run_id or self.result_run_id or ""
         async for event in read_stream(self._context, self.id, run_id, after, wait=wait, follow_runs=follow_runs):
             yield event
+
+    async def read_logs(
+        self, *, after: str = "", last: int | None = None, wait: bool = False, follow_runs: bool = True
+    ) -> AsyncIterator[LogLine]:
+        """Yield what the run's code and its activities have logged (`workflow.logger`, `activity.logger`).
+
+        Workers keep it from `Worker(run_log_level=...)` on, best effort: lines that were not sent when a process died
+        are lost, and rarely one comes twice. The log is kept as long as the run, up to 8 MiB; the oldest go first.
+
+        Args:
+            after: The `id` of the last line that was seen, which names the run too; the default begins with the first.
+            last: Begin with that many of the newest lines.
+            wait: True to wait for more until the workflow has closed.
+            follow_runs: True to go on, when it waits, with the log of the run that takes over.
+
+        Raises:
+            InvalidArgumentError: `after` is no position of a log.
+            WorkflowNotFoundError: No such run, or past its retention.
+            RPCError: UNIMPLEMENTED: a Temporal cluster keeps no logs.
+            PayloadDecodeError: Lines cannot be read.
+
+        Source: `QueryWorkflow` with a query of a reserved type.
+        """
+        run_id = self.run_id or self.result_run_id or ""
+        lines = read_logs(self._context, self.id, run_id, after, last=last, wait=wait, follow_runs=follow_runs)
+        async for line in lines:
+            yield line
 
     async def cancel(self, *, reason: str = "") -> None:
         """Ask the workflow to stop: its code is cancelled, may clean up, and decides how it ends.

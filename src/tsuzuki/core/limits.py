@@ -36,6 +36,7 @@ class Limits:
     buffered_bytes_max: int = 2 * MIB
     stream_events_max: int = 200_000
     stream_bytes_max: int = 64 * MIB
+    log_bytes_max: int = 8 * MIB
     workflow_task_timeout_default_ns: int = 10 * SECOND
     workflow_task_timeout_max_ns: int = 120 * SECOND
     workflow_task_heartbeats_max_ns: int = 1800 * SECOND

@@ -28,6 +28,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedResponse,
 )
 
+from tsuzuki.common.log_frames import LOG_ACTIVITY_ID
 from tsuzuki.common.stream_frames import has_frame
 from tsuzuki.core import activity as activities
 from tsuzuki.core.activity import Activity, ActivityState, Mark
@@ -40,6 +41,7 @@ from tsuzuki.core.times import set_time
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
+from ._logs import Logs
 from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._refusals import service_error
@@ -66,9 +68,10 @@ class ById(Protocol):
 
 
 class ActivityTasks:
-    def __init__(self, engine: Engine, streams: Streams, *, local: bool) -> None:
+    def __init__(self, engine: Engine, streams: Streams, logs: Logs, *, local: bool) -> None:
         self._engine = engine
         self._streams = streams
+        self._logs = logs
         self._local = local
         engine.hand_activity = self._hand
 
@@ -327,6 +330,8 @@ class ActivityTasks:
     async def heartbeat_by_id(
         self, request: RecordActivityTaskHeartbeatByIdRequest
     ) -> RecordActivityTaskHeartbeatByIdResponse:
+        if request.activity_id == LOG_ACTIVITY_ID:
+            return await self._logs.take(request)
         run, activity = self._by_id(request)
         answer = await self._heartbeat(run, activity, request.details if request.HasField("details") else None)
         return RecordActivityTaskHeartbeatByIdResponse(

@@ -31,6 +31,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondQueryTaskCompletedResponse,
 )
 
+from tsuzuki.common.log_frames import LOG_QUERY
 from tsuzuki.common.stream_frames import STREAM_QUERY
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import MIB, check_id, too_large
@@ -42,6 +43,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._engine import Engine
 from ._history_pages import PageToken, read_backwards, read_page
 from ._lifecycle import not_found_message
+from ._logs import Logs
 from ._matching import Poll
 from ._refusals import refusals_as_errors, service_error
 from ._streams import Streams
@@ -96,9 +98,10 @@ class Questions:
 
 
 class Queries:
-    def __init__(self, engine: Engine, streams: Streams) -> None:
+    def __init__(self, engine: Engine, streams: Streams, logs: Logs) -> None:
         self._engine = engine
         self._streams = streams
+        self._logs = logs
         self._open = Questions()
         self._count = 0
         engine.hand_query = self._hand
@@ -118,6 +121,8 @@ class Queries:
                 raise NotFound(not_found_message(request.execution))
         if request.query.query_type == STREAM_QUERY:  # no code answers it, so also of a paused run
             return QueryWorkflowResponse(query_result=await self._streams.read(run, request.query.query_args))
+        if request.query.query_type == LOG_QUERY:
+            return QueryWorkflowResponse(query_result=await self._logs.read(run, request.query.query_args))
         if _is_rejected(run, request.query_reject_condition):
             rejected = QueryWorkflowResponse()
             rejected.query_rejected.status = run.status

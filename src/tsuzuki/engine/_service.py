@@ -29,6 +29,7 @@ from ._history import HistoryReading
 from ._lifecycle import Lifecycle
 from ._listing import Listing
 from ._lists_aside import ListsAside
+from ._logs import Logs
 from ._namespace_rpcs import NamespaceRpcs
 from ._queries import Queries
 from ._reset import Reset
@@ -69,10 +70,10 @@ class EmbeddedService:
         self._engine = engine
         self.local = local
         lifecycle, reading, visibility = Lifecycle(engine), HistoryReading(engine), Visibility(engine)
-        streams = Streams(engine)
-        queries, updates = Queries(engine, streams), Updates(engine)
+        streams, logs = Streams(engine), Logs(engine)
+        queries, updates = Queries(engine, streams, logs), Updates(engine)
         namespaces = NamespaceRpcs(engine)
-        activity_tasks = ActivityTasks(engine, streams, local=local)
+        activity_tasks = ActivityTasks(engine, streams, logs, local=local)
         workflow_tasks = WorkflowTasks(engine, activity_tasks, queries, updates, local=local)
         self._take_back: Mapping[type[Message], Callable[[Any], None]] = {
             PollWorkflowTaskQueueResponse: workflow_tasks.take_back,

@@ -6,7 +6,6 @@ reaches no worker, so it is answered for a run whose code is gone or stuck, and 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +17,14 @@ from tsuzuki.common.stream_frames import FRAMED, read_frame, write_frame
 from tsuzuki.core import stream as streams
 from tsuzuki.core.activity import Activity
 from tsuzuki.core.execution import Execution
-from tsuzuki.core.refusal import Exhausted, InvalidInput, NotFound
+from tsuzuki.core.refusal import Exhausted, InvalidInput
 from tsuzuki.core.stream import Stream
 from tsuzuki.core.times import SECOND
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import StoreError, StreamRow
 
 from ._engine import Engine
+from ._news import after_news
 from ._refusals import refusals_as_errors, service_error
 
 PAGE_BYTES_MAX: Final = 1 << 20
@@ -105,32 +105,7 @@ class Streams:
                 rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
             if rows or closed or clock.now_ns() >= until_ns:
                 return _page(rows, closed)
-            await self._news(run, until_ns)
-            run = self._again(run)
-
-    async def _news(self, run: Execution, until_ns: int) -> None:
-        """Return when something of the run was committed, when the engine starts over, or when it is late."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        if not self._engine.when_writable(wake):
-            run.waiters.append(wake)
-        alarm = self._engine.clock.call_at(until_ns, wake)
-        try:
-            await future
-        finally:
-            alarm.cancel()
-            if wake in run.waiters:
-                run.waiters.remove(wake)
-
-    def _again(self, run: Execution) -> Execution:
-        found = self._engine.run(run.key)
-        if found is None:
-            raise service_error(NotFound(f"workflow '{run.workflow_id}', run {run.run_id}, was deleted."))
-        return found
+            run = await after_news(self._engine, run, until_ns)
 
 
 @contextmanager

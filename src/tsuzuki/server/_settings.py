@@ -102,6 +102,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "buffered_bytes_max": "The same in bytes",
     "stream_events_max": "Events of a run's stream; more are refused, and the run goes on",
     "stream_bytes_max": "The same in bytes",
+    "log_bytes_max": "Lines that are kept of a run's log, in bytes; the oldest are dropped",
     "workflow_task_timeout_default_s": "Time of a worker for a workflow task, if the start says nothing",
     "workflow_task_timeout_max_s": "The longest that a start may ask for",
     "workflow_task_heartbeats_max_s": "The longest that local activities may keep a workflow task alive",

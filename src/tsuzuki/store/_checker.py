@@ -133,6 +133,20 @@ _RELATIONS: tuple[tuple[int, str], ...] = (
         """,
     ),
     (
+        9,
+        """
+        SELECT coalesce(workflow_id, ''), coalesce(run_id, 'key ' || logs.run_key),
+            'log lines ' || first_offset || ' to ' || last_offset || ' where ' || (before + 1) || ' belongs'
+        FROM (
+            SELECT *, coalesce(
+                lag(last_offset) OVER (PARTITION BY run_key ORDER BY last_offset), first_offset - 1
+            ) AS before
+            FROM logs
+        ) AS logs LEFT JOIN runs USING (run_key)
+        WHERE runs.run_key IS NULL OR first_offset <> before + 1 OR last_offset < first_offset
+        """,
+    ),
+    (
         34,
         """
         SELECT workflow_id, max(run_id), count(*) || ' open runs of one workflow id' FROM runs

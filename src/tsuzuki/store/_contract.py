@@ -130,6 +130,27 @@ class StreamRow(NamedTuple):
     """Serialized `Payload`."""
 
 
+class LogRow(NamedTuple):
+    """Lines of a run's log that came together."""
+
+    run_key: int
+    first_offset: int
+    last_offset: int
+    at_ns: int
+    bytes_through: int
+    """Of all lines of the run up to these, also of those that were dropped since."""
+    lines: bytes
+    """Serialized `Payload`."""
+
+
+class LogEnd(NamedTuple):
+    """How far a run's log has come."""
+
+    last_offset: int
+    bytes_through: int
+    bytes_dropped: int
+
+
 class StreamEnd(NamedTuple):
     """How far one attempt has come in a run's stream."""
 
@@ -233,6 +254,9 @@ class Batch:
     namespaces_gone: list[str] = field(default_factory=list)
     """Deleted before `namespaces` are written: one may be made anew."""
     streams: list[StreamRow] = field(default_factory=list)
+    logs: list[LogRow] = field(default_factory=list)
+    logs_gone: list[tuple[int, int]] = field(default_factory=list)
+    """(run_key, bytes_through): the rows of a run up to that many bytes, before those above are inserted."""
 
 
 class StoredRun(NamedTuple):
@@ -331,6 +355,14 @@ class Store(Protocol):
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         """One for each attempt that is in the run's stream."""
+        ...
+
+    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
+        """The first rows that hold any line after an offset, in order."""
+        ...
+
+    def log_end(self, run_key: int) -> LogEnd | None:
+        """None if the run has no log."""
         ...
 
     def has_request_id(self, run_key: int, request_id: str) -> bool: ...

@@ -17,6 +17,8 @@ from tsuzuki.store._conditions import Condition
 from tsuzuki.store._contract import (
     ActivityRow,
     HistoryBatch,
+    LogEnd,
+    LogRow,
     NamespaceRow,
     NewRun,
     Position,
@@ -120,6 +122,14 @@ class SqliteReads:
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return [StreamEnd._make(row) for row in self._rows(sql.STREAM_ENDS, (run_key,))]
+
+    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
+        return [LogRow._make(row) for row in self._rows(sql.LOG, (run_key, after, limit))]
+
+    def log_end(self, run_key: int) -> LogEnd | None:
+        for row in self._rows(sql.LOG_END, (run_key,)):
+            return LogEnd._make(row)
+        return None
 
     def has_request_id(self, run_key: int, request_id: str) -> bool:
         return bool(self._rows(sql.HAS_REQUEST, (run_key, request_id)))

@@ -229,6 +229,23 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     ),
     # Attempts are counted anew after a reset, so their number does not tell them apart.
     Migration(7, ("ALTER TABLE streams ADD COLUMN start TEXT NOT NULL DEFAULT ''",)),
+    # What the code of a run and its activities logged.
+    Migration(
+        8,
+        (
+            """
+            CREATE TABLE logs (
+                run_key INTEGER NOT NULL,
+                first_offset INTEGER NOT NULL,
+                last_offset INTEGER NOT NULL,
+                at_ns INTEGER NOT NULL,
+                bytes_through INTEGER NOT NULL,
+                lines BLOB NOT NULL
+            )
+            """,
+            "CREATE UNIQUE INDEX logs_by_run ON logs (run_key, last_offset)",
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

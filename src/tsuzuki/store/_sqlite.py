@@ -171,6 +171,11 @@ class SqliteStore(SqliteReads):
         if batch.streams:
             many(sql.INSERT_STREAM, map(tuple, batch.streams))
             self._pages += sum([1 + (len(row.events) >> 12) for row in batch.streams])
+        if batch.logs_gone:
+            many(sql.DROP_LOG, batch.logs_gone)
+        if batch.logs:
+            many(sql.INSERT_LOG, map(tuple, batch.logs))
+            self._pages += sum([1 + (len(row.lines) >> 12) for row in batch.logs])
         if batch.currents:
             many(sql.PUT_CURRENT, map(tuple, batch.currents))
         if batch.request_ids:

@@ -15,6 +15,7 @@ from tsuzuki.store._contract import (
     AttributeValue,
     CurrentRun,
     HistoryBatch,
+    LogRow,
     NamespaceRow,
     NewRun,
     Record,
@@ -56,6 +57,8 @@ INSERT_HISTORY: Final = _insert("history", HistoryBatch._fields)
 PUT_ACTIVITY: Final = _insert("activities", ActivityRow._fields, "REPLACE")
 DELETE_ACTIVITY: Final = "DELETE FROM activities WHERE run_key = ? AND scheduled_event_id = ?"
 INSERT_STREAM: Final = _insert("streams", StreamRow._fields)
+INSERT_LOG: Final = _insert("logs", LogRow._fields)
+DROP_LOG: Final = "DELETE FROM logs WHERE run_key = ? AND bytes_through <= ?"
 PUT_CURRENT: Final = _insert("currents", CurrentRun._fields, "REPLACE")
 PUT_REQUEST: Final = _insert("requests", RequestId._fields, "INSERT OR IGNORE")
 PUT_NAMESPACE: Final = _insert("namespaces", NamespaceRow._fields, "REPLACE")
@@ -71,6 +74,7 @@ DELETE_RUN: Final = (
     "DELETE FROM history WHERE run_key = ?1",
     "DELETE FROM activities WHERE run_key = ?1",
     "DELETE FROM streams WHERE run_key = ?1",
+    "DELETE FROM logs WHERE run_key = ?1",
     "DELETE FROM requests WHERE run_key = ?1",
     "DELETE FROM attribute_values WHERE run_key = ?1",
     "DELETE FROM runs WHERE run_key = ?1",
@@ -117,6 +121,14 @@ STREAM: Final = (
 STREAM_ENDS: Final = """
     SELECT scheduled_event_id, start, max(first_seq + length(kinds) - 1), max(last_offset), sum(length(events))
     FROM streams WHERE run_key = ? GROUP BY scheduled_event_id, start
+"""
+LOG: Final = (
+    f"SELECT {', '.join(LogRow._fields)} FROM logs WHERE run_key = ? AND last_offset > ? ORDER BY last_offset LIMIT ?"
+)
+LOG_END: Final = """
+    SELECT last_offset, bytes_through,
+        (SELECT bytes_through - length(lines) FROM logs WHERE run_key = ?1 ORDER BY last_offset LIMIT 1)
+    FROM logs WHERE run_key = ?1 ORDER BY last_offset DESC LIMIT 1
 """
 SEARCH_ATTRIBUTES: Final = f"SELECT {', '.join(SearchAttributeRow._fields)} FROM search_attributes"
 RECORDS: Final = f"SELECT {', '.join(Record._fields)} FROM records WHERE kind = ? ORDER BY namespace, name"

@@ -20,6 +20,8 @@ from tsuzuki.store import (
     Condition,
     HistoryBatch,
     Lists,
+    LogEnd,
+    LogRow,
     NamespaceRow,
     Position,
     Record,
@@ -175,6 +177,12 @@ class FaultyStore:
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return self.inner.stream_ends(run_key)
+
+    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
+        return self.inner.log(run_key, after, limit)
+
+    def log_end(self, run_key: int) -> LogEnd | None:
+        return self.inner.log_end(run_key)
 
     def has_request_id(self, run_key: int, request_id: str) -> bool:
         return self.inner.has_request_id(run_key, request_id)

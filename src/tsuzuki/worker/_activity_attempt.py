@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +26,7 @@ from tsuzuki.service import ServiceError, WorkflowService
 from ._activity_info import info_from, proper_details
 from ._heartbeat import Heartbeats, throttle_s
 from ._pace import Pace
+from ._run_logs import RunLogs
 from ._stream_sender import StreamSender
 
 Result = TypeVar("Result")
@@ -63,6 +64,7 @@ class ActivityHost:
         max_heartbeat_throttle: Upper bound of that time in every case.
         metric_meter: For activity code; None without one.
         worker_key: Names the worker in its polls; empty in this process.
+        logs: Takes what activities log; None to leave it at `logging`.
     """
 
     service: WorkflowService
@@ -76,6 +78,7 @@ class ActivityHost:
     max_heartbeat_throttle: timedelta = timedelta(seconds=60)
     metric_meter: MetricMeter | None = None
     worker_key: str = ""
+    logs: RunLogs | None = None
     _versions: list[str] = field(default_factory=list)
 
     async def keeps_streams(self) -> bool:
@@ -183,6 +186,14 @@ class Attempt(ActivityContext):
         if self.done:
             return
         self._beating().record(details)
+
+    def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        logs = self.host.logs
+        if logs is None or level < logs.level:
+            return
+        task, run = self.task, self.task.workflow_execution
+        of = {"activity_id": task.activity_id, "activity_type": task.activity_type.name, "attempt": task.attempt}
+        logs.add((run.workflow_id, run.run_id), level, logger, message, args, {**kwargs, "of": of})
 
     async def keeps_streams(self) -> bool:
         if threading.get_ident() != self._loop_thread:

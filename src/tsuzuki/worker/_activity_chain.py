@@ -5,7 +5,7 @@ Made only where there are interceptors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
@@ -115,6 +115,9 @@ class InterceptedContext(ActivityContext):
 
     def heartbeat(self, details: tuple[object, ...]) -> None:
         self._outbound.heartbeat(*details)
+
+    def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._attempt.log(level, logger, message, args, kwargs)
 
     async def keeps_streams(self) -> bool:
         return await self._attempt.keeps_streams()

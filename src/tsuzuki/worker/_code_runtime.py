@@ -59,6 +59,11 @@ class CodeRuntime:
     def replaying(self) -> bool:
         return self._run.replaying
 
+    def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        logs = self._run.facts.logs
+        if logs is not None:
+            logs.add((self._run.workflow_id, self._run.run_id), level, logger, message, args, kwargs)
+
     @property
     def time_ns(self) -> int:
         return self._run.time_ns

@@ -12,6 +12,7 @@ from tsuzuki.common import TypedSearchAttributes
 from tsuzuki.converter import PayloadConverter, decode_typed_search_attributes
 from tsuzuki.workflow import Info
 
+from ._run_logs import RunLogs
 from ._run_settings import RunSettings
 from ._workflow_info import build_info
 
@@ -65,6 +66,11 @@ class RunFacts:
                 first_task_started_ns=self.first_task_started_ns,
             )
         return self._info
+
+    @property
+    def logs(self) -> RunLogs | None:
+        """Where what it logs is kept, besides `logging`."""
+        return self._settings.logs
 
     @property
     def memo(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from ._local_calls import no_local_activities
 from ._watchdog import Watch
 
 if TYPE_CHECKING:
+    from ._run_logs import RunLogs
     from ._workflow_run import WorkflowRun
 
 
@@ -29,6 +30,7 @@ class RunSettings:
         watch: Breaks workflow code off that does not yield; None to let it.
         intercept: Puts the chain of interceptors around a run; None without interceptors.
         metric_meter: For workflow code; None without one.
+        logs: Takes what workflow code logs; None to leave it at `logging`.
         check_local_activity: Refuses a local activity that the worker does not have.
     """
 
@@ -40,4 +42,5 @@ class RunSettings:
     watch: Watch | None = None
     intercept: Callable[[WorkflowRun], None] | None = None
     metric_meter: MetricMeter | None = None
+    logs: RunLogs | None = None
     check_local_activity: Callable[[str], None] = no_local_activities

@@ -31,6 +31,7 @@ from ._interceptor import Interceptor, workflow_interceptors
 from ._leaving import Leaving
 from ._metrics import WorkerMetrics
 from ._pace import Pace
+from ._run_logs import RunLogs
 from ._watchdog import Watch, watchdog
 from ._worker_heartbeats import WorkerHeartbeats
 from ._workflow_poller import WorkflowTaskHandler
@@ -95,6 +96,9 @@ class Worker:
         deadlock_timeout: How long workflow code may run without yielding before its workflow task fails with
             `workflow.DeadlockError`; None for no bound. A debugger may hold code for as long as it likes.
         debug_mode: True for no bound either.
+        run_log_level: What `workflow.logger` and `activity.logger` are given from this level on is kept in the log of
+            the run too, for its page, whether or not `logging` shows it; None keeps nothing. It is best effort, and
+            only where the engine is one of this package. Fields (`extra`) with names of secrets are masked.
         on_fatal_error: Awaited with the error that ends the worker, before it shuts down.
         interceptors: Stand around activities and workflows, the first outermost; before them stand those of the
             client's that are interceptors of workers too. Without any there is no chain and no cost.
@@ -129,6 +133,7 @@ class Worker:
         determinism_guard: bool = True,
         deadlock_timeout: timedelta | None = timedelta(seconds=2),
         debug_mode: bool = False,
+        run_log_level: int | None = logging.INFO,
         on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
@@ -191,6 +196,8 @@ class Worker:
                 pace=self._pace,
             )
             self._service = self._metrics.service(self._service)
+        self._run_log_level = run_log_level
+        self._logs: RunLogs | None = None
         self._processor: WorkflowTaskProcessor | None = None
         self._leaving = Leaving(
             self._service, namespace=client.namespace, identity=self._identity, sticky_queue=self._sticky_queue
@@ -248,6 +255,8 @@ class Worker:
             await self._finished.wait()
 
     async def _run(self) -> None:
+        if self._run_log_level is not None:
+            self._logs = self._run_logs(self._run_log_level)
         activities = self._activity_worker() if self._definitions else None
         workflows = self._workflow_worker(activities) if self._workflows else None
         heartbeats = self._heartbeats(activities, workflows)
@@ -262,6 +271,8 @@ class Worker:
             if activities is not None:
                 activities.start()
             heartbeats.start()
+            if self._logs is not None:
+                self._logs.start()
             await self._stop.wait()
         except asyncio.CancelledError as error:
             cancelled = error
@@ -280,6 +291,8 @@ class Worker:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         try:
             await asyncio.gather(*stopping)
+            if self._logs is not None:
+                await self._logs.stop()  # after those who log
         finally:
             if self._watch is not None:
                 watchdog.remove(self._watch)
@@ -317,6 +330,16 @@ class Worker:
             fill=fill,
         )
 
+    def _run_logs(self, level: int) -> RunLogs:
+        return RunLogs(
+            self._service,
+            namespace=self._client.namespace,
+            identity=self._identity,
+            payload_converter=self._client.data_converter.payload_converter,
+            level=level,
+            pace=self._pace,
+        )
+
     def _activity_worker(self) -> ActivityWorker:
         return ActivityWorker(
             ActivityHost(
@@ -331,6 +354,7 @@ class Worker:
                 max_heartbeat_throttle=self._max_heartbeat_throttle,
                 metric_meter=self._client.metric_meter,
                 worker_key=self._leaving.worker_key,
+                logs=self._logs,
             ),
             self._definitions,
             executor=self._activity_executor,
@@ -362,6 +386,7 @@ class Worker:
             interceptors=self._workflow_interceptors,
             local_activities=None if activities is None else activities.local,
             metric_meter=client.metric_meter,
+            logs=self._logs,
         )
         self._processor = processor
         if self._metrics is not None:

@@ -37,6 +37,7 @@ from ._local_activities import LocalActivities
 from ._local_calls import no_local_activities
 from ._open_task import Held, OpenTasks, TaskSupersededError
 from ._run_cache import RunCache
+from ._run_logs import RunLogs
 from ._run_settings import RunSettings
 from ._watchdog import Watch
 from ._workflow_chain import chain_of
@@ -83,6 +84,7 @@ class WorkflowTaskProcessor:
         watch: Breaks workflow code off that does not yield; None to let it.
         interceptors: Made around each run, the first outermost.
         metric_meter: For workflow code; None without one.
+        logs: Takes what workflow code logs; None to leave it at `logging`.
         local_activities: Runs the local activities; None without any.
 
     Raises:
@@ -107,6 +109,7 @@ class WorkflowTaskProcessor:
         watch: Watch | None = None,
         interceptors: Sequence[type[WorkflowInboundInterceptor]] = (),
         metric_meter: MetricMeter | None = None,
+        logs: RunLogs | None = None,
         local_activities: LocalActivities | None = None,
     ) -> None:
         self._service = service
@@ -122,6 +125,7 @@ class WorkflowTaskProcessor:
             watch=watch,
             intercept=chain_of(interceptors) if interceptors else None,
             metric_meter=metric_meter,
+            logs=logs,
             check_local_activity=no_local_activities if local_activities is None else local_activities.check,
         )
         if determinism_guard:

@@ -34,6 +34,14 @@ class LoggerAdapter(logging.LoggerAdapter[logging.Logger]):
         runtime = None if self.log_during_replay else find_runtime()
         return runtime is None or not runtime.replaying
 
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log, and keep the line in the log of the run (`Worker(run_log_level=...)`), shown by `logging` or not."""
+        runtime = find_runtime()
+        if runtime is not None and (self.log_during_replay or not runtime.replaying):
+            runtime.log(level, self.logger.name, msg, args, kwargs)
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # this frame is not the caller's
+        super().log(level, msg, *args, **kwargs)
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the run's identity, inside workflow code; what the caller passed as `extra` is kept."""
         runtime = find_runtime()

@@ -5,11 +5,11 @@ Nothing here polls or answers. What is rebuilt is thrown away by whoever asked f
 
 from .._queries import answer, frames_of
 from .._source import is_user_code
+from .._variables import MASKED, Variable
 from .._workflows import UnknownWorkflowError
 from ._query import STATE_QUERY
 from ._rebuild import Rebuilder
 from ._state import FrameState, RunState, TaskState, look_at
-from ._variables import MASKED, Variable
 from ._work import PendingWork, WorkKind
 
 __all__ = [

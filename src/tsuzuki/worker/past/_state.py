@@ -25,8 +25,8 @@ from tsuzuki.workflow import HandlerDefinition
 
 from .. import _queries
 from .._source import is_user_code
+from .._variables import Variable, variables
 from .._workflow_run import WorkflowRun
-from ._variables import Variable, variables
 from ._work import PendingWork, pending_work
 
 TASKS_MAX: Final = 200

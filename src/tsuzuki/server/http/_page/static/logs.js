@@ -1,0 +1,53 @@
+// What the run's code and its activities have logged: the newest lines, live, from a level on.
+import { element, localTime } from "./dom.js";
+
+const LINES_MAX = 2000;
+const LEVELS = [[50, "critical"], [40, "error"], [30, "warning"], [20, "info"], [0, "debug"]];
+const by = (id) => document.getElementById(id);
+const { namespace, workflow, run } = by("run").dataset;
+const box = by("lines");
+let count = 0;
+
+const levelOf = (number) => LEVELS.find(([least]) => number >= least)[1];
+const least = () => Number(by("logs-level").value);
+
+function draw(line) {
+  const who = line.activity_type ? `${line.activity_type} ${line.activity_id}${line.attempt > 1 ? `, attempt ${line.attempt}` : ""}` : "workflow";
+  const at = Math.floor(line.at_ns / 1e6);
+  const level = levelOf(line.level);
+  const fields = Object.entries(line.fields || {}).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join("  ");
+  const row = element("div", { class: `line ${level}`, hidden: line.level < least() },
+    element("time", { title: localTime(at) }, localTime(at, false)), element("b", {}, level), element("span", { class: "who", title: line.logger }, who),
+    element("span", { class: "what" }, line.message, fields ? element("span", { class: "dim" }, `  ${fields}`) : null,
+      line.exception ? element("details", {}, element("summary", {}, line.exception.trimEnd().split("\n").at(-1)), element("pre", {}, line.exception)) : null));
+  row.dataset.level = line.level;
+  return row;
+}
+
+function add(row) {
+  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
+  box.append(row);
+  if (box.children.length > LINES_MAX) box.firstChild.remove();
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+function tell() {
+  const hidden = [...box.children].filter((row) => row.hidden).length;
+  by("logged").textContent = `${count.toLocaleString("en")} lines${hidden ? `, ${hidden.toLocaleString("en")} of them below this level` : ""}`;
+}
+
+by("logs-level").addEventListener("change", () => {
+  for (const row of box.children) row.hidden = Number(row.dataset.level) < least();
+  tell();
+  box.scrollTop = box.scrollHeight;
+});
+
+const source = new EventSource(`/api/v1/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflow)}/logs?runId=${encodeURIComponent(run)}&last=${LINES_MAX}`);
+source.addEventListener("message", ({ data }) => {
+  const line = JSON.parse(data);
+  by("logs").hidden = false;
+  count += 1;
+  add("message" in line ? draw(line) : element("div", { class: "line" }, element("span", { class: "what dim" }, "(encoded)")));
+  tell();
+});
+source.addEventListener("end", () => source.close());
