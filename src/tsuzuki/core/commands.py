@@ -29,7 +29,8 @@ class Plan:
     timers_cancelled: set[str] = field(default_factory=set)
     children: int = 0
     updates: dict[str, UpdateState] = field(default_factory=dict)
-    closed_by: str = ""
+    closed_by: Command | None = None
+    """The command that ends the run."""
 
 
 Check = Callable[["Execution", "Command", Plan, "Moment"], None]

@@ -110,24 +110,24 @@ def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
                 f"command {position + 1} is {_name(command)}, which this engine does not offer yet.",
             )
-        if plan.closed_by:
+        if plan.closed_by is not None:
             raise BadCommand(
                 WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED,
-                f"command {position + 1} is {_name(command)}, after {plan.closed_by} which ends the run; nothing may "
-                "follow it.",
+                f"command {position + 1} is {_name(command)}, after {_name(plan.closed_by)} which ends the run; "
+                "nothing may follow it.",
             )
         kind.check(run, command, plan, moment)
         if kind.closes:
-            plan.closed_by = _name(command)
+            plan.closed_by = command
             if run.buffered:
                 raise BadCommand(
                     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-                    f"{plan.closed_by} would end the run past {len(run.buffered)} events that it has not seen.",
+                    f"{_name(command)} would end the run past {len(run.buffered)} events that it has not seen.",
                 )
             if run.updates and update.has_unsent(run):
                 raise BadCommand(
                     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
-                    f"{plan.closed_by} would end the run past updates that it has not seen.",
+                    f"{_name(command)} would end the run past updates that it has not seen.",
                 )
 
 

@@ -40,13 +40,16 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
     run.started_ns = time_ns(event.event_time)
     run.workflow_type = attributes.workflow_type.name
     run.task_queue = attributes.task_queue.name
-    run.parent_workflow_id = attributes.parent_workflow_execution.workflow_id
-    run.parent_run_id = attributes.parent_workflow_execution.run_id
+    if attributes.HasField("parent_workflow_execution"):
+        run.parent_workflow_id = attributes.parent_workflow_execution.workflow_id
+        run.parent_run_id = attributes.parent_workflow_execution.run_id
     run.workflow_task_timeout_ns = duration_ns(attributes.workflow_task_timeout)
-    if is_given(attributes.priority):
+    if attributes.HasField("priority") and is_given(attributes.priority):
         run.priority = attributes.priority
-    run.memo = attributes.memo
-    run.search_attributes = attributes.search_attributes
+    if attributes.HasField("memo"):
+        run.memo = attributes.memo
+    if attributes.HasField("search_attributes"):  # else there is nothing to index
+        run.search_attributes = attributes.search_attributes
     backoff_ns = duration_ns(attributes.first_workflow_task_backoff)
     run.execution_ns = run.started_ns + backoff_ns
     if backoff_ns:
@@ -80,21 +83,22 @@ def check_request(request: StartWorkflowExecutionRequest, limits: Limits, now_ns
     if size > limits.payload_bytes_max:
         what = f"the input of workflow '{request.workflow_id}'"
         raise InvalidInput(too_large(what, size, limits.payload_bytes_max))
-    size = request.memo.ByteSize()
-    if size > limits.memo_bytes_max:
+    if request.HasField("memo") and (size := request.memo.ByteSize()) > limits.memo_bytes_max:
         raise InvalidInput(too_large(f"the memo of workflow '{request.workflow_id}'", size, limits.memo_bytes_max))
-    check_search_attributes(request.search_attributes, kinds, limits)
+    if request.HasField("search_attributes"):
+        check_search_attributes(request.search_attributes, kinds, limits)
     check_links(request.links)
     if request.completion_callbacks:
         raise InvalidInput("completion_callbacks are not offered here; leave them out, and wait for the result.")
-    attached = request.on_conflict_options
-    if attached.attach_completion_callbacks and not attached.attach_request_id:
-        raise InvalidInput("attaching request ID is required for attaching completion callbacks; set attach_request_id")
-    for name in _DURATIONS:
-        if request.HasField(name):
-            value = duration_ns(getattr(request, name))
-            if value < 0:
-                raise InvalidInput(f"{name} is {in_words(value)}; expected more than 0, or nothing.")
+    if request.HasField("on_conflict_options"):
+        attached = request.on_conflict_options
+        if attached.attach_completion_callbacks and not attached.attach_request_id:
+            raise InvalidInput(
+                "attaching request ID is required for attaching completion callbacks; set attach_request_id"
+            )
+    for name, value in zip(_DURATIONS, _durations_ns(request), strict=True):
+        if value < 0:
+            raise InvalidInput(f"{name} is {in_words(value)}; expected more than 0, or nothing.")
     if request.HasField("retry_policy"):
         retry.normalize(request.retry_policy, RetryPolicy())
     if request.cron_schedule:
@@ -109,6 +113,11 @@ _DURATIONS: Final = (
     "workflow_task_timeout",
     "workflow_start_delay",
 )
+
+
+def _durations_ns(request: StartWorkflowExecutionRequest) -> list[int]:
+    """Those of `_DURATIONS`, 0 for what was left out: to ask for it first costs less than to read an absent one."""
+    return [duration_ns(getattr(request, name)) if request.HasField(name) else 0 for name in _DURATIONS]
 
 
 def start(
@@ -133,9 +142,7 @@ def start(
     queue.kind = NORMAL
     if request.HasField("input"):
         attributes.input.CopyFrom(request.input)
-    execution_ns, run_ns, task_ns, delay_ns = [
-        duration_ns(getattr(request, name)) if request.HasField(name) else 0 for name in _DURATIONS
-    ]
+    execution_ns, run_ns, task_ns, delay_ns = _durations_ns(request)
     if request.HasField("workflow_execution_timeout"):  # what a client says is recorded, zero too
         set_duration(attributes.workflow_execution_timeout, execution_ns)
     if execution_ns:
@@ -159,13 +166,13 @@ def start(
     set_duration(attributes.first_workflow_task_backoff, delay_ns)
     if eager and not delay_ns:
         attributes.eager_execution_accepted = True
-    if request.memo.fields:
+    if request.HasField("memo") and request.memo.fields:
         attributes.memo.CopyFrom(request.memo)
     if request.HasField("last_completion_result"):
         attributes.last_completion_result.CopyFrom(request.last_completion_result)
     if request.HasField("continued_failure"):
         attributes.continued_failure.CopyFrom(request.continued_failure)
-    if request.search_attributes.indexed_fields:
+    if request.HasField("search_attributes") and request.search_attributes.indexed_fields:
         attributes.search_attributes.CopyFrom(request.search_attributes)
     if request.HasField("header"):
         attributes.header.CopyFrom(request.header)

@@ -21,15 +21,14 @@ SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 def start_answer(run: Execution, *, started: bool) -> StartWorkflowExecutionResponse:
     """The answer to a start; `started` is False where the run was there already."""
-    answer = StartWorkflowExecutionResponse(
-        run_id=run.run_id,
-        started=started,
-        status=run.status,
-        first_execution_run_id=run.started.first_execution_run_id,
-    )
-    event = _event_of(answer.link, run)
-    event.event_ref.event_id = 1
-    event.event_ref.event_type = STARTED
+    answer = StartWorkflowExecutionResponse()
+    answer.run_id = run.run_id
+    answer.started = started
+    answer.status = run.status
+    answer.first_execution_run_id = run.started.first_execution_run_id
+    reference = _event_of(answer.link, run).event_ref
+    reference.event_id = 1
+    reference.event_type = STARTED
     return answer
 
 

@@ -20,7 +20,7 @@ def planned(engine: Engine, request: StartWorkflowExecutionRequest) -> fork.Fork
     Raises:
         Refusal: The old run is not there, or cannot be forked so.
     """
-    if fork.HEADER not in request.header.fields:
+    if not request.HasField("header") or fork.HEADER not in request.header.fields:
         return None
     execution = fork.source_of(request).workflow_execution
     source = engine.find(request.namespace, execution.workflow_id, execution.run_id)
