@@ -7,8 +7,7 @@ cost anything. A name that is neither is refused with the nearest match.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from os import urandom
 from typing import Any, Final, Required, TypedDict
@@ -192,8 +191,11 @@ async def send_signal_with_start(
             getattr(together, descriptor.name).MergeFrom(value)
     if args:
         together.signal_input.payloads.extend(context.payloads.to_payloads(args))
-    with already_started(request):
+    try:
         return await context.calls.send(context.service.signal_with_start_workflow_execution, together)
+    except RPCError as error:
+        _raise_if_taken(request, error)
+        raise
 
 
 async def send_start(
@@ -205,24 +207,22 @@ async def send_start(
         WorkflowAlreadyStartedError: The id is taken, as far as the policies say.
         RPCError: The subclass that fits.
     """
-    with already_started(request):
-        return await context.calls.send((service or context.service).start_workflow_execution, request)
-
-
-@contextmanager
-def already_started(request: StartWorkflowExecutionRequest) -> Iterator[None]:
-    """Name the run that has the id, when a start is refused for it."""
     try:
-        yield
+        return await context.calls.send((service or context.service).start_workflow_execution, request)
     except RPCError as error:
-        if isinstance(error.detail, WorkflowExecutionAlreadyStartedFailure):
-            raise WorkflowAlreadyStartedError(
-                request.workflow_id,
-                request.workflow_type.name,
-                run_id=error.detail.run_id,
-                first_run_id=error.detail.first_execution_run_id or None,
-            ) from error
+        _raise_if_taken(request, error)
         raise
+
+
+def _raise_if_taken(request: StartWorkflowExecutionRequest, error: RPCError) -> None:
+    """Name the run that has the id, when a start is refused for it."""
+    if isinstance(error.detail, WorkflowExecutionAlreadyStartedFailure):
+        raise WorkflowAlreadyStartedError(
+            request.workflow_id,
+            request.workflow_type.name,
+            run_id=error.detail.run_id,
+            first_run_id=error.detail.first_execution_run_id or None,
+        ) from error
 
 
 def _refuse(name: str) -> Callable[..., None]:
