@@ -65,11 +65,12 @@ def _check_schedule(run: Execution, command: Command, plan: Plan, moment: Moment
             f"{limits.pending_activities_max}. Wait for some to finish before scheduling more, or spread the work "
             "over child workflows.",
         )
-    timeouts = {name: duration_ns(getattr(asked, name)) for name in _TIMEOUTS}
-    for name, value in timeouts.items():
+    timeouts = _timeouts_ns(asked)
+    for name, value in zip(_TIMEOUTS, timeouts, strict=True):
         if value < 0:
             raise BadCommand(_BAD_SCHEDULE, f"{_name(asked)}: {name} is {in_words(value)}; expected 0 or more.")
-    if not timeouts["start_to_close_timeout"] and not timeouts["schedule_to_close_timeout"]:
+    whole_ns, _, attempt_ns, _ = timeouts
+    if not whole_ns and not attempt_ns:
         raise BadCommand(
             _BAD_SCHEDULE,
             f"{_name(asked)} has neither start_to_close_timeout nor schedule_to_close_timeout; set at least one, so "
@@ -95,6 +96,16 @@ _TIMEOUTS: Final = (
 )
 
 
+def _timeouts_ns(asked: ScheduleActivityTaskCommandAttributes) -> tuple[int, int, int, int]:
+    """Those of `_TIMEOUTS`, 0 for what was left out: to ask for it first costs less than to read an absent one."""
+    return (
+        duration_ns(asked.schedule_to_close_timeout) if asked.HasField("schedule_to_close_timeout") else 0,
+        duration_ns(asked.schedule_to_start_timeout) if asked.HasField("schedule_to_start_timeout") else 0,
+        duration_ns(asked.start_to_close_timeout) if asked.HasField("start_to_close_timeout") else 0,
+        duration_ns(asked.heartbeat_timeout) if asked.HasField("heartbeat_timeout") else 0,
+    )
+
+
 @carries_out(CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK, _check_schedule)
 def schedule_command(run: Execution, command: Command, completed_event_id: int, moment: Moment) -> None:
     asked = command.schedule_activity_task_command_attributes
@@ -108,7 +119,7 @@ def schedule_command(run: Execution, command: Command, completed_event_id: int, 
     attributes.workflow_task_completed_event_id = completed_event_id
     if asked.HasField("input"):
         attributes.input.CopyFrom(asked.input)
-    if asked.header.fields:
+    if asked.HasField("header") and asked.header.fields:
         attributes.header.CopyFrom(asked.header)
     if asked.HasField("priority"):
         attributes.priority.CopyFrom(asked.priority)
@@ -135,10 +146,7 @@ def _set_timeouts(
 ) -> None:
     """Fill in what was left out and bound each timeout by those around it, as the real server does."""
     run_ns = run.run_timeout_ns
-    whole_ns = duration_ns(asked.schedule_to_close_timeout)
-    wait_ns = duration_ns(asked.schedule_to_start_timeout)
-    attempt_ns = duration_ns(asked.start_to_close_timeout)
-    heartbeat_ns = duration_ns(asked.heartbeat_timeout)
+    whole_ns, wait_ns, attempt_ns, heartbeat_ns = _timeouts_ns(asked)
     if whole_ns:
         wait_ns = min(wait_ns or whole_ns, whole_ns)
         attempt_ns = min(attempt_ns or whole_ns, whole_ns)

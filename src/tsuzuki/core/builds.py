@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType
@@ -20,8 +20,7 @@ BUILDS_MAX: Final = 20
 _COMPLETED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """One build.
 
     Attributes:
@@ -50,7 +49,9 @@ class Builds:
         self.latest = attributes.worker_version if attributes.HasField("worker_version") else None
         build_id, checksum = "" if self.latest is None else self.latest.build_id, attributes.binary_checksum
         known = self.known
-        for each in reversed(known):  # as a rule it is the last one
+        if known and known[-1].build_id == build_id and known[-1].checksum == checksum:  # as a rule
+            return
+        for each in known:
             if each.build_id == build_id and each.checksum == checksum:
                 return
         known.append(Build(build_id, checksum, event.event_id, time_ns(event.event_time)))

@@ -63,5 +63,7 @@ def of_task(run: Execution, scheduled_event_id: int) -> Priority | None:
     activity = run.activities.get(scheduled_event_id)
     if activity is None:
         return run.priority
+    if run.priority is None and activity.options is None and not activity.asked.HasField("priority"):
+        return None
     priority = inherited(activity.priority, run.priority)
     return priority if is_given(priority) else None

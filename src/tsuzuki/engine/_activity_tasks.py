@@ -81,19 +81,19 @@ class ActivityTasks:
         self, request: PollActivityTaskQueueRequest, *, wait_ns: int | None = None
     ) -> PollActivityTaskQueueResponse:
         """Wait for an attempt, or for `wait_ns` (None: any time); an empty answer is none."""
-        engine = self._engine
+        engine, namespace, queue_name = self._engine, request.namespace, request.task_queue.name
+        identity, worker_key = request.identity, request.worker_instance_key
         engine.check_open()
-        engine.check_namespace(request.namespace)
-        queue_name = request.task_queue.name
+        engine.check_namespace(namespace)
         try:
             check_id("the task queue", queue_name, engine.limits)
-            check_text("the identity", request.identity, engine.limits)
-            check_text("the worker's instance key", request.worker_instance_key, engine.limits)
+            check_text("the identity", identity, engine.limits)
+            check_text("the worker's instance key", worker_key, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = (request.namespace, queue_name, True)
+        key = (namespace, queue_name, True)
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local, PollActivityTaskQueueResponse(), request.worker_instance_key)
+        poll = Poll(future, identity, self._local, PollActivityTaskQueueResponse(), worker_key)
         poll.queue_name = queue_name
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
@@ -169,7 +169,7 @@ class ActivityTasks:
         response.activity_type.name = asked.activity_type.name
         if asked.HasField("input"):
             response.input.CopyFrom(asked.input)
-        if asked.header.fields:
+        if asked.HasField("header"):
             response.header.CopyFrom(asked.header)
         priority = of_task(run, activity.scheduled_event_id)
         if priority is not None:

@@ -97,7 +97,8 @@ class Journal:
     def touch(self, run: Execution) -> None:
         """`run` changed; it is part of the next transaction."""
         self._open.runs[run.key] = run
-        self._schedule()
+        if not self._flush_scheduled:
+            self._schedule()
 
     def put(self, rows: Callable[[Batch], None]) -> None:
         """Rows that belong to no run are part of the next transaction, after those that were put before."""

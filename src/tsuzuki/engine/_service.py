@@ -39,7 +39,7 @@ from ._search_attribute_registration import SearchAttributeRegistration
 from ._signal_with_start import SignalWithStart
 from ._streams import Streams
 from ._task_queues import TaskQueues
-from ._tokens import parse_activity_token
+from ._tokens import parse_watched
 from ._update_with_start import UpdateWithStart
 from ._updates import Updates
 from ._visibility import Visibility
@@ -179,8 +179,7 @@ class EmbeddedService:
         self.update_activity_execution_options = single.update_options
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
-        named = parse_activity_token(task_token)
-        return self._engine.watch((named.run_key, named.scheduled_event_id, named.attempt), on_cancel)
+        return self._engine.watch(parse_watched(task_token), on_cancel)
 
     def take_back_task(self, task: Message) -> None:
         """Offer a polled task again that its worker cannot have seen. Not an RPC; nothing if the answer was empty."""

@@ -59,6 +59,14 @@ def parse_workflow_token(token: bytes) -> tuple[int, int]:
     return run_key, stamp
 
 
+def parse_watched(token: bytes) -> tuple[int, int, int]:
+    """What a worker watches that has an activity token: run key, scheduled event id and attempt."""
+    kind, run_key, scheduled_event_id, attempt, _ = _parse(token)
+    if kind != _ACTIVITY:
+        raise InvalidInput("the task token is not of an activity task.")
+    return run_key, scheduled_event_id, attempt
+
+
 def parse_activity_token(token: bytes) -> Attempt:
     kind, run_key, scheduled_event_id, attempt, start = _parse(token)
     if kind != _ACTIVITY:

@@ -54,21 +54,21 @@ class WorkflowTasks:
         self, request: PollWorkflowTaskQueueRequest, *, wait_ns: int | None = None
     ) -> PollWorkflowTaskQueueResponse:
         """Wait for a task, or for `wait_ns` (None: any time); an empty answer is none."""
-        engine = self._engine
+        engine, namespace, queue = self._engine, request.namespace, request.task_queue
+        queue_name, identity, worker_key = queue.name, request.identity, request.worker_instance_key
         engine.check_open()
-        engine.check_namespace(request.namespace)
-        queue_name = request.task_queue.name
+        engine.check_namespace(namespace)
         try:
             check_id("the task queue", queue_name, engine.limits)
-            check_text("the identity", request.identity, engine.limits)
-            check_text("the worker's instance key", request.worker_instance_key, engine.limits)
+            check_text("the identity", identity, engine.limits)
+            check_text("the worker's instance key", worker_key, engine.limits)
         except Refusal as refusal:
             raise service_error(refusal) from None
-        key = (request.namespace, queue_name, False)
-        if request.task_queue.kind == _STICKY:
+        key = (namespace, queue_name, False)
+        if queue.kind == _STICKY:
             engine.matching.queue(key).sticky = True
         future: asyncio.Future[object] = engine.loop.create_future()
-        poll = Poll(future, request.identity, self._local, PollWorkflowTaskQueueResponse(), request.worker_instance_key)
+        poll = Poll(future, identity, self._local, PollWorkflowTaskQueueResponse(), worker_key)
         return await wait_for_task(engine, key, poll, wait_ns=wait_ns, take_back=self.take_back)
 
     def take_back(self, task: PollWorkflowTaskQueueResponse) -> None:
@@ -138,7 +138,8 @@ class WorkflowTasks:
         self._show_history(response, run, run.previous_started_event_id + 1 if knows_the_past else 1)
         for number, query in self._queries.riding_along(run).items():
             response.queries[number].CopyFrom(query)
-        response.messages.extend(update.send(run))
+        if run.updates:
+            response.messages.extend(update.send(run))
         return response
 
     def _show_history(self, response: PollWorkflowTaskQueueResponse, run: Execution, first_event_id: int) -> None:
