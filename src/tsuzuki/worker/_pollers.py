@@ -86,10 +86,8 @@ class TaskSource(Generic[Request, Task]):
         for slot in tuple(self._polling):
             self._end_poll(slot)
 
-    async def take(self) -> Task | None:
-        """Return the next task; None once the source is closed."""
-        this = asyncio.current_task()
-        assert this is not None
+    async def take(self, this: asyncio.Task[None]) -> Task | None:
+        """Return the next task; None once the source is closed. `this` is the asyncio task that calls."""
         failures = 0
         self._polling.add(this)
         try:
@@ -215,7 +213,7 @@ class Slots(Generic[Request, Task]):
         this = asyncio.current_task()
         assert this is not None
         try:
-            while (task := await self._source.take()) is not None:
+            while (task := await self._source.take(this)) is not None:
                 self.taken += 1
                 await self._execute(task)
                 self.ended += 1

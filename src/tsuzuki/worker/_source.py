@@ -62,14 +62,20 @@ def skip_code_of(interceptor: type) -> None:
         _skipped.update(member.__code__ for member in vars(cls).values() if isinstance(member, FunctionType))
 
 
-def find_source() -> Source | None:
-    """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking."""
-    frame = sys._getframe(1)
+def find_source(first: int = 1) -> Source | None:
+    """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking.
+
+    Args:
+        first: Which caller to begin with, 1 for the innermost. Those before it are functions of this package for
+            certain: to look at a frame makes it cost more than the call did.
+    """
+    frame = sys._getframe(first)
     while frame is not None:
         code = frame.f_code
         if code is _boundary:
             return None
-        if is_user_code(code.co_filename) and not (_skipped and code in _skipped):
+        own = _is_own.get(code.co_filename)  # as a rule it is known, and a call for each frame counts
+        if not own and is_user_code(code.co_filename) and not (_skipped and code in _skipped):
             return Source(code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]
     return None

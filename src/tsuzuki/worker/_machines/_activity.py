@@ -48,6 +48,10 @@ CANCELED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED
 CANCEL_REQUESTED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
 
 
+_CALLER_OF_RUNTIME: Final = 3
+"""Behind `start_activity` here, and that of the runtime or of the interceptors: as a rule the public function."""
+
+
 class ActivityState(StrEnum):
     """Where an activity stands, as the workflow sees it."""
 
@@ -263,7 +267,7 @@ def start_activity(
         result_hint if result_type is None else result_type,
         options.get("cancellation_type", ActivityCancellationType.TRY_CANCEL),
     )
-    source = find_source()
+    source = find_source(_CALLER_OF_RUNTIME)
     message: Command | None = None
     if not run.replaying:
         message = Command()
