@@ -282,6 +282,8 @@ class RelatedWorld(World):
         run_id = task.workflow_execution.run_id
         if answer.reset_history_event_id and run_id in self._remembered:
             del self._remembered[run_id][answer.reset_history_event_id :]
+        if answer.reset_history_event_id:  # it only rejected, and history shows no trace of it
+            self.facts.tasks[request.identity] = (run_id, False, [])
         for attempt in answer.activity_tasks:
             self._got_attempt(attempt)
         if answer.HasField("workflow_task"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from engine_requests import Refused
 from temporalio.api.command.v1 import Command
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.api.workflowservice.v1 import (
     PauseWorkflowExecutionRequest,
@@ -17,9 +18,11 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
+    TerminateWorkflowExecutionRequest,
     UnpauseWorkflowExecutionRequest,
 )
 
+from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
 from tsuzuki.store import SqliteStore
 from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
@@ -106,6 +109,25 @@ def test_they_are_activities_like_any_other(server: LocalServer) -> None:
     assert "ActivityStarted #2 | ActivityCompleted" in server.notation()
 
 
+def test_one_whose_run_ends_before_its_start_is_on_disk_leaves_a_gap_and_no_wait(server: LocalServer) -> None:
+    server.start_workflow()
+    token = server.take_workflow_task().task_token
+    end = TerminateWorkflowExecutionRequest(namespace="default", workflow_execution=WorkflowExecution(workflow_id="w"))
+
+    async def answer_and_terminate() -> RespondWorkflowTaskCompletedResponse | None:
+        answering = asyncio.ensure_future(server.service.respond_workflow_task_completed(asked(token, eager("a"))))
+        ending = asyncio.ensure_future(server.service.terminate_workflow_execution(end))
+        await server.clock.settle()
+        await server.service.drain()
+        await server.clock.settle()
+        assert ending.done()
+        return answering.result() if answering.done() else None
+
+    given = server.call(answer_and_terminate())
+    assert given is not None, "the answer waits for another activity"
+    assert not given.activity_tasks
+
+
 def test_in_a_paused_run_they_wait_until_it_goes_on(server: LocalServer) -> None:
     run_id = server.start_workflow()
     token = server.take_workflow_task().task_token
@@ -126,6 +148,15 @@ def test_nothing_comes_from_a_completion_that_is_refused_or_ends_the_run(server:
     given = server.call(server.service.respond_workflow_task_completed(closing))
     assert not given.activity_tasks
     assert not given.HasField("workflow_task")
+
+
+def test_no_workflow_task_follows_where_the_run_ends_for_its_size() -> None:
+    with LocalServer(limits=Limits(history_events_max=4)) as server:
+        given = answer(
+            server, schedule_activity("a"), return_new_workflow_task=True, force_create_new_workflow_task=True
+        )
+        assert not given.HasField("workflow_task")
+        assert server.notation().endswith("Terminated")
 
 
 def test_the_following_workflow_task_comes_with_the_answer_if_it_is_wished(server: LocalServer) -> None:

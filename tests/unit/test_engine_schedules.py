@@ -116,6 +116,41 @@ def test_a_look_at_an_earlier_run_is_not_taken_for_the_end_of_the_workflow(serve
     assert _runs(server) == [*_at(server, 1), *_at(server, 1), *_at(server, 3)]
 
 
+def test_a_schedule_stands_in_line_once_however_often_it_is_looked_at(server: LocalServer) -> None:
+    _create(server, _schedule({"interval": [{"interval": "864000s"}]}))
+    for _ in range(20):
+        _patch(server, trigger_immediately=TriggerImmediatelyRequest())
+        server.advance(SECOND)
+    assert len(server.service._scheduler._due) <= 2
+
+
+FAR: tuple[int, ...] = (253_402_300_800, 253_402_300_799, 2**63 - 1, -(2**63), -1, -62_135_596_801)
+"""Seconds that no calendar has, at either end and around it."""
+
+
+@pytest.mark.parametrize("seconds", FAR)
+@pytest.mark.parametrize(
+    "spec", [EVERY_MINUTE, {"cronString": ["CRON_TZ=Asia/Tokyo * * * * *"]}], ids=["every", "cron"]
+)
+def test_times_that_no_calendar_has_are_no_times(server: LocalServer, seconds: int, spec: dict[str, Any]) -> None:
+    far = Timestamp(seconds=seconds)
+    for name in ("start_time", "end_time"):
+        bounded = _schedule(spec)
+        getattr(bounded.spec, name).CopyFrom(far)
+        _create(server, bounded, f"{name} {seconds}")
+        assert len(_describe(server, f"{name} {seconds}").info.future_action_times) in (0, 10)
+    _create(server, _schedule(spec))
+    _patch(server, backfill_request=[BackfillRequest(start_time=far, end_time=far)])
+    for first, last in ((far, far), (far, Timestamp(seconds=2**63 - 1)), (Timestamp(), far)):
+        request = ListScheduleMatchingTimesRequest(
+            namespace=NAMESPACE, schedule_id="s", start_time=first, end_time=last
+        )
+        server.call(server.service.list_schedule_matching_times(request))
+    with Refused(StatusCode.INVALID_ARGUMENT, "expected a time from 1970"):
+        _patch(server, trigger_immediately=TriggerImmediatelyRequest(scheduled_time=far))
+    server.advance(MINUTE)
+
+
 def test_skip_drops_what_comes_while_one_runs(server: LocalServer) -> None:
     _create(server)
     server.advance(3 * MINUTE)

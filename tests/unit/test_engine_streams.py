@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -276,6 +277,58 @@ def test_a_question_for_a_stream_that_makes_no_sense_is_refused(server: LocalSer
     request.query.query_args.payloads.add().data = args
     with Refused(StatusCode.INVALID_ARGUMENT, "takes one argument"):
         server.call(server.service.query_workflow(request))
+
+
+def _waits(server: LocalServer, after: int) -> asyncio.Task[Any]:
+    """A reader who waits for an event."""
+    request = QueryWorkflowRequest(namespace="default")
+    request.execution.workflow_id, request.query.query_type = "w", STREAM_QUERY
+    request.query.query_args.payloads.append(write_frame({"after": after, "wait_s": 20}))
+    reading = server._loop.create_task(server.service.query_workflow(request))
+    server.call(server.clock.settle())
+    assert not reading.done()
+    return reading
+
+
+def test_a_reader_who_goes_away_is_forgotten(server: LocalServer) -> None:
+    publish(server, begin(server), 1, "a")
+    run = server.service._engine.find("default", "w", "")
+    assert run is not None
+    reading = _waits(server, 1)
+    assert len(run.waiters) == 1
+    reading.cancel()
+    server.call(server.clock.settle())
+    assert not run.waiters
+
+
+def test_a_page_is_bounded_in_bytes_and_one_that_is_not_the_last_does_not_end_the_stream(server: LocalServer) -> None:
+    task = begin(server)
+    for seq in (1, 2):
+        request = RecordActivityTaskHeartbeatRequest(task_token=task.task_token)
+        request.details.payloads.append(write_frame({"seq": seq, "kinds": "d"}))
+        request.details.payloads.add().data = json.dumps(["x" * 700_000]).encode()
+        server.call(server.service.record_activity_task_heartbeat(request))
+    server.complete_activity(task)
+    server.complete_workflow_task(complete_workflow())
+    assert [(page["closed"], len(values)) for page, values in (query(server), query(server, after=1))] == [
+        (False, 1),
+        (True, 1),
+    ]
+
+
+def test_a_reader_waits_on_through_a_failed_commit() -> None:
+    store = FaultyStore(SqliteStore.open(None))
+    with LocalServer(store) as server:
+        task = begin(server)
+        publish(server, task, 1, "a")
+        store.faults[Moment(Point.BEFORE_COMMIT, store.passed[Point.BEFORE_COMMIT] + 1)] = Fault.FAILED
+        with Refused(StatusCode.UNAVAILABLE, "Nothing is written"):
+            publish(server, task, 2, "b")
+        reading = _waits(server, 1)
+        server.advance(2 * SECOND)  # until the store takes writes again
+        publish(server, task, 2, "b")
+        server.call(server.clock.settle())
+        assert reading.done(), "it waits for a run that is not in memory any more"
 
 
 @pytest.mark.parametrize("point", [Point.BEFORE_WRITE, Point.AFTER_WRITE, Point.BEFORE_COMMIT, Point.AFTER_COMMIT])

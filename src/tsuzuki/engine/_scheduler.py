@@ -92,6 +92,8 @@ class Scheduler:
     # ---- time --------------------------------------------------------------------------------------
 
     def _look_at(self, schedule: ScheduleState, due_ns: int | None) -> None:
+        if due_ns == schedule.due_ns:
+            return  # it is in line
         schedule.due_ns = due_ns
         if due_ns is not None:
             heapq.heappush(self._due, (due_ns, schedule.key))
@@ -112,6 +114,7 @@ class Scheduler:
             due_ns, key = heapq.heappop(self._due)
             schedule = self.schedules.get(key)
             if schedule is not None and schedule.due_ns == due_ns:
+                schedule.due_ns = None
                 due.append(schedule)
         for schedule in due:
             try:

@@ -29,7 +29,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.core import start
 from tsuzuki.core.limits import check_id, too_large
 from tsuzuki.core.refusal import AlreadyStarted, Exhausted, InvalidInput, NotFound
-from tsuzuki.core.schedule import Spec, compile_spec
+from tsuzuki.core.schedule import SECONDS_MAX, Spec, compile_spec
 from tsuzuki.core.search_attributes import Kind, Kinds, check_search_attributes
 from tsuzuki.core.times import set_duration, set_time, time_ns
 from tsuzuki.core.workflow_task import NORMAL
@@ -196,6 +196,11 @@ class Schedules:
         for backfill in patch.backfill_request:
             if time_ns(backfill.start_time) > time_ns(backfill.end_time):
                 raise InvalidInput("a backfill starts after its end; expected start_time not after end_time.")
+        scheduled = patch.trigger_immediately.scheduled_time
+        if not 0 <= scheduled.seconds <= SECONDS_MAX:
+            raise InvalidInput(
+                f"the scheduled_time of a trigger is {scheduled.seconds} s; expected a time from 1970 to the year 9999."
+            )
 
     def _patch(self, schedule: ScheduleState, patch: SchedulePatch) -> None:
         state = schedule.asked.schedule.state

@@ -118,9 +118,7 @@ class Folded:
     def end_what_waits(self, waiting: Iterable[HistoryEvent]) -> None:
         """Take away what is over though its end has no place in history yet: it waits for a workflow task."""
         for event in waiting:
-            if event.event_type in _OUTCOMES:
-                _activity_ended(self, event)
-            elif event.event_type in _AT_ONCE:
+            if event.event_type in _AT_ONCE:
                 _FOLDS[event.event_type](self, event)
 
     def note(self, event: HistoryEvent, invariant: int, what: str) -> None:
@@ -273,6 +271,10 @@ _FOLDS: Final[dict[int, Callable[[Folded, HistoryEvent], None]]] = {
 
 _AT_ONCE: Final = frozenset(
     {
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
         EventType.EVENT_TYPE_TIMER_FIRED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED,

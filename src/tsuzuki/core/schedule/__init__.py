@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .buffer import BufferedStart, Decision, decide
-from .spec import Spec, Times, compile_spec
+from .spec import SECONDS_MAX, Spec, Times, compile_spec
 
-__all__ = ["BufferedStart", "Decision", "Spec", "Times", "compile_spec", "decide"]
+__all__ = ["SECONDS_MAX", "BufferedStart", "Decision", "Spec", "Times", "compile_spec", "decide"]

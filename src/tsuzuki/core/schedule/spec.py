@@ -22,6 +22,8 @@ from .calendar import Calendar, canonical, compiled, from_cron, from_text, inval
 _EVERY: Final = "@every"
 _PASSES_MAX: Final = 100_000
 """Excluded times that are passed over in search of one that is not."""
+SECONDS_MAX: Final = 253_402_214_400
+"""The last day of the year 9999 begins. Nothing is scheduled before 1970 or after that."""
 _PARTS_MAX: Final = 1000
 """Calendars, intervals and exclusions of one schedule."""
 
@@ -60,9 +62,10 @@ class Spec:
         if spec.HasField("start_time"):
             second = max(second, (time_ns(spec.start_time) - SECOND) // SECOND)
         end_ns = time_ns(spec.end_time) if spec.HasField("end_time") else None
+        second = min(max(second, -1), SECONDS_MAX)
         for _ in range(_PASSES_MAX):
             found = self._raw_next(second)
-            if found is None or (end_ns is not None and found * SECOND > end_ns):
+            if found is None or found > SECONDS_MAX or (end_ns is not None and found * SECOND > end_ns):
                 return None
             if not any(calendar.fits(found) for calendar in self._excluded):
                 return Times(found * SECOND, self._with_jitter(found, seed))
