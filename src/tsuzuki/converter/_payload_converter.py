@@ -136,11 +136,12 @@ class DefaultPayloadConverter(PayloadConverter):
         payload.data = data
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: Sequence[Any] | None = None) -> list[Any]:
-        hinted = len(type_hints) if type_hints else 0
-        return [
-            self._from_payload(position, payload, type_hints[position] if position < hinted else None)  # type: ignore[index]
-            for position, payload in enumerate(payloads)
-        ]
+        hints = () if type_hints is None else type_hints
+        hinted = len(hints)
+        values = []
+        for position, payload in enumerate(payloads):
+            values.append(self._from_payload(position, payload, hints[position] if position < hinted else None))
+        return values
 
     def _from_payload(self, position: int, payload: Payload, hint: Any) -> Any:
         if hint is RawValue:

@@ -180,17 +180,16 @@ class WorkflowTaskProcessor:
         run_id = task.workflow_execution.run_id
         taken_s = 0.0 if self._open is None else self._open.begin(run_id)
         run = self._take(run_id)
-        if not task.next_page_token and run is not None:
-            events: Sequence[HistoryEvent] | None = _continuation(run, task.history.events)
-        else:
-            events = None
+        handed = list(task.history.events)  # once: each look into the message makes its events anew
+        events = _continuation(run, handed) if run is not None and not task.next_page_token else None
         if events is None:
             if run is not None:
                 run.evict()
                 run = None
-            events = await self._whole_history(task)
-        if events[-1].event_id < task.started_event_id:
-            events = [*events, *_unrecorded_start(task, events[-1].event_id)]
+            events = handed if _is_whole(task, handed) else await self._whole_history(task)
+        last_event_id = events[-1].event_id
+        if last_event_id < task.started_event_id:
+            events = [*events, *_unrecorded_start(task, last_event_id)]
         try:
             if run is None:
                 run = self._new_run(task, events[0])
@@ -461,7 +460,12 @@ class WorkflowTaskProcessor:
         return failed
 
 
-def _continuation(run: WorkflowRun, events: Sequence[HistoryEvent]) -> list[HistoryEvent] | None:
+def _is_whole(task: PollWorkflowTaskQueueResponse, events: Sequence[HistoryEvent]) -> bool:
+    """Tell whether a task brought all of its history along."""
+    return bool(events) and events[0].event_id == 1 and not task.next_page_token
+
+
+def _continuation(run: WorkflowRun, events: list[HistoryEvent]) -> list[HistoryEvent] | None:
     """Return the events that a cached run has not seen; None when it is not on the way that they took."""
     if not events:
         return None
@@ -469,7 +473,7 @@ def _continuation(run: WorkflowRun, events: Sequence[HistoryEvent]) -> list[Hist
     seen = run.history_length + 1 - first
     if seen < 0 or seen >= len(events):
         return None
-    fresh = list(events)[seen:] if seen else list(events)
+    fresh = events[seen:] if seen else events
     # The last thing that it saw is the start of a workflow task. Unless that task was completed, its commands
     # were never recorded, and the run has run ahead.
     return fresh if run.between_tasks or fresh[0].event_type == COMPLETED else None
