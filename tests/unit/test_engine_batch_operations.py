@@ -229,6 +229,37 @@ def test_activities_and_options_are_changed(server: LocalServer) -> None:
         assert (_describe(server, job_id).complete_operation_count, _describe(server, job_id).state) == (2, COMPLETED)
 
 
+def test_runs_that_are_left_alone_count_as_failed_also_when_others_have_to_do_with_them(server: LocalServer) -> None:
+    old = server.start_workflow()
+    server.complete_workflow_task()
+    server.terminate()
+    server.start_workflow()
+    engine = server.service._engine
+    current = engine.find(NAMESPACE, "w", "")
+    assert current is not None
+    engine._quarantined.add(current.key)
+    reset = BatchOperationReset(identity="me")
+    reset.options.first_workflow_task.SetInParent()
+    named = [WorkflowExecution(workflow_id="w", run_id=old)]
+    for job_id, fields in (("reset", {"reset_operation": reset, "executions": named, "query": ""}), ("end", TERMINATE)):
+        _start(server, job_id, **fields)
+        described = _describe(server, job_id)
+        assert (described.state, described.failure_operation_count) == (COMPLETED, 1)
+
+
+@pytest.mark.parametrize(("point", "runs"), [(Point.BEFORE_COMMIT, 1), (Point.AFTER_COMMIT, 0)])
+def test_one_whose_start_had_no_answer_is_done_soon_or_never(point: Point, runs: int) -> None:
+    """Not at the next opening, long after everybody took it for lost."""
+    store = FaultyStore(SqliteStore.open(None))
+    with LocalServer(store) as server:
+        server.start_workflow()
+        store.faults[Moment(point, store.passed[point] + 1)] = Fault.FAILED
+        with Refused(StatusCode.UNAVAILABLE, "Nothing is written"):
+            _start(server)
+        server.advance(2 * SECOND)  # until the store takes writes again
+        assert _count(server, "ExecutionStatus = 'Running'") == runs
+
+
 @pytest.mark.parametrize("point", [Point.BEFORE_COMMIT, Point.AFTER_COMMIT])
 @pytest.mark.parametrize("ahead", range(1, 5))
 def test_a_failed_commit_neither_repeats_nor_leaves_out(point: Point, ahead: int) -> None:

@@ -91,14 +91,19 @@ class BatchOperations:
         self._engine = engine
         self._aside = aside
         self._operations: dict[tuple[str, str], _Operation] = {}
-        for record in engine.store.records(KIND):
-            operation = _Operation(
-                StartBatchOperationRequest.FromString(record.asked), _Progress(**json.loads(record.state))
-            )
-            self._operations[record.namespace, record.name] = operation
-            self._go_on(operation)
-
+        engine.when_started_over(self._read)
         engine.when_namespace_gone(self._forget_namespace)
+        self._read()
+
+    def _read(self) -> None:
+        """Know what the store knows, and go on: at opening, and after a failed commit, which may be on disk."""
+        for record in self._engine.store.records(KIND):
+            key = (record.namespace, record.name)
+            progress = _Progress(**json.loads(record.state))
+            if key not in self._operations:
+                self._operations[key] = _Operation(StartBatchOperationRequest.FromString(record.asked), progress)
+            self._operations[key].progress = progress
+            self._go_on(self._operations[key])
 
     def _forget_namespace(self, namespace: str) -> None:
         """Its records go with it."""
@@ -272,7 +277,7 @@ class BatchOperations:
     # ---- going on ----------------------------------------------------------------------------------
 
     def _go_on(self, operation: _Operation) -> None:
-        if operation.progress.state == _RUNNING:
+        if operation.progress.state == _RUNNING and (operation.task is None or operation.task.done()):
             name = f"batch operation {operation.asked.job_id}"
             operation.task = self._engine.loop.create_task(self._run(operation), name=name)
 
@@ -282,9 +287,8 @@ class BatchOperations:
                 self._engine.check_writable()
                 self._step(operation)
                 await self._engine.durable()
-            except ServiceError:  # nothing of this step may be on disk, or all of it
+            except ServiceError:  # nothing of this step may be on disk, or all of it: by then it is known
                 await self._until_writable()
-                self._read_again(operation)
             except Exception:
                 logger.exception("batch operation %s broke and is ended", operation.asked.job_id)
                 self._end(operation, _FAILED)
@@ -333,18 +337,16 @@ class BatchOperations:
             return True
         except Refusal:
             return False
+        except ServiceError:
+            if not self._engine.writable:
+                raise
+            return False  # another run that it has to do with is left alone
         return True
 
     def _end(self, operation: _Operation, state: int) -> None:
         operation.progress.state = state
         operation.progress.closed_ns = self._engine.clock.now_ns()
         self._put(operation)
-
-    def _read_again(self, operation: _Operation) -> None:
-        """After a failed commit memory is ahead of the disk."""
-        for record in self._engine.store.records(KIND):
-            if (record.namespace, record.name) == (operation.asked.namespace, operation.asked.job_id):
-                operation.progress = _Progress(**json.loads(record.state))
 
     async def _until_writable(self) -> None:
         future, wake = self._signal()
