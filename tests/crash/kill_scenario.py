@@ -50,6 +50,7 @@ BACKOFF = timedelta(milliseconds=20)
 AT_ONCE = RetryPolicy(initial_interval=SOON)
 SIGNALS = 3
 DEPOSITS = 3
+SPOKEN = 3
 
 
 class FactLog:
@@ -132,6 +133,17 @@ async def count_up(to: int) -> int:
         if number == 2 and info.attempt == 1:
             raise ApplicationError("one more attempt, please")
     return to
+
+
+@activity.defn
+async def speak() -> int:
+    """Says numbers; each is on disk when its stream is closed."""
+    info = begin(started=round(activity.info().started_time.timestamp() * 1e9))
+    for number in range(SPOKEN):
+        async with activity.open_stream(every=0) as stream:
+            await stream.publish(number)
+        log.note("said", run=info.workflow_run_id, activity=info.activity_id, attempt=info.attempt, number=number)
+    return SPOKEN
 
 
 @activity.defn
@@ -291,11 +303,21 @@ async def account() -> int:
     return balance
 
 
+@workflow.defn
+async def held() -> int:
+    """Is paused, and let go on."""
+    spoken = 0
+    for _ in range(2):
+        spoken += await workflow.execute_activity(speak, start_to_close_timeout=LONG, retry_policy=AT_ONCE)
+        await asyncio.sleep(0.003)
+    return spoken
+
+
 WORKFLOWS = [
     *(steps, retries, at_most_once, counting, second_run, cleaning, answered, overdue, timers),
-    *(adder, listener, family, account),
+    *(adder, listener, family, account, held),
 ]
-ACTIVITIES = [step, local_step, threaded_step, flaky, slow_once, fragile, count_up, never_ends, outside]
+ACTIVITIES = [step, local_step, threaded_step, flaky, slow_once, fragile, count_up, speak, never_ends, outside]
 
 
 # ---- what the worker is told -------------------------------------------------------------------------
@@ -430,6 +452,22 @@ async def make_deposits() -> None:
     await finish(handle)
 
 
+async def hold() -> None:
+    """Pause a run, or find it paused, and let it go on a little later."""
+    handle = await start(held)
+    try:
+        if (await handle.describe()).pause is None:
+            await handle.pause(reason="a look")
+        log.note("paused", workflow=handle.id)
+        await asyncio.sleep(0.006)
+        log.note("unpausing", workflow=handle.id)
+        await handle.unpause()
+        log.note("unpaused", workflow=handle.id)
+    except WorkflowNotFoundError:
+        pass  # closed before the last crash
+    await finish(handle)
+
+
 async def play() -> None:
     async def both(start_it: Awaitable[WorkflowHandle[Any, Any]], *, followed: bool = False) -> None:
         handle = await start_it
@@ -448,7 +486,7 @@ async def play() -> None:
     again = RetryPolicy(initial_interval=timedelta(milliseconds=2))
     await asyncio.gather(both(start(steps, 0), followed=True), terminate_one())
     await asyncio.gather(both(start(counting), followed=True), both(start(at_most_once)))
-    await asyncio.gather(both(start(retries, 0)), answer_from_outside())
+    await asyncio.gather(both(start(retries, 0)), answer_from_outside(), hold())
     await asyncio.gather(both(start(family, 0, 1)), make_deposits())
     await asyncio.gather(
         both(start(second_run, retry_policy=again)),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import kill_scenario as scenario
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -32,6 +33,7 @@ RESULTS: Final[dict[str, Any]] = {
     "timers": "rang",
     "family": 6,
     "account": scenario.DEPOSITS,
+    "held": 2 * scenario.SPOKEN,
 }
 """What each workflow ends with, however often it was killed; `at_most_once` tells what was lost."""
 CHILDREN: Final = [f"{child}-{run}" for child in ("adder", "listener") for run in (0, 1)]
@@ -89,6 +91,8 @@ def findings(database: Path, log: Path, *, finished: bool) -> list[str]:
     runs = {run.run_id: run for run in read_runs(database)}
     found += _told(facts, runs)
     found += _executions(facts, runs)
+    found += _pauses(facts)
+    found += _streams(facts, database)
     if finished:
         found += _ends(facts, list(runs.values()))
     return found
@@ -123,6 +127,10 @@ def _told(facts: list[Fact], runs: dict[str, Run]) -> Iterator[str]:
                     yield f"invariant 2: an acknowledged signal is there {names.count(fact['name'])} times: {fact}"
             case "updated":
                 yield from _update_answer(fact, by_workflow[fact["workflow"]])
+            case "paused" | "unpaused":
+                kinds = {event.event_type for event in by_workflow[fact["workflow"]].events}
+                if EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{fact['fact'].upper()}") not in kinds:
+                    yield f"invariant 3: it was acknowledged that the run is {fact['fact']}, and it is not: {fact}"
             case "answered":
                 yield from _activity_answer(fact, runs[fact["run"]])
             case "decided":
@@ -231,6 +239,42 @@ def _executions(facts: list[Fact], runs: dict[str, Run]) -> Iterator[str]:
             before = (*key, fact["attempt"] - 1)
             yield from _fits_its_schedule(fact, runs.get(fact["run"]), began_at[before] if before in failed else None)
             began_at[*key, fact["attempt"]] = fact["at"]
+
+
+def _pauses(facts: list[Fact]) -> Iterator[str]:
+    """No attempt starts between the acknowledgement of a pause and the wish that the run goes on."""
+    paused_ns = None
+    for fact in facts:
+        match fact["fact"]:
+            case "paused":
+                paused_ns = paused_ns or fact["at"]
+            case "unpausing":
+                paused_ns = None
+            case "begin" if "started" in fact and paused_ns is not None and fact["started"] > paused_ns:
+                yield f"it began while its run was paused: {fact}"
+
+
+def _streams(facts: list[Fact], database: Path) -> Iterator[str]:
+    """What was acknowledged is there, and each attempt's numbers once and in order."""
+    acknowledged = [fact for fact in facts if fact["fact"] == "said"]
+    if not acknowledged:
+        return  # perhaps it was killed before there was a place for streams
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT run_id, activity_id, attempt, start, streams.events FROM streams JOIN runs USING (run_key) "
+            "ORDER BY last_offset"
+        ).fetchall()
+    said: dict[tuple[str, str, int, str], list[int]] = {}
+    for run_id, activity_id, attempt, start, events in rows:
+        numbers = [each for each in json.loads(Payload.FromString(events).data) if isinstance(each, int)]
+        said.setdefault((run_id, activity_id, attempt, start), []).extend(numbers)
+    for key, numbers in said.items():
+        if numbers != list(range(len(numbers))):
+            yield f"an attempt's stream tells twice, or not in order: {key}: {numbers}"
+    for fact in acknowledged:
+        of = (fact["run"], fact["activity"], fact["attempt"])
+        if not any(key[:3] == of and fact["number"] in numbers for key, numbers in said.items()):
+            yield f"an acknowledged event of a stream is lost: {fact}"
 
 
 def _fits_its_schedule(fact: Fact, run: Run | None, failed_after_ns: int | None) -> Iterator[str]:
