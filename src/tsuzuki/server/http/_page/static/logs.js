@@ -17,8 +17,8 @@ function draw(line) {
   const level = levelOf(line.level);
   const fields = Object.entries(line.fields || {}).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join("  ");
   const row = element("div", { class: `line ${level}`, hidden: line.level < least() },
-    element("time", { title: localTime(at) }, localTime(at, false)), element("b", {}, level), element("span", { class: "who", title: line.logger }, who),
-    element("span", { class: "what" }, line.message, fields ? element("span", { class: "dim" }, `  ${fields}`) : null,
+    element("time", { title: localTime(at) }, localTime(at, false)), element("b", {}, level), element("span", { class: "log-who", title: line.logger }, who),
+    element("span", { class: "log-text" }, line.message, fields ? element("span", { class: "dim" }, `  ${fields}`) : null,
       line.exception ? element("details", {}, element("summary", {}, line.exception.trimEnd().split("\n").at(-1)), element("pre", {}, line.exception)) : null));
   row.dataset.level = line.level;
   return row;
@@ -47,7 +47,7 @@ source.addEventListener("message", ({ data }) => {
   const line = JSON.parse(data);
   by("logs").hidden = false;
   count += 1;
-  add("message" in line ? draw(line) : element("div", { class: "line" }, element("span", { class: "what dim" }, "(encoded)")));
+  add("message" in line ? draw(line) : element("div", { class: "line" }, element("span", { class: "log-text dim" }, "(encoded)")));
   tell();
 });
 source.addEventListener("end", () => source.close());
