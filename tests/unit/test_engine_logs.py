@@ -22,7 +22,7 @@ from tsuzuki.common.log_frames import LOG_ACTIVITY_ID, LOG_QUERY
 from tsuzuki.common.stream_frames import read_frame, write_frame
 from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
-from tsuzuki.store import SqliteStore
+from tsuzuki.store import SqliteStore, StoreFailedError
 from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
 from tsuzuki.testing._local_server import complete_workflow
 
@@ -165,3 +165,17 @@ def test_lines_of_a_failed_commit_are_refused_and_those_after_it_are_numbered_on
         server.advance(2 * SECOND)
         log(server, "b")
         assert logged(server) == ["1 a", "2 b"]
+
+
+def test_lines_that_never_came_to_a_transaction_stand_in_nobodys_way(server: LocalServer) -> None:
+    async def lose() -> None:
+        sending = asyncio.ensure_future(server.service.record_activity_task_heartbeat_by_id(lines("lost")))
+        await asyncio.sleep(0)
+        server.service._engine.journal.fail(StoreFailedError("the disk is gone"))
+        with Refused(StatusCode.UNAVAILABLE, "the disk is gone"):
+            await sending
+
+    server.call(lose())
+    server.advance(2 * SECOND)
+    log(server, "a")
+    assert logged(server) == ["1 a"]
