@@ -85,6 +85,11 @@ def test_query_and_stack_are_answered_by_the_code_at_hand() -> None:
     assert "did you mean 'count'?" in unknown
 
 
+def test_the_stack_of_a_workflow_that_has_ended_says_so() -> None:
+    execute("tea")
+    assert run("workflow", "stack", "-w", "one", "--workflows", "cli_code").stdout.startswith("No code waits: ")
+
+
 WORKER = ("--worker", "cli_code", "-t", "q")
 
 

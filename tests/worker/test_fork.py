@@ -211,8 +211,10 @@ async def test_another_result_of_an_activity_leads_on() -> None:
             await Replayer(workflows=[Program]).replay_workflow(await fork.fetch_history())
         with pytest.raises(InvalidArgumentError, match="fork from an event from 7 to 9"):
             await client.fork_workflow("old", 10, results={"1": "MILK"})
-        with pytest.raises(InvalidArgumentError, match="activity '2' is not scheduled up to event 5"):
+        with pytest.raises(InvalidArgumentError, match="is not scheduled up to event 5; fork from event 11 or a later"):
             await client.fork_workflow("old", 5, results={"2": "MILK"})
+        with pytest.raises(InvalidArgumentError, match="up to event 5; this run has no such activity"):
+            await client.fork_workflow("old", 5, results={"nine": "MILK"})
 
 
 async def test_a_failed_activity_is_given_a_result() -> None:

@@ -58,7 +58,7 @@ def stack(
     if output is not Output.TEXT:
         write_json({"queryResult": [answer]}, output)
     else:
-        typer.echo(str(answer).rstrip())
+        typer.echo(str(answer).rstrip() or "No code waits: the workflow has ended, or has not begun.")
 
 
 @connected

@@ -127,7 +127,7 @@ def plan(request: StartWorkflowExecutionRequest, history: Sequence[HistoryEvent]
         if payload.ByteSize() > limits.payload_bytes_max:
             what = f"the result of activity '{activity_id}'"
             raise InvalidInput(too_large(what, payload.ByteSize(), limits.payload_bytes_max))
-    _change_results(made, wanted)
+    _change_results(made, wanted, history)
     made.outcomes.extend(_outcomes_elsewhere(history, last))
     made.signals.extend(_signals(source, request))
     for asked in made.signals:
@@ -174,21 +174,13 @@ def _has_half_an_attempt(events: Sequence[HistoryEvent]) -> bool:
     return bool(started - {activity.outcome_of(event) for event in events if event.event_type in activity.ENDS})
 
 
-def _change_results(made: ForkPlan, wanted: Mapping[str, Payload]) -> None:
+def _change_results(made: ForkPlan, wanted: Mapping[str, Payload], history: Sequence[HistoryEvent]) -> None:
     for activity_id, payload in wanted.items():
-        scheduled = next(
-            (
-                event
-                for event in reversed(made.events)
-                if event.event_type == activity.SCHEDULED
-                and event.activity_task_scheduled_event_attributes.activity_id == activity_id
-            ),
-            None,
-        )
+        scheduled = next((event for event in reversed(made.events) if _schedules(event, activity_id)), None)
         if scheduled is None:
-            raise InvalidInput(
-                f"activity '{activity_id}' is not scheduled up to event {len(made.events)}; fork from a later event."
-            )
+            later = next((event.event_id for event in history if _schedules(event, activity_id)), None)
+            hint = "this run has no such activity" if later is None else f"fork from event {later} or a later one"
+            raise InvalidInput(f"activity '{activity_id}' is not scheduled up to event {len(made.events)}; {hint}.")
         result = Payloads(payloads=[payload])
         outcome = next((event for event in made.events if _ends(event, scheduled.event_id)), None)
         if outcome is None:
@@ -207,6 +199,13 @@ def _change_results(made: ForkPlan, wanted: Mapping[str, Payload]) -> None:
         attributes.result.CopyFrom(result)
         attributes.scheduled_event_id = scheduled.event_id
         attributes.started_event_id = started_event_id
+
+
+def _schedules(event: HistoryEvent, activity_id: str) -> bool:
+    return (
+        event.event_type == activity.SCHEDULED
+        and event.activity_task_scheduled_event_attributes.activity_id == activity_id
+    )
 
 
 def _ends(event: HistoryEvent, scheduled_event_id: int) -> bool:
