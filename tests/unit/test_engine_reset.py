@@ -152,3 +152,17 @@ def test_a_request_id_belongs_to_one_run_also_for_the_checker(site: Site) -> Non
         new = reset(server, 5)
         server.signal("s", request_id="r")
         assert server.notation(run_id=new).count("Signaled s") == 2
+
+
+def test_what_waits_in_the_run_that_goes_on_is_applied_again(site: Site) -> None:
+    onwards = Command(command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION)
+    onwards.continue_as_new_workflow_execution_command_attributes.SetInParent()
+    with site:
+        server = site.server
+        first = server.start_workflow()
+        server.complete_workflow_task(onwards)
+        server.advance(MINUTE)
+        server.take_workflow_task()
+        server.signal("waits")
+        new = reset(server, 4, first)
+        assert server.notation(run_id=new).count("Signaled waits") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.core.schedule import BufferedStart, decide
 from tsuzuki.core.schedule.buffer import ALLOW_ALL, BUFFER_ALL, BUFFER_ONE, CANCEL_OTHER, SKIP, TERMINATE_OTHER
+from tsuzuki.engine import _scheduler
 from tsuzuki.service import StatusCode
 from tsuzuki.store import SqliteStore
 from tsuzuki.testing import Fault, FaultyStore, LocalServer, Moment, Point
@@ -122,6 +124,39 @@ def test_a_schedule_stands_in_line_once_however_often_it_is_looked_at(server: Lo
         _patch(server, trigger_immediately=TriggerImmediatelyRequest())
         server.advance(SECOND)
     assert len(server.service._scheduler._due) <= 2
+
+
+def test_no_more_starts_wait_than_may_wait(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_scheduler, "BUFFER_MAX", 3)
+    _create(server, _policy(BUFFER_ALL))
+    server.advance(6 * MINUTE)
+    info = _describe(server).info
+    assert (info.buffer_size, info.buffer_dropped, len(info.running_workflows)) == (3, 2, 1)
+
+
+def test_a_schedule_that_acts_and_is_deleted_in_one_commit_is_gone(site: Site) -> None:
+    _create(site.server, _policy(ALLOW_ALL))
+    service = site.server.service
+    patch = SchedulePatch(trigger_immediately=TriggerImmediatelyRequest())
+
+    async def both() -> None:
+        await asyncio.gather(
+            service.patch_schedule(PatchScheduleRequest(namespace=NAMESPACE, schedule_id="s", patch=patch)),
+            service.delete_schedule(DeleteScheduleRequest(namespace=NAMESPACE, schedule_id="s")),
+        )
+
+    site.server.call(both())
+    server = site.restart()
+    assert not server.call(server.service.list_schedules(ListSchedulesRequest(namespace=NAMESPACE))).schedules
+
+
+def test_what_was_due_before_an_update_is_the_old_schedules(server: LocalServer) -> None:
+    """It may be late: the machine slept, or nobody had rung yet."""
+    _create(server)
+    server.clock.step(MINUTE)
+    request = UpdateScheduleRequest(namespace=NAMESPACE, schedule_id="s", schedule=_schedule({}))
+    server.call(server.service.update_schedule(request))
+    assert _runs(server) == _at(server, 1)
 
 
 FAR: tuple[int, ...] = (253_402_300_800, 253_402_300_799, 2**63 - 1, -(2**63), -1, -62_135_596_801)

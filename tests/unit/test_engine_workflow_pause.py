@@ -5,19 +5,26 @@ What a pause means is compared with the real server in tests/differential; here 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from engine_requests import HOUR, SECOND, Refused, failure_of
 from engine_site import Site
-from temporalio.api.enums.v1 import QueryRejectCondition, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import (
+    QueryRejectCondition,
+    UpdateWorkflowExecutionLifecycleStage,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsRequest,
     PauseWorkflowExecutionRequest,
     QueryWorkflowRequest,
     UnpauseWorkflowExecutionRequest,
     UpdateWorkflowExecutionOptionsRequest,
+    UpdateWorkflowExecutionRequest,
 )
 
+from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
 from tsuzuki.testing._local_server import NAMESPACE, complete_workflow, schedule_activity, start_timer
@@ -175,3 +182,33 @@ def test_a_delay_that_a_cancel_request_cut_short_stays_so_across_processes(site:
     unpause(server)
     server.complete_workflow_task()
     assert server.notation() == "Started | Paused | CancelRequested | Unpaused | WFT"
+
+
+def test_a_pause_finds_room_where_as_much_waits_as_may_wait() -> None:
+    """As other input does: the workflow task is over, and what waits for it is recorded."""
+    with LocalServer(limits=Limits(buffered_events_max=2)) as server:
+        server.start_workflow()
+        server.take_workflow_task()
+        server.signal("one")
+        server.signal("two")
+        pause(server)
+        assert server.notation() == (
+            "Started | WorkflowTaskScheduled | WorkflowTaskStarted | WorkflowTaskFailed FORCE_CLOSE_COMMAND | "
+            "Signaled one | Signaled two | WorkflowTaskScheduled | "
+            "WorkflowTaskFailed WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED | Paused"
+        )
+
+
+def test_an_update_that_no_worker_has_is_refused_by_a_pause(server: LocalServer) -> None:
+    server.start_workflow()
+    request = UpdateWorkflowExecutionRequest(namespace=NAMESPACE)
+    request.workflow_execution.workflow_id = "w"
+    request.request.meta.update_id, request.request.input.name = "u", "change"
+    stages = UpdateWorkflowExecutionLifecycleStage
+    request.wait_policy.lifecycle_stage = stages.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+    waiting = server._loop.create_task(server.service.update_workflow_execution(request))
+    server.call(server.clock.settle())
+    pause(server)
+    server.advance(SECOND)
+    with Refused(StatusCode.FAILED_PRECONDITION, "Workflow is paused"):
+        server.call(asyncio.wait_for(waiting, 0))

@@ -12,6 +12,7 @@ A program is nested lists, so that it travels as an argument:
     ["timeout", s, p]            asyncio.timeout
     ["wait_for", s, p]           asyncio.wait_for
     ["cancel", s, p]             start p, sleep s (0: one yield), cancel it, await it
+    ["shield", p]                asyncio.shield; cancelled all the same, it waits for p and passes that on
     ["until", n, s]              wait_condition: n steps were done, or s seconds passed
     ["catch", p]                 swallow failures, and go on with an activity
 """
@@ -109,6 +110,14 @@ def make_workflow(workflow: Any, *errors: type[BaseException], retry_policy: Any
                 steps.append("cancelled")
             await call("after", 0)
 
+        async def shield(node: list[Any]) -> None:
+            task = asyncio.create_task(run(node))
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await task
+                raise
+
         async def until(count: int, seconds: float) -> None:
             try:
                 await workflow.wait_condition(lambda: len(steps) >= count, timeout=seconds)
@@ -133,6 +142,7 @@ def make_workflow(workflow: Any, *errors: type[BaseException], retry_policy: Any
             "timeout": timeout,
             "wait_for": wait_for,
             "cancel": cancel,
+            "shield": shield,
             "until": until,
             "catch": catch,
         }

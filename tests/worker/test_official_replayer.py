@@ -28,6 +28,10 @@ _our_run, _our_poke = make_workflow(tsuzuki.workflow, tsuzuki.exceptions.Activit
 _official_run, _official_poke = make_workflow(temporalio.workflow, temporalio.exceptions.ActivityError)
 
 
+REJECTED = 2
+"""Of the updates."""
+
+
 @tsuzuki.workflow.defn(name="Program")
 class Ours:
     def __init__(self) -> None:
@@ -40,6 +44,16 @@ class Ours:
     @tsuzuki.workflow.signal
     async def poke(self, number: int) -> None:
         await _our_poke(self.steps, number)
+
+    @tsuzuki.workflow.update
+    async def change(self, number: int) -> int:
+        await _our_poke(self.steps, number)
+        return number
+
+    @change.validator
+    def _check_change(self, number: int) -> None:
+        if number == REJECTED:
+            raise ValueError("not this one")
 
 
 @temporalio.workflow.defn(name="Program")
@@ -55,6 +69,16 @@ class Official:
     async def poke(self, number: int) -> None:
         await _official_poke(self.steps, number)
 
+    @temporalio.workflow.update(unfinished_policy=temporalio.workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def change(self, number: int) -> int:
+        await _official_poke(self.steps, number)
+        return number
+
+    @change.validator
+    def _check_change(self, number: int) -> None:
+        if number == REJECTED:
+            raise ValueError("not this one")
+
 
 async def replay_officially(run: ScriptedRun) -> None:
     """Raise unless the official SDK replays the history without a mismatch."""
@@ -65,7 +89,7 @@ async def replay_officially(run: ScriptedRun) -> None:
 
 def play(run: ScriptedRun, chance: random.Random, *, events_max: int = 60) -> None:
     """Let random things happen, several of them before each workflow task, until the run closes."""
-    cancels_left, signals_left = 1, 3
+    cancels_left, signals_left, updates_left = 1, 3, 3
     for _ in range(events_max):
         if chance.random() < 0.05:
             run.lose_workflow_task()
@@ -82,6 +106,9 @@ def play(run: ScriptedRun, chance: random.Random, *, events_max: int = 60) -> No
             if signals_left and chance.random() < 0.1:
                 run.signal("poke", signals_left)
                 signals_left -= 1
+            elif updates_left and chance.random() < 0.1:
+                run.update(f"u{updates_left}", "change", updates_left)
+                updates_left -= 1
             elif cancels_left and (chance.random() < 0.05 or not (activities or timers)):
                 run.request_cancel()
                 cancels_left = 0
@@ -113,14 +140,14 @@ def program(chance: random.Random, depth: int) -> list[Any]:
     """Draw a program."""
     if depth == 0:
         return leaf(chance)
-    kind = chance.choice(["seq", "gather", "race", "timeout", "wait_for", "cancel", "catch", "catch", "leaf"])
+    kind = chance.choice(["seq", "gather", "race", "timeout", "wait_for", "cancel", "shield", "catch", "catch", "leaf"])
     if kind == "leaf":
         return leaf(chance)
     if kind in ("timeout", "wait_for"):
         return [kind, chance.choice([1, 2, 4, 9]), program(chance, depth - 1)]
     if kind == "cancel":
         return [kind, chance.choice([0, 0, 1, 3]), program(chance, depth - 1)]
-    if kind == "catch":
+    if kind in ("catch", "shield"):
         return [kind, program(chance, depth - 1)]
     return [kind, *(program(chance, depth - 1) for _ in range(chance.randrange(1, 4)))]
 
