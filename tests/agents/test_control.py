@@ -14,6 +14,7 @@ from virtual_run import QUEUE, VirtualSite, events, scheduled, virtual_site
 
 from tsuzuki import activity, workflow
 from tsuzuki.agents import Control, ControlRequest, ControlState, ControlStatus, RemoteControl, WhilePaused
+from tsuzuki.agents._control_state import ACTIONS_MAX
 from tsuzuki.client import (
     Client,
     RPCError,
@@ -112,6 +113,16 @@ async def test_repeated_requests_change_nothing_and_are_noted() -> None:
         state = await control.state()
         assert [it.changed for it in state.actions] == [True, False, True, False]
         assert (state.status, state.paused_s) == (ControlStatus.RUNNING, 5)
+
+
+async def test_as_many_requests_are_told_of_as_are_kept() -> None:
+    async with virtual_site() as site, site.worker([TwoSteps], [step]):
+        _, control = await two_steps(site)
+        await site.advance(10)
+        for number in range(ACTIONS_MAX + 1):
+            await control.resume(str(number))
+        actions = (await control.state()).actions
+        assert (len(actions), actions[0].reason, actions[-1].reason) == (ACTIONS_MAX, "1", str(ACTIONS_MAX))
 
 
 async def test_cancel_says_who_and_why_and_ends_as_canceled() -> None:
@@ -261,6 +272,27 @@ async def test_a_child_of_a_paused_parent_starts_paused() -> None:
         assert (state.status, state.reason) == (ControlStatus.PAUSED, "early")
 
 
+async def test_a_child_that_has_ended_is_none_of_them_any_more() -> None:
+    @workflow.defn
+    class Quick:
+        @workflow.run
+        async def run(self) -> None:
+            return None
+
+    @workflow.defn
+    class Parent:
+        @workflow.run
+        async def run(self) -> None:
+            async with Control() as control:
+                await control.add_child(await workflow.start_child_workflow(Quick.run, id="quick"))
+                await control.sleep(100)
+
+    async with virtual_site() as site, site.worker([Parent, Quick]):
+        handle = await site.client.start_workflow(Parent.run, id="w", task_queue=QUEUE)
+        await site.advance(10)
+        assert (await RemoteControl(handle).state()).children == []
+
+
 # ---- time ----------------------------------------------------------------------------------------------
 
 
@@ -308,6 +340,28 @@ async def test_a_time_limit_does_in_a_pause_what_was_said(
         described = await handle.describe()
         assert described.close_time is not None
         assert (described.close_time - described.start_time).total_seconds() == ends_at
+
+
+async def test_a_time_limit_that_begins_in_a_pause_begins_to_count_after_it() -> None:
+    @workflow.defn
+    class Slow:
+        @workflow.run
+        async def run(self) -> None:
+            async with Control() as control:
+                await workflow.sleep(10)
+                await control.sleep(60)
+
+    async with virtual_site() as site, site.worker([Slow]):
+        handle = await site.client.start_workflow(Slow.run, id="w", task_queue=QUEUE)
+        control = RemoteControl(handle)
+        await site.advance(5)
+        await control.pause()
+        await site.advance(1000)
+        await control.resume()
+        await site.advance(59)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        await site.advance(1)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
 
 
 async def test_a_run_that_continues_as_new_while_paused_stays_paused() -> None:

@@ -55,6 +55,15 @@ def test_a_call_is_reserved_then_billed_what_it_used(ledger: Ledger) -> None:
     reserve(ledger, "2", 70)  # to the limit
 
 
+def test_what_a_cancelled_thread_has_left_open_is_undone(ledger: Ledger) -> None:
+    """Its exception may come at any line, also between the end of a transaction and the release of the lock."""
+    ledger.open_budget("b", Limit(tokens=100))
+    ledger._db.execute("BEGIN IMMEDIATE")
+    ledger._db.execute("UPDATE budgets SET used_tokens = 99")
+    reserve(ledger, "1", 60)
+    assert (ledger.state("b").used, ledger.state("b").reserved) == (Usage(0), Usage(60))
+
+
 def test_money_counts_as_tokens_do(ledger: Ledger) -> None:
     ledger.open_budget("b", Limit(micros=Usage.of(cost="0.10").micros))
     ledger.reserve("1", budget="b", estimate=Usage.of(tokens=10**9, cost="0.10"))

@@ -159,6 +159,33 @@ def test_what_was_due_before_an_update_is_the_old_schedules(server: LocalServer)
     assert _runs(server) == _at(server, 1)
 
 
+def test_what_was_due_before_a_pause_is_done(server: LocalServer) -> None:
+    _create(server)
+    server.clock.step(MINUTE)
+    _patch(server, pause="enough")
+    server.advance(5 * MINUTE)
+    assert _runs(server) == _at(server, 1)
+
+
+def test_one_that_breaks_keeps_no_other_from_acting(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    act = _scheduler.Scheduler.act
+    broken = True
+
+    def sometimes(scheduler: _scheduler.Scheduler, schedule: Any) -> None:
+        if broken and schedule.asked.schedule_id == "a":
+            raise AssertionError("broken")
+        act(scheduler, schedule)
+
+    _create(server, schedule_id="a")
+    _create(server, _policy(ALLOW_ALL), schedule_id="b")
+    monkeypatch.setattr(_scheduler.Scheduler, "act", sometimes)
+    server.advance(MINUTE)
+    assert _describe(server, "b").info.action_count == 1
+    broken = False
+    server.advance(3 * MINUTE)
+    assert _describe(server, "a").info.recent_actions, "it is tried again"
+
+
 FAR: tuple[int, ...] = (253_402_300_800, 253_402_300_799, 2**63 - 1, -(2**63), -1, -62_135_596_801)
 """Seconds that no calendar has, at either end and around it."""
 
