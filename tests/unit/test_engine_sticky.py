@@ -7,7 +7,9 @@ from datetime import timedelta
 from engine_requests import HOUR, MINUTE, SECOND, Refused
 from engine_site import Site
 from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest
 
+from tsuzuki.engine._matching import QUEUES_KEPT
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
 from tsuzuki.testing._local_server import cancel_timer, complete_workflow
@@ -134,3 +136,24 @@ def test_a_worker_that_answered_keeps_its_run_over_quiet_times(server: LocalServ
     assert server.poll_workflow_task(STICKY, sticky=True) is None  # it polls again
     server.signal("s")
     assert server.take_workflow_task(STICKY, sticky=True).history.events[0].event_id == 4
+
+
+def test_queues_that_nobody_uses_any_more_are_forgotten(server: LocalServer) -> None:
+    """Each start of a worker has a sticky queue of its own, and callers may ask for any name."""
+    server.start_workflow("waits")  # its task waits in a queue that nobody polls
+    matching = server.service._engine.matching
+    for number in range(QUEUES_KEPT - 2):
+        matching.queue(("default", f"sticky {number}", False)).sticky = True
+    poll = server._loop.create_task(server.service.poll_activity_task_queue(_poll_of("watched")))
+    server.call(server.clock.settle())
+    server.advance(2 * HOUR)
+    matching.queue(("default", "new", False))
+    assert {name for _, name, _ in matching._queues} == {"queue", "watched", "new"}
+    poll.cancel()
+    assert server.take_workflow_task().workflow_execution.workflow_id == "waits"
+
+
+def _poll_of(queue: str) -> PollActivityTaskQueueRequest:
+    request = PollActivityTaskQueueRequest(namespace="default", identity="worker")
+    request.task_queue.name = queue
+    return request

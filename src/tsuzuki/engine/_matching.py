@@ -28,6 +28,10 @@ RECENT_NS: Final = 10 * SECOND
 POLLERS_MAX: Final = 1000
 """Workers of a queue that are remembered."""
 SHUT_DOWN_MAX: Final = 10_000
+QUEUES_KEPT: Final = 1000
+"""As many queues are known without a look for those that nobody uses any more: each start of a worker has one."""
+IDLE_NS: Final = 3600 * SECOND
+"""A queue that nobody has polled for this long is forgotten, if nothing waits in it."""
 
 # Plain tuples: a dozen are made for each step of a workflow, and a named one costs ten times as much to make.
 QueueKey: TypeAlias = tuple[str, str, bool]
@@ -107,6 +111,7 @@ class Matching:
         self._priority_of = priority_of
         self._now_ns = now_ns
         self._queues: dict[QueueKey, TaskQueue] = {}
+        self._look_at = QUEUES_KEPT
         self._shut_down: dict[tuple[str, str], None] = {}
         """Namespace and key of workers that have gone, the last ones: polls that are still on their way end at once."""
 
@@ -145,8 +150,20 @@ class Matching:
     def queue(self, key: QueueKey) -> TaskQueue:
         found = self._queues.get(key)
         if found is None:
+            if len(self._queues) >= self._look_at:
+                self._forget_idle()
             found = self._queues[key] = TaskQueue()
         return found
+
+    def _forget_idle(self) -> None:
+        idle_since_ns = self._now_ns() - IDLE_NS
+        self._queues = {
+            key: queue
+            for key, queue in self._queues.items()
+            # What is left in the queue of a worker that has gone was given to others long ago.
+            if queue.waiting or queue.last_poll_ns > idle_since_ns or (queue.backlog and not queue.sticky)
+        }
+        self._look_at = max(QUEUES_KEPT, 2 * len(self._queues))
 
     def offer(self, key: QueueKey, task: ReadyTask) -> None:
         """A task is ready: the longest waiting poll takes it, or it waits."""
