@@ -32,6 +32,7 @@ from tsuzuki.agents._budget_interceptor import _BudgetedActivity, _Share
 from tsuzuki.agents._usage import Exhausted
 from tsuzuki.client import Client, WorkflowFailureError
 from tsuzuki.common import RetryPolicy
+from tsuzuki.converter import PayloadEncodeError
 from tsuzuki.exceptions import is_cancelled_exception
 from tsuzuki.replay import Replayer
 from tsuzuki.worker import (
@@ -288,6 +289,28 @@ async def test_a_budget_that_cannot_be_opened_ends_what_needs_it() -> None:
             await site.ask("a")
     assert "no budget 'no such budget'" in str(failed.value.cause and failed.value.cause.__cause__)
     assert not calls
+
+
+async def test_an_activity_that_cannot_be_started_tells_the_code_that_waits() -> None:
+    @workflow.defn
+    class Wrong:
+        @workflow.run
+        async def run(self) -> str:
+            try:
+                await workflow.execute_activity("ask", object(), start_to_close_timeout=BOUND)
+            except PayloadEncodeError as error:
+                return str(error)
+            return ""
+
+    ledger = Ledger(":memory:")
+    budgets = BudgetInterceptor(ledger, meters=METERS, allowances={"Wrong": Allowance()})
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Wrong], activities=budgets.activities, interceptors=[budgets]),
+    ):
+        said = await client.execute_workflow(Wrong.run, id="run", task_queue=QUEUE)
+    assert said.startswith("argument number 1 of activity 'ask': value 0 (object) cannot be encoded")
+    ledger.close()
 
 
 # ---- waiting, in virtual time ------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from tsuzuki import activity, workflow
 from tsuzuki.agents import (
@@ -222,6 +224,34 @@ async def test_a_run_waits_for_an_increase_and_goes_on(site: Site) -> None:
         )
     assert state.limit == Limit(tokens=30)
     assert await handle.result() == ["A", "B", "C"]
+
+
+async def test_an_increase_counts_once_when_a_reset_has_its_update_come_again(site: Site) -> None:
+    @workflow.defn
+    class Increased:
+        @workflow.run
+        async def run(self) -> int:
+            budget = await Budget.open(Limit(tokens=10))
+            await workflow.wait_condition(lambda: budget.increases > 0)
+            return ((await budget.state()).limit).tokens or 0
+
+    async with Worker(site.client, task_queue="increased", workflows=[Increased], activities=site.activities):
+        handle = await site.client.start_workflow(Increased.run, id="run", task_queue="increased")
+        await handle.execute_update("increase_budget", BudgetIncrease(20), result_type=BudgetState)
+        assert await handle.result() == 30
+        history = await handle.fetch_history()
+        opened = next(it for it in history.events if it.HasField("activity_task_completed_event_attributes"))
+        reset = await site.client.service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=WorkflowExecution(workflow_id="run", run_id=history.run_id),
+                workflow_task_finish_event_id=opened.event_id + 3,  # scheduled, started, finished
+                request_id="once",
+            )
+        )
+        again = site.client.get_workflow_handle_for(Increased.run, "run", run_id=reset.run_id)
+        assert await again.result() == 30
+    assert site.ledger.state("run").limit == Limit(tokens=30)
 
 
 async def test_an_activity_id_that_is_used_again_is_another_call(site: Site) -> None:

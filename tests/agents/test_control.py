@@ -342,6 +342,37 @@ async def test_a_time_limit_does_in_a_pause_what_was_said(
         assert (described.close_time - described.start_time).total_seconds() == ends_at
 
 
+@workflow.defn
+class Waits:
+    @workflow.run
+    async def run(self, sleeps: bool) -> str:
+        async with Control() as control:
+            if sleeps:
+                await control.sleep(60)
+                return "slept"
+            try:
+                async with control.timeout(60):
+                    await workflow.wait_condition(lambda: False)
+            except TimeoutError:
+                return "timed out"
+            return "never"
+
+
+@pytest.mark.parametrize("sleeps", [True, False])
+async def test_a_cancel_request_in_the_moment_a_time_limit_ends_is_not_lost(sleeps: bool) -> None:
+    async with virtual_site() as site:
+        async with site.worker([Waits]):
+            handle = await site.client.start_workflow(Waits.run, sleeps, id="w", task_queue=QUEUE)
+            await site.advance(10)
+        await site.advance(60)  # without a worker: both come with one workflow task
+        await handle.cancel()
+        async with site.worker([Waits]):
+            with pytest.raises(WorkflowFailureError) as ended:
+                await handle.result()
+        assert isinstance(ended.value.cause, CancelledError)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+
+
 async def test_a_time_limit_that_begins_in_a_pause_begins_to_count_after_it() -> None:
     @workflow.defn
     class Slow:

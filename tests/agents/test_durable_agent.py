@@ -274,6 +274,44 @@ async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() 
         assert "".join(said) == "It was a dark and stormy night."
 
 
+async def test_a_model_that_says_nothing_for_long_is_alive_and_what_it_has_written_stays() -> None:
+    may_end = asyncio.Event()
+
+    async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
+        yield "Let me think"
+        await may_end.wait()
+        yield "."
+
+    thinker = DurableAgent(
+        "thinker",
+        FunctionModel(stream_function=write),
+        stream=True,
+        model_options=workflow.ActivityConfig(heartbeat_timeout=timedelta(milliseconds=600)),
+    )
+
+    @workflow.defn
+    class Thinking:
+        @workflow.run
+        async def run(self) -> str:
+            return (await thinker.run("Think!")).output
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Thinking], activities=thinker.activities),
+    ):
+        handle = await client.start_workflow(Thinking.run, id="w", task_queue=QUEUE)
+        heartbeats: set[int] = set()
+        while len(heartbeats) < 5:
+            (pending,) = (await handle.describe()).raw_description.pending_activities or [None]
+            if pending is not None:
+                assert pending.attempt == 1
+                if pending.heartbeat_details.payloads and "think" in str(pending.heartbeat_details.payloads[0].data):
+                    heartbeats.add(pending.last_heartbeat_time.ToNanoseconds())
+            await asyncio.sleep(0.01)
+        may_end.set()
+        assert await handle.result() == "Let me think."
+
+
 async def test_model_calls_are_booked_on_the_workflows_budget(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "budgets.db")
     frugal = DurableAgent(
@@ -340,6 +378,23 @@ class Careful:
     async def run(self) -> str:
         approvals = Approvals()
         return (await careful.run("Clean up!", approvals=approvals)).output
+
+
+async def test_ids_of_questions_go_past_those_that_are_taken() -> None:
+    @workflow.defn
+    class Asks:
+        @workflow.run
+        async def run(self) -> list[str]:
+            approvals, soon = Approvals(), timedelta(milliseconds=1)
+            chosen = await approvals.ask("one", id="approval-2", timeout=soon)
+            return [chosen.id, (await approvals.ask("two", timeout=soon)).id]
+
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(client, task_queue=QUEUE, workflows=[Asks]),
+    ):
+        ids = await client.execute_workflow(Asks.run, id="w", task_queue=QUEUE)
+    assert ids == ["approval-2", "approval-3"]
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,13 @@ async def test_in_a_workflow_both_are_durable() -> None:
         assert await handle.result() == [0, 0, 1, 2, 3, 4]
 
 
+async def test_keys_whose_turn_is_over_are_forgotten() -> None:
+    rate = KeyedRate(60_000_000)
+    for number in range(10_000):
+        await rate.turn(number)
+    assert len(rate._next_s) <= 1001
+
+
 def test_bounds_are_checked() -> None:
     with pytest.raises(ValueError, match="at_most is 0"):
         KeyedLimit(0)

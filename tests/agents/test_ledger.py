@@ -186,6 +186,16 @@ def test_unknown_names_are_said(ledger: Ledger) -> None:
         ledger.commit("1", Usage(1))
 
 
+def test_bounds_are_checked(ledger: Ledger) -> None:
+    ledger.open_budget("b", Limit(tokens=100))
+    with pytest.raises(ValueError, match="estimate of call '1' is Usage"):
+        reserve(ledger, "1", -1)
+    with pytest.raises(ValueError, match="requests_per_minute is 0; it must be more than 0, or None"):
+        RateLimit(requests_per_minute=0)
+    with pytest.raises(ValueError, match="tokens_per_minute is -1"):
+        RateLimit(tokens_per_minute=-1)
+
+
 def test_a_call_without_a_budget_is_written_down(ledger: Ledger) -> None:
     reserve(ledger, "1", 5, None)
     ledger.commit("1", Usage(7))

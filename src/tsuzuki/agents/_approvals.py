@@ -109,12 +109,12 @@ class Approvals:
             subject: What to show with it; anything that can be a result.
             timeout: How long to wait; the default is for ever.
             approve_on_timeout: What time decides.
-            id: Its id; the default counts the run's questions.
+            id: Its id; the default counts the run's questions, past ids that are taken.
 
         Raises:
             ApplicationError: The id was used before.
         """
-        id = id or f"approval-{len(self._asked) + 1}"
+        id = id or self._next_id()
         if id in self._asked:
             raise ApplicationError(f"approval {id!r} was asked before; give each question an id of its own")
         now = workflow.now()
@@ -141,6 +141,12 @@ class Approvals:
     def pending(self) -> list[ApprovalRequest]:
         """The questions that wait for an answer."""
         return [request for request in self._list() if request.decision is None]
+
+    def _next_id(self) -> str:
+        number = len(self._asked) + 1
+        while f"approval-{number}" in self._asked:
+            number += 1
+        return f"approval-{number}"
 
     def _list(self) -> list[ApprovalRequest]:
         return [

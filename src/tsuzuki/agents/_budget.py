@@ -200,7 +200,8 @@ class Budget:
         update = workflow.current_update_info()
         assert update is not None, "an update's handler has its info"
         await workflow.wait_condition(lambda: self._is_open)
-        request = _Increase(self.id, f"{workflow.info().run_id}/{update.id}", increase)
+        # A reset has the update come again, in a run with another id: what was increased stays increased once.
+        request = _Increase(self.id, f"{workflow.info().original_execution_run_id}/{update.id}", increase)
         state: BudgetState = await workflow.execute_activity(
             INCREASE_BUDGET, request, result_type=BudgetState, **_BOOKING
         )

@@ -254,7 +254,11 @@ class _BudgetedActivity(workflow.ActivityHandle[Any]):
 
     def _try(self) -> None:
         self._seen = self._budget.increases
-        self._at_work = self._start()
+        try:
+            self._at_work = self._start()
+        except Exception as error:  # this may be a callback: the code that waits is the one to be told
+            self.set_exception(error)
+            return
         self._at_work.add_done_callback(self._on_end)
 
     def _on_end(self, ended: asyncio.Future[Any]) -> None:

@@ -26,6 +26,7 @@ class Deadline:
         self._seconds = seconds
         self._left: float | None = None
         self._timeout = asyncio.timeout(None)
+        self._cancelling = 0
 
     @property
     def expired(self) -> bool:
@@ -33,6 +34,7 @@ class Deadline:
         return self._timeout.expired()
 
     async def __aenter__(self) -> Self:
+        self._cancelling = _cancelling()
         self._timeout = await asyncio.timeout(self._seconds).__aenter__()
         return self
 
@@ -41,7 +43,13 @@ class Deadline:
     ) -> None:
         await self._timeout.__aexit__(kind, error, trace)
         # Cancelled activities and children come back as errors of their own, which asyncio.timeout lets pass.
-        if self._timeout.expired() and error is not None and is_cancelled_exception(error):
+        # A cancel request that came in the same moment stays one.
+        if (
+            self._timeout.expired()
+            and error is not None
+            and is_cancelled_exception(error)
+            and _cancelling() <= self._cancelling
+        ):
             raise TimeoutError from error
 
     def hold(self) -> None:
@@ -59,3 +67,9 @@ class Deadline:
         if self._left is not None:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._left)
             self._left = None
+
+
+def _cancelling() -> int:
+    """How many cancel requests the running task has not dealt with."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()

@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from tsuzuki.exceptions import ApplicationError
+
+_KEPT_MIN: Final = 1000
+"""So many keys of a rate are kept without a look at which of them still matter."""
 
 
 class WhenFull(StrEnum):
@@ -130,12 +133,16 @@ class KeyedRate:
         self._interval_s = 60 / per_minute
         self._ahead_s = (burst - 1) * self._interval_s
         self._next_s: dict[Hashable, float] = {}
+        self._kept_max = _KEPT_MIN
 
     async def turn(self, key: Hashable) -> None:
         """Wait for a turn. One whose wait is cancelled is not given to another."""
         now = asyncio.get_running_loop().time()
         at = max(self._next_s.get(key, now), now)
         self._next_s[key] = at + self._interval_s
+        if len(self._next_s) > self._kept_max:
+            self._next_s = {key: at for key, at in self._next_s.items() if at > now}  # those past are as good as new
+            self._kept_max = max(2 * len(self._next_s), _KEPT_MIN)
         wait_s = at - self._ahead_s - now
         if wait_s > 0:
             await asyncio.sleep(wait_s)

@@ -186,7 +186,10 @@ class Ledger:
         Raises:
             BudgetExhaustedError: The budget, or one above it, has not as much left. Nothing is reserved.
             RateLimitedError: The provider's rate would have it wait too long. Nothing is reserved.
+            ValueError: The estimate is negative.
         """
+        if estimate.tokens < 0 or estimate.micros < 0:
+            raise ValueError(f"the estimate of call {key!r} is {estimate}; a call costs nothing or more")
         with self._transaction() as db:
             call = db.execute("SELECT state, result, budget FROM calls WHERE key = ?", (key,)).fetchone()
             if call is not None and call[0] == "done":

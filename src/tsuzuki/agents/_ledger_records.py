@@ -37,16 +37,25 @@ class RateLimit:
     """How fast a provider may be called, by all processes that share a ledger.
 
     Attributes:
-        requests_per_minute: Calls; None for no bound.
-        tokens_per_minute: Tokens, by the estimates of the calls; None for no bound.
+        requests_per_minute: Calls, more than 0; None for no bound.
+        tokens_per_minute: Tokens, by the estimates of the calls, more than 0; None for no bound.
         burst: How much may come at once, as the time in which it would come evenly.
         wait_max: A call that would wait longer fails its attempt, and is tried again after that time.
+
+    Raises:
+        ValueError: A rate is 0 or less.
     """
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     burst: timedelta = timedelta(seconds=1)
     wait_max: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise ValueError(f"{name} is {rate}; it must be more than 0, or None for no bound")
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
 from pydantic_ai import ModelHTTPError, UserError
 
 from tsuzuki import activity
 from tsuzuki.exceptions import ApplicationError
-
-Result = TypeVar("Result")
 
 _MAY_PASS: Final = frozenset({408, 409, 425, 429})
 """HTTP errors of the client's side that the same request may not meet again."""
@@ -34,16 +32,30 @@ def final_errors() -> Iterator[None]:
         raise ApplicationError(str(error), type="UserError", non_retryable=True) from error
 
 
-async def beating(work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for something, with a heartbeat three times in the activity's heartbeat timeout."""
-    timeout = activity.info().heartbeat_timeout
-    every_s = None if timeout is None else timeout.total_seconds() / 3
-    working = asyncio.ensure_future(work)
-    try:
+@asynccontextmanager
+async def beating() -> AsyncIterator[Callable[..., None]]:
+    """Send a heartbeat three times in the activity's heartbeat timeout, whatever the block waits for.
+
+    Gives a function that sends one at once. What it is given are the details of that one, and of those that follow.
+    """
+    details: tuple[Any, ...] = ()
+
+    def beat(*news: Any) -> None:
+        nonlocal details
+        details = news
+        activity.heartbeat(*details)
+
+    async def go_on(every_s: float) -> None:
         while True:
-            done, _ = await asyncio.wait({working}, timeout=every_s)
-            if done:
-                return working.result()
-            activity.heartbeat()
+            await asyncio.sleep(every_s)
+            activity.heartbeat(*details)
+
+    timeout = activity.info().heartbeat_timeout
+    if timeout is None:
+        yield beat
+        return
+    going_on = asyncio.create_task(go_on(timeout.total_seconds() / 3))
+    try:
+        yield beat
     finally:
-        working.cancel()
+        going_on.cancel()

@@ -65,16 +65,18 @@ def _model_activity(agent: DurableAgent) -> Callable[..., Any]:
 
 
 async def _whole(model: Any, messages: Sequence[ModelMessage], settings: Any, parameters: Any) -> ModelResponse:
-    return await beating(model_request(model, messages, model_settings=settings, model_request_parameters=parameters))
+    async with beating():
+        return await model_request(model, messages, model_settings=settings, model_request_parameters=parameters)
 
 
 async def _streamed(model: Any, messages: Sequence[ModelMessage], settings: Any, parameters: Any) -> ModelResponse:
     """Have the answer streamed, into the run's event stream."""
     async with (
+        beating() as beat,
         activity.open_stream() as said,
         model_request_stream(model, messages, model_settings=settings, model_request_parameters=parameters) as stream,
     ):
-        await publish_answer(stream, said)
+        await publish_answer(stream, said, beat)
         return stream.get()
 
 

@@ -6,7 +6,7 @@ Text goes as text. Everything else is an object with one telling key: `thinking`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, Final
 
 from pydantic_ai.messages import (
@@ -20,25 +20,25 @@ from pydantic_ai.messages import (
     ToolCallPart,
 )
 
-from tsuzuki import activity
 from tsuzuki.activity import EventStream
 
 PARTIAL_CHARACTERS_MAX: Final = 2_000
 
 
-async def publish_answer(events: AsyncIterable[Any], stream: EventStream) -> None:
+async def publish_answer(events: AsyncIterable[Any], stream: EventStream, beat: Callable[..., None]) -> None:
     """Publish the events of a model's streamed answer; heartbeats carry the end of what has been written so far.
 
     Args:
         events: As the library streams them.
         stream: Open for writing.
+        beat: Sends a heartbeat with these details, and has those that follow carry them too.
     """
     written = ""
     async for event in events:
         said = _said(event)
         if isinstance(said, str):
             written = (written + said)[-PARTIAL_CHARACTERS_MAX:]
-        activity.heartbeat(written)
+        beat(written)
         if said:
             await stream.publish(said)
 

@@ -81,20 +81,22 @@ def _model_activity(agent: PydanticAgent[Any, Any]) -> Callable[..., Any]:
 
 async def _whole(agent: PydanticAgent[Any, Any], call: ModelCall) -> ModelResponse:
     messages, settings, parameters = _read(call)
-    return await beating(
-        model_request(agent.model, messages, model_settings=settings, model_request_parameters=parameters)
-    )
+    async with beating():
+        return await model_request(agent.model, messages, model_settings=settings, model_request_parameters=parameters)
 
 
 async def _streamed(agent: PydanticAgent[Any, Any], call: ModelCall) -> ModelResponse:
     """Have the answer streamed, into the run's event stream or to the agent's handler."""
     messages, settings, parameters = _read(call)
-    async with model_request_stream(
-        agent.model, messages, model_settings=settings, model_request_parameters=parameters
-    ) as stream:
+    async with (
+        beating() as beat,
+        model_request_stream(
+            agent.model, messages, model_settings=settings, model_request_parameters=parameters
+        ) as stream,
+    ):
         if agent.handler is None:
             async with activity.open_stream() as said:
-                await publish_answer(stream, said)
+                await publish_answer(stream, said, beat)
         else:
             await agent.handler(read_context(call.context, await _deps(agent, call.context), agent.model), stream)
             async for _ in stream:  # what the handler did not wait for
@@ -111,8 +113,8 @@ def _listing_activity(
 ) -> Callable[..., Any]:
     async def offers(context: Context) -> list[ToolOffer]:
         ctx = read_context(context, await _deps(agent, context), agent.model)
-        async with await toolset.for_run(ctx) as opened:
-            tools = await beating(opened.get_tools(ctx))
+        async with beating(), await toolset.for_run(ctx) as opened:
+            tools = await opened.get_tools(ctx)
         return [
             ToolOffer(TOOL_DEFINITION.dump_python(it.tool_def, mode="json"), it.max_retries) for it in tools.values()
         ]
@@ -125,7 +127,7 @@ def _tool_activity(
 ) -> Callable[..., Any]:
     async def use(call: ToolCall) -> ToolAnswer:
         ctx = read_context(call.context, await _deps(agent, call.context), agent.model)
-        async with await toolset.for_run(ctx) as opened:
+        async with beating(), await toolset.for_run(ctx) as opened:
             return await use_of(opened, call, ctx)
 
     async def use_of(toolset: AbstractToolset[Any], call: ToolCall, ctx: RunContext[Any]) -> ToolAnswer:
@@ -138,7 +140,7 @@ def _tool_activity(
             return write_raised(ModelRetry(str(error)))
         try:
             with final_errors():
-                return write_result(await beating(toolset.call_tool(call.tool, arguments, ctx, tool)))
+                return write_result(await toolset.call_tool(call.tool, arguments, ctx, tool))
         except (ModelRetry, ApprovalRequired, CallDeferred) as error:
             return write_raised(error)
 

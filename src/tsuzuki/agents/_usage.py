@@ -125,11 +125,12 @@ class BudgetExhaustedError(ApplicationError):
     """
 
     def __init__(self, exhausted: Exhausted) -> None:
-        of = "" if exhausted.limit.tokens is None else f" of {exhausted.limit.tokens}"
+        limit = exhausted.limit
+        in_tokens = "" if limit.tokens is None else f", limit {limit.tokens} tokens"
+        in_money = "" if limit.micros is None else f", limit {_money(limit.micros)}"
         super().__init__(
             f"budget {exhausted.budget!r} has no room for a call of {_words(exhausted.wanted)}: used "
-            f"{_words(exhausted.used)}, reserved {_words(exhausted.reserved)}{of and f', limit{of[3:]} tokens'}"
-            f"{'' if exhausted.limit.micros is None else f', limit {_money(exhausted.limit.micros)}'}. "
+            f"{_words(exhausted.used)}, reserved {_words(exhausted.reserved)}{in_tokens}{in_money}. "
             "Increase the budget, or make smaller calls",
             exhausted,
             type=_EXHAUSTED,

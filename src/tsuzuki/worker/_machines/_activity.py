@@ -295,8 +295,9 @@ def argument_error(activity: Any, name: str, error: PayloadEncodeError, source: 
     position = error.position
     parameters = () if isinstance(activity, str) else definition_of(activity).signature.parameters
     argument = repr(parameters[position]) if position < len(parameters) else f"number {position + 1}"
+    where = "" if source is None else f"{source}: "
     return PayloadEncodeError(
-        f"{source}: argument {argument} of activity {name!r}: {error}",
+        f"{where}argument {argument} of activity {name!r}: {error}",
         position=position,
         value_type=error.value_type,
         path=error.path,

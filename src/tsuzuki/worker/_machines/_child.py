@@ -315,8 +315,9 @@ async def start_child(
             try:
                 attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
             except PayloadEncodeError as error:
+                where = "" if source is None else f"{source}: "
                 raise PayloadEncodeError(
-                    f"{source}: argument number {error.position + 1} of child workflow {name!r}: {error}",
+                    f"{where}argument number {error.position + 1} of child workflow {name!r}: {error}",
                     position=error.position,
                     value_type=error.value_type,
                     path=error.path,
