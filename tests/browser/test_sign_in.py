@@ -44,6 +44,14 @@ async def test_only_ways_of_this_server_are_gone_after(browser: Browser, tmp_pat
     async with guarded(tmp_path, http=HttpOptions(port=0)) as running:
         assert running.server.http is not None
         async with watched_page(browser, running.server.http.url) as page:
-            for to in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"):
+            for to in (
+                "//evil.example",
+                "https://evil.example",
+                "/\\evil.example",
+                "javascript:alert(1)",
+                "/%09/evil.example",
+                "/%0A/evil.example",
+                "/%0D%5Cevil.example",
+            ):
                 await page.goto(f"/ui/sign-in?to={to}")
                 assert await page.locator("#sign-in").get_attribute("data-to") == "/"

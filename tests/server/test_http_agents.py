@@ -302,6 +302,18 @@ async def test_a_file_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+async def test_a_file_of_something_else_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("These are my notes, and no database at all. " * 100)
+    async with await Client.connect("sqlite://") as client:
+        server = await HttpServer.start(client.service, HttpOptions(port=0, agent_executions=str(file)))
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+            refused = await http.get("/api/v1/executions")
+        await server.stop()
+    assert (refused.status_code, refused.json()["code"]) == (400, 9)
+    assert "notes.txt cannot be read: file is not a database" in refused.json()["message"]
+
+
 async def test_the_description_has_them(site: Site) -> None:
     paths = (await site.http.get("/api/openapi.json")).json()["paths"]
     for route in AGENT_ROUTES:

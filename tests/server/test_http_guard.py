@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.types import Message, Receive, Scope, Send
 from typer.testing import CliRunner
 
 from server._http import START, in_process_with_http
@@ -51,6 +52,29 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert await signals(http) == 0
 
 
+async def test_what_came_of_a_body_is_not_acted_upon_when_the_rest_never_comes() -> None:
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+
+    parts: list[Message] = [
+        {"type": "http.request", "body": b'{"reason": "no, do', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nobody is there to be answered")
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"50")]
+    scope = {"type": "http", "method": "POST", "path": "/approve", "headers": headers}
+    await _guard.Guard(app, {"localhost"})(scope, receive, send)
+    assert reached == []
+
+
 async def test_streams_beyond_the_bound_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_server, "CONNECTIONS_MAX", 4)
     async with in_process_with_http() as (_, http):
@@ -76,7 +100,8 @@ async def test_further_names_are_allowed_by_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1", "file://"]
+    "origin",
+    ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1", "file://", "http://[", "http://a]b"],
 )
 async def test_a_page_of_another_origin_gets_nothing(http: httpx.AsyncClient, origin: str) -> None:
     for method, path in (("POST", SIGNAL), ("GET", "/api/v1/workflows/w"), ("OPTIONS", SIGNAL)):

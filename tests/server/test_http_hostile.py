@@ -183,6 +183,14 @@ async def test_bodies_that_make_no_sense_are_refused(site: tuple[WorkflowService
 
 
 PATHS = [
+    "/ui/default/workflows?page=%C3%A9",
+    "/ui/default/workflows?page=x",
+    "/ui/default/workflows/w/x/rows?token=%C3%A9",
+    "/ui/default/workflows/w/x/events/1?token=%C3%A9",
+    "/ui/default/workflows/w/x/children?page=%C3%A9",
+    "/ui/default/workflows/w/x/state/1?queue=%00",
+    "/ui/default/workflows?since=%C3%A9&id='%22&query=)",
+    "/ui/default/compare?left=w&right=%C3%A9&left_run=%00",
     "/api/v1/workflows/%00/stream",
     "/api/v1/workflows/%2e%2e%2f%2e%2e/stream",
     f"/api/v1/workflows/{'x' * 5000}/stream",

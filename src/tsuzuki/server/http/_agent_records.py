@@ -6,9 +6,11 @@ Only read here. A file is opened when somebody first asks for it, and never befo
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from tsuzuki.service import ServiceError, StatusCode
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 EXECUTIONS_MAX: Final = 1000
 """Executions in one answer, the newest."""
 
+File = TypeVar("File")
 GroupBy = Literal["agent_id", "model", "workflow_id"]
 
 
@@ -86,17 +89,17 @@ class AgentRecords:
         if self._log is None:
             from tsuzuki.agents import ExecutionLog
 
-            self._log = ExecutionLog(self._file("executions"))
+            self._log = self._opened("executions", ExecutionLog)
         return self._log
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:
             from tsuzuki.agents import Ledger
 
-            self._ledger = Ledger(self._file("ledger"))
+            self._ledger = self._opened("ledger", Ledger)
         return self._ledger
 
-    def _file(self, kind: str) -> str:
+    def _opened(self, kind: str, open: Callable[[str], File]) -> File:
         file = self._files[kind]
         if file is None:
             raise ServiceError(
@@ -107,4 +110,10 @@ class AgentRecords:
             raise ServiceError(
                 StatusCode.FAILED_PRECONDITION, f"there is no file {file} (yet); a worker makes it when it starts."
             )
-        return file
+        try:
+            return open(file)
+        except sqlite3.Error as error:
+            raise ServiceError(
+                StatusCode.FAILED_PRECONDITION,
+                f"{file} cannot be read: {error}. --agent-{kind} is to name the file that the workers write.",
+            ) from None

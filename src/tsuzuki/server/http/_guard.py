@@ -64,7 +64,7 @@ class Guard:
         try:
             self._check(scope, headers)
             async with asyncio.timeout(BODY_S_MAX):
-                body = b"" if scope["method"] in _SAFE else await _read(receive, headers)
+                body: bytes | None = b"" if scope["method"] in _SAFE else await _read(receive, headers)
         except TimeoutError:
             response = refusal(ServiceError(StatusCode.DEADLINE_EXCEEDED, "the body did not come."))
             response.status_code = 408
@@ -74,6 +74,8 @@ class Guard:
             response = refusal(refused.error)
             response.status_code = refused.http_status
             await response(scope, receive, guarded_send)
+            return
+        if body is None:
             return
         await self._app(scope, receive if scope["method"] in _SAFE else _once(body, receive), guarded_send)
 
@@ -87,7 +89,7 @@ class Guard:
                 "Another name must be allowed when the server is started (--http-allow-host).",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             raise _foreign(origin)
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             raise _foreign("another site")
@@ -101,6 +103,14 @@ class Guard:
 
 def _foreign(origin: str) -> _Refused:
     return _Refused(403, StatusCode.PERMISSION_DENIED, f"requests from pages of {origin[:100]} are not answered.")
+
+
+def _host_of(origin: str) -> str:
+    """The host and port of an origin; empty for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:
@@ -117,7 +127,8 @@ def _is_json_or_empty(headers: Headers) -> bool:
     return mime == "application/json" or mime.startswith("application/json+")
 
 
-async def _read(receive: Receive, headers: Headers) -> bytes:
+async def _read(receive: Receive, headers: Headers) -> bytes | None:
+    """A body; None when the caller is gone before all of it came: a part of it must not pass for the whole."""
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 18 or int(length) > BODY_BYTES_MAX:
         raise _too_large()
@@ -126,7 +137,7 @@ async def _read(receive: Receive, headers: Headers) -> bytes:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return b""
+            return None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > BODY_BYTES_MAX:

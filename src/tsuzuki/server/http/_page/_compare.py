@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from .._answers import Caller
 from ._event_rows import row
-from ._history_pages import history_page, token_text
+from ._history_pages import history_page
 from ._run import Run
+from ._tokens import token_text
 
 EVENTS_MAX: Final = 20_000
 BEFORE: Final = 4

@@ -6,8 +6,6 @@ more.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -25,6 +23,7 @@ from .._payload_json import to_json
 from ._event_facts import facts
 from ._event_rows import row
 from ._run import Run
+from ._tokens import read_token, token_text
 
 PAGE_EVENTS: Final = 2000
 FIRST_PAGE_EVENTS: Final = 200
@@ -40,17 +39,9 @@ async def history_page(
     asked = GetWorkflowExecutionHistoryRequest(
         namespace=run.namespace, execution=run.execution, maximum_page_size=size, wait_new_event=True
     )
-    try:
-        asked.next_page_token = base64.urlsafe_b64decode(token)
-    except binascii.Error:
-        raise ServiceError(StatusCode.INVALID_ARGUMENT, "the token is none of a page of history.") from None
+    asked.next_page_token = read_token(token)
     wait_s = max(_SHORTEST_WAIT_S, min(wait_s, WAIT_S_MAX))
     return await caller.ask(asked, GetWorkflowExecutionHistoryResponse, wait_s=wait_s)
-
-
-def token_text(token: bytes) -> str:
-    """A token for a URL."""
-    return base64.urlsafe_b64encode(token).decode()
 
 
 async def rows(caller: Caller, run: Run, token: str, wait_s: float) -> dict[str, Any]:

@@ -255,7 +255,9 @@ def _event_id(request: Request) -> int:
 
 def _own_path(path: str) -> str:
     """A path of this server, never a way to another."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    # Browsers read past tabs and line ends: printable, else what follows the first slash might be another one.
+    own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if own else "/"
 
 
 def _part(request: Request, name: str) -> str:

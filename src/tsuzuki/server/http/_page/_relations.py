@@ -5,8 +5,6 @@ Children are read level by level, when somebody opens one, a page at a time.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,6 +21,7 @@ from .._foreign_json import read_json
 from ._moments import iso
 from ._run import Run, describe, first_event, run_path
 from ._run_list import css_status, equals, status_name
+from ._tokens import read_token, token_text
 
 CHILDREN_A_PAGE: Final = 50
 ANCESTORS_MAX: Final = 20
@@ -65,14 +64,11 @@ async def children(caller: Caller, run: Run, page: str) -> dict[str, Any]:
     """A page of a run's children, newest first, and the token of the next."""
     query = f"{equals('ParentWorkflowId', run.workflow_id)} AND {equals('ParentRunId', run.run_id)}"
     asked = ListWorkflowExecutionsRequest(namespace=run.namespace, query=query, page_size=CHILDREN_A_PAGE)
-    try:
-        asked.next_page_token = base64.urlsafe_b64decode(page)
-    except binascii.Error:
-        raise ServiceError(StatusCode.INVALID_ARGUMENT, "this page of the children is not known; begin anew.") from None
+    asked.next_page_token = read_token(page)
     listed = await caller.ask(asked, ListWorkflowExecutionsResponse)
     return {
         "nodes": [_node(run.namespace, info) for info in listed.executions],
-        "next": base64.urlsafe_b64encode(listed.next_page_token).decode(),
+        "next": token_text(listed.next_page_token),
     }
 
 

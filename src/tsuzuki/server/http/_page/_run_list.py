@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._answers import Caller
+from ._tokens import read_token, token_text
 
 PAGE_RUNS: Final = 50
 STATUSES: Final[Mapping[str, str]] = {
@@ -117,25 +116,18 @@ async def run_list(caller: Caller, namespace: str, request: Request) -> dict[str
     try:
         listed = await caller.ask(
             ListWorkflowExecutionsRequest(
-                namespace=namespace, page_size=PAGE_RUNS, query=filters.clause(), next_page_token=_token(token)
+                namespace=namespace, page_size=PAGE_RUNS, query=filters.clause(), next_page_token=read_token(token)
             ),
             ListWorkflowExecutionsResponse,
         )
         shown["runs"] = list(listed.executions)
-        shown["next"] = base64.urlsafe_b64encode(listed.next_page_token).decode()
+        shown["next"] = token_text(listed.next_page_token)
         shown["counts"] = await _counts(caller, namespace, filters)
     except ServiceError as error:
         if error.status is not StatusCode.INVALID_ARGUMENT:
             raise
         shown["refusal"] = error.message
     return shown
-
-
-def _token(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text)
-    except binascii.Error:
-        raise ServiceError(StatusCode.INVALID_ARGUMENT, "this page of the list is not known; begin anew.") from None
 
 
 async def _counts(caller: Caller, namespace: str, filters: Filters) -> dict[str, int]:
