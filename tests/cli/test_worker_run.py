@@ -151,6 +151,20 @@ def test_definitions_by_module_name_list_and_function(slow: Path) -> None:
             load_definitions([f"slow_code:{name}"])
 
 
+def test_a_file_is_never_taken_for_another_module_of_its_name(here: Path) -> None:
+    code = "from tsuzuki import workflow\n\n@workflow.defn\nasync def flow() -> None: ...\n"
+    for folder in ("one", "two"):
+        (here / folder).mkdir()
+        (here / folder / "named_twice.py").write_text(code)
+    (here / "json.py").write_text(code)
+    assert load_definitions([str(here / "one" / "named_twice.py")]).workflows
+    for path in (here / "two" / "named_twice.py", here / "json.py"):
+        with pytest.raises(ModuleLoadError, match=f"cannot be imported as '{path.stem}': that name is taken, by "):
+            load_definitions([str(path)])
+    with pytest.raises(ModuleLoadError, match=r"there is no file json2\.py"):
+        load_definitions(["json2.py"])
+
+
 def test_what_is_missing_is_one_line(slow: Path) -> None:
     sys.modules.pop("slow_code", None)
     for limit in ("slow", "slow=x", "slow=0"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli._site import execute, run, run_json, start
+from tsuzuki.cli import _trace
+from tsuzuki.cli._many import _open_ones
 from tsuzuki.client import Client, WorkflowHistory
 from tsuzuki.store import SqliteStore
 
@@ -25,6 +28,33 @@ def test_a_failed_workflow_is_exit_code_1_and_says_why() -> None:
     found = json.loads(execute("bad", "-o", "json", code=1).stdout)
     assert found["status"] == "FAILED"
     assert "no such word" in found["cause"]
+
+
+def test_the_result_of_what_has_ended_needs_no_worker() -> None:
+    execute("tea")
+    assert run_json("workflow", "result", "-w", "one")["result"] == "TEA"
+    start("tea", workflow_id="open")
+    assert "name what to run with --worker MODULE" in run("workflow", "result", "-w", "open", code=2).stderr
+
+
+def test_how_a_run_ended_without_a_result_is_said() -> None:
+    start("tea")
+    run("workflow", "terminate", "-w", "one")
+    assert run_json("workflow", "result", "-w", "one", code=1)["status"] == "TERMINATED"
+    start("tea", workflow_id="two")
+    run("workflow", "cancel", "-w", "two")
+    assert run_json("workflow", "result", "-w", "two", *WORKER, code=1)["status"] == "CANCELED"
+
+
+def test_a_duration_longer_than_any_time_is_bad_input() -> None:
+    refused = run("workflow", "start", "--type", "T", "-t", "q", "-w", "one", "--run-timeout", "999999999999d", code=2)
+    assert "'999999999999d' is longer than any time" in str(refused.exception) + refused.output
+
+
+def test_what_others_wrote_does_not_steer_the_terminal() -> None:
+    start("tea", "--static-summary", "a\x1b[2Jb\x9b5m\tc")
+    shown = run("workflow", "describe", "-w", "one").stdout
+    assert "Summary        a\\x1b[2Jb\\x9b5m\\tc" in shown
 
 
 def test_options_of_a_start_reach_the_run() -> None:
@@ -149,6 +179,11 @@ def test_many_are_not_reached_without_a_yes() -> None:
     assert run_json("workflow", "list")[0]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
 
 
+@pytest.mark.parametrize("query", ["A = 'x' or B = 'y'", "A = 'x'\nOR B = 'y'", "A = 'x' OR(B = 'y')"])
+def test_only_open_ones_of_all_alternatives_are_meant(query: str) -> None:
+    assert _open_ones(query) == f"({query}) AND CloseTime IS NULL"
+
+
 def test_signal_with_start_makes_the_run_with_the_signal() -> None:
     both = ("workflow", "signal-with-start", "--type", "Research", "-t", "q", "-w", "one", "-i", '"tea"')
     run(*both, "--signal-name", "go", "--signal-input", "1")
@@ -170,6 +205,25 @@ def test_trace_shows_children_and_their_steps() -> None:
     assert [(step["name"], step["status"]) for step in child["children"]] == [("search", "completed")]
     assert "✓ Research completed  the-child" in run("workflow", "trace", "-w", "one").stdout
     assert run_json("workflow", "trace", "-w", "one", "--depth", "0")["children"][1]["children"] == []
+
+
+def test_a_trace_follows_a_run_through_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    start("tea")
+    run("workflow", "pause", "-w", "one")
+    seen: list[str] = []
+    look = _trace._node
+
+    async def look_and_end(client: Client, *which: Any) -> _trace.Node:
+        if seen:
+            await client.get_workflow_handle("one").terminate()
+        node = await look(client, *which)
+        seen.append(node.status)
+        return node
+
+    monkeypatch.setattr(_trace, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr(_trace, "_node", look_and_end)
+    run("workflow", "trace", "-w", "one", "--follow")
+    assert seen == ["paused", "terminated"]
 
 
 def test_an_activity_is_completed_from_outside() -> None:

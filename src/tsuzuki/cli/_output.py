@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.cells import cell_len
 from temporalio.api.common.v1 import Payload
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Output(StrEnum):
@@ -51,7 +54,7 @@ def write_json(value: Any, output: Output = Output.JSON) -> None:
 def write_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
     """Write a title and named values under it, those that are there."""
     typer.echo(f"{title}:")
-    present = [(name, _one_line(value)) for name, value in fields if value not in (None, "", [], {})]
+    present = [(name, one_line(value)) for name, value in fields if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in present), default=0)
     for name, text in present:
         typer.echo(f"  {name:<{width}}  {text}")
@@ -59,7 +62,7 @@ def write_fields(title: str, fields: Iterable[tuple[str, object]]) -> None:
 
 def write_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table without lines; cells are never cut, so that ids can be copied from it."""
-    lines = [list(names), *([_one_line(cell) for cell in row] for row in rows)]
+    lines = [list(names), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(line[column]) for line in lines) for column in range(len(names))]
     for line in lines:
         cells = (text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True))
@@ -106,8 +109,9 @@ def _payload(value: dict[str, Any]) -> Any:
         return value
 
 
-def _one_line(value: object) -> str:
-    return " ".join(str(value).split("\n"))
+def one_line(value: object) -> str:
+    """Give a value in one line. What others wrote must not steer the terminal: control characters stand as escapes."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(str(value).split("\n")))
 
 
 def json_text(value: Any) -> str:

@@ -22,6 +22,7 @@ from ._ids import RunId, WorkflowId
 from ._output import Output, OutputOption, write_json
 
 LOOK_EVERY_S: Final = 1.0
+_OPEN: Final = ("running", "paused")
 
 _SIGNS: Final = {
     "running": ("▷", "cyan"),
@@ -76,7 +77,7 @@ def trace(
             while True:
                 node = await _node(client, workflow_id, run_id, depth)
                 live.update(_tree(node), refresh=True)
-                if node.status != "running":
+                if node.status not in _OPEN:
                     return node
                 await asyncio.sleep(LOOK_EVERY_S)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -34,10 +34,7 @@ def with_worker(
     """Make work that has a worker beside it, if modules are given; refuse to wait for one that cannot come."""
     if modules is None:
         if connection.embedded:
-            refuse(
-                f"only a process that has {connection.target} open can run its workflows, and while this command waits "
-                "that is this one: name what to run with --worker MODULE, or go through a server (tsuzuki server start)"
-            )
+            refuse_to_wait(connection)
         return work
     if not task_queue:
         refuse("--worker needs --task-queue, the one that the workflow was started with")
@@ -60,3 +57,11 @@ def with_worker(
             return await work(client)
 
     return beside
+
+
+def refuse_to_wait(connection: Connection) -> NoReturn:
+    """End the command: no worker can come while it waits."""
+    refuse(
+        f"only a process that has {connection.target} open can run its workflows, and while this command waits that is "
+        "this one: name what to run with --worker MODULE, or go through a server (tsuzuki server start)"
+    )

@@ -28,6 +28,7 @@ from ._output import (
     Output,
     OutputOption,
     as_data,
+    one_line,
     payload_text,
     time_text,
     write_fields,
@@ -252,7 +253,7 @@ def _subject(event: HistoryEvent) -> str:
         return ""
     known = attributes.DESCRIPTOR.fields_by_name
     said = [say(getattr(attributes, name)) for name, say in _SUBJECTS if name in known]
-    text = "  ".join(it for it in said if it)
+    text = one_line("  ".join(it for it in said if it))
     return text if len(text) <= _SUBJECT_LENGTH else text[: _SUBJECT_LENGTH - 3] + "..."
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import typer
 
-from tsuzuki.client import Client, WithStartWorkflowOperation, WorkflowFailureError, WorkflowHandle
+from tsuzuki.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 
 from ._connection import Connection, connected
 from ._endings import FAILED
@@ -14,8 +21,15 @@ from ._ids import RunId, WorkflowId
 from ._inputs import arguments
 from ._output import Output, OutputOption, write_fields, write_json
 from ._start_options import Start, starting
-from ._worker import WorkerModules, with_worker
+from ._worker import WorkerModules, refuse_to_wait, with_worker
 from ._workflow_update import tell_update
+
+_ENDINGS: Final[Mapping[WorkflowExecutionStatus | None, str]] = {
+    WorkflowExecutionStatus.CANCELED: "CANCELED",
+    WorkflowExecutionStatus.TERMINATED: "TERMINATED",
+    WorkflowExecutionStatus.TIMED_OUT: "TIMEOUT",
+}
+"""In the words of Temporal's command line."""
 
 
 async def _start(client: Client, what: Start, **more: Any) -> WorkflowHandle[Any, Any]:
@@ -131,9 +145,13 @@ def result(
     """Wait for the result of a workflow. Exit code 1: it ended without one."""
 
     async def work(client: Client) -> dict[str, Any]:
+        if alone and (await client.get_workflow_handle(workflow_id).describe()).close_time is None:
+            refuse_to_wait(connection)
         return await _outcome(client.get_workflow_handle(workflow_id, run_id=run_id or None))
 
-    outcome = connection.run(with_worker(connection, worker, task_queue, work), f"Waiting for {workflow_id}")
+    alone = connection.embedded and worker is None
+    waiting = work if alone else with_worker(connection, worker, task_queue, work)
+    outcome = connection.run(waiting, f"Waiting for {workflow_id}")
     _tell_outcome(outcome, output, {"workflowId": workflow_id})
 
 
@@ -141,11 +159,16 @@ async def _outcome(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     try:
         return {"status": "COMPLETED", "result": await handle.result()}
     except WorkflowFailureError as error:
-        failed = {"status": "FAILED", "failure": f"{error.cause.__class__.__name__}: {error.cause}"}
+        failed = {"status": await _how_it_ended(handle), "failure": f"{error.cause.__class__.__name__}: {error.cause}"}
         cause = error.cause.__cause__
         if cause is not None:
             failed["cause"] = f"{cause.__class__.__name__}: {cause}"
         return failed
+
+
+async def _how_it_ended(handle: WorkflowHandle[Any, Any]) -> str:
+    """How a run ended that has no result; a failure can say that something was cancelled, so the run is asked."""
+    return _ENDINGS.get((await handle.describe()).status, "FAILED")
 
 
 def _tell_outcome(outcome: dict[str, Any], output: Output, started: dict[str, str]) -> None:

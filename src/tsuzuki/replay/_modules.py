@@ -107,19 +107,34 @@ def load_module(name: str) -> ModuleType:
     """
     path = Path(name)
     if path.suffix == ".py":
+        if not path.is_file():
+            raise ModuleLoadError(f"there is no file {path}")
         folder, name = str(path.resolve().parent), path.stem
     else:
         folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ModuleLoadError(f"there is no module {name!r} in {folder} or among the installed ones") from error
         raise ModuleLoadError(f"module {name!r} cannot be imported: {error}") from error
     except Exception as error:
         raise ModuleLoadError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if path.suffix == ".py" and not _is_of(module, path):
+        taken_by = getattr(module, "__file__", None) or "built in"
+        raise ModuleLoadError(
+            f"{path} cannot be imported as {name!r}: that name is taken, by {taken_by}. Give the file another name, or "
+            "name it as a module, from a folder above: folder.module"
+        )
+    return module
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    """Whether a module was read from a file, and not from another one of its name."""
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve() == path.resolve()
 
 
 def _marked(module: ModuleType, definition_of: Callable[[Any], Any]) -> Iterable[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -84,7 +85,7 @@ class Filters:
 
 
 def _joins(query: str) -> bool:
-    return " or " in f" {query.lower()} "
+    return re.search(r"\bor\b", query, re.IGNORECASE) is not None
 
 
 def equals(attribute: str, value: str) -> str:
