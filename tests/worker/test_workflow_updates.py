@@ -107,6 +107,19 @@ def test_an_update_is_accepted_and_answered(cached: bool) -> None:
     )
 
 
+def test_a_call_without_arguments_that_the_handler_needs_is_rejected(cached: bool) -> None:
+    run = ScriptedRun(Account, cached=cached)
+    run.workflow_task()
+    run.update("a", "add")
+    run.forgotten_workflow_task()
+    said, kind = run.rejections["a"]
+    assert said.startswith("update 'add' of workflow 'Account' was called with 0 argument(s): missing a required")
+    assert kind == "TypeError"
+    run.update("b", "add", 3)
+    run.workflow_task()
+    assert run.outcomes["b"] == 3
+
+
 @workflow.defn
 class Closes:
     """Waits for its handlers before it closes, and says what it saw."""

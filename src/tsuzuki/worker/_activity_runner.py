@@ -215,6 +215,6 @@ class ActivityRunner:
             f"activity {task.activity_type.name!r} is not registered on this worker "
             f"(task queue {self._host.task_queue!r}); "
             + (f"did you mean {nearest[0]!r}? " if nearest else "")
-            + f"It knows: {', '.join(known) or 'none'}. It is tried again until a worker that knows it takes it",
+            + f"It knows: {', '.join(known) or 'none'}. It is tried again as its retry policy allows",
             type="NotFoundError",
         )

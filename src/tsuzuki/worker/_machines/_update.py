@@ -212,6 +212,8 @@ def _end_by(run: WorkflowRun, machine: UpdateMachine, error: BaseException, acce
 
 def _validated(run: WorkflowRun, handler: HandlerDefinition, arrival: Arrival) -> list[Any]:
     name, payloads = arrival.request.input.name, arrival.request.input.args.payloads
+    if arrival.validate and handler.name is not None and len(payloads) < len(handler.arg_types):
+        _require_enough(run, handler, name, len(payloads))
     if arrival.validate and handler.validator is not None:
         arguments = handler_arguments(handler, name, payloads, run.payload_converter)
         with run.looking_only(f"the validator of update {name!r}"):
@@ -222,6 +224,21 @@ def _validated(run: WorkflowRun, handler: HandlerDefinition, arrival: Arrival) -
             else:
                 handler.validator(*arguments)
     return handler_arguments(handler, name, payloads, run.payload_converter)  # fresh: the validator had the others
+
+
+def _require_enough(run: WorkflowRun, handler: HandlerDefinition, name: str, count: int) -> None:
+    """Say no to a call without arguments that the handler needs, before it is accepted.
+
+    Afterwards the error would be one of the code, which waits for mended code: a caller could halt the workflow.
+    """
+    signature = inspect.signature(handler.fn)
+    try:
+        signature.bind(*(None,) * (count + handler.bound))
+    except TypeError as error:
+        raise TypeError(
+            f"update {name!r} of workflow {run.workflow_type!r} was called with {count} argument(s): {error}. "
+            f"It takes {signature}"
+        ) from None
 
 
 def _input(arrival: Arrival, handler: HandlerDefinition, arguments: list[Any]) -> HandleUpdateInput:
