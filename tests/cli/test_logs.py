@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 @activity.defn
 async def weigh() -> None:
-    activity.logger.info("süß", extra={"kilos": 3})
+    activity.logger.info("süß\n\x1b[2J", extra={"kilos": 3})
     try:
         raise ValueError("broken")
     except ValueError:
@@ -46,9 +46,12 @@ def test_a_log_is_shown_as_text_and_as_json() -> None:
     shown = run("workflow", "logs", "-w", "one").stdout.splitlines()
     assert [line.partition("Z ")[2] for line in shown[:3]] == [
         "INFO     [workflow] come",
-        "INFO     [weigh 1] süß  kilos=3",
-        "ERROR    [weigh 1] by hand",
+        "INFO     [weigh 1] süß",
+        "",
     ]
+    assert shown[2] == "\\x1b[2J  kilos=3", "what others wrote does not steer the terminal"
+    shown[1:3] = ["\n".join(shown[1:3])]
+    assert shown[2].endswith("Z ERROR    [weigh 1] by hand")
     assert shown[3] == "Traceback (most recent call last):"
     assert shown[-1] == "ValueError: broken"
     lines = [json.loads(line) for line in run("workflow", "logs", "-w", "one", "--output", "json").stdout.splitlines()]
