@@ -60,6 +60,7 @@ LINES: Final = (
 MASKS: Final = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "TIME"),
+    (re.compile(r"[\d,]+\.\d\d/s *"), "RATE "),  # of the last half minute
 )
 
 
