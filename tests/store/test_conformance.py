@@ -192,6 +192,8 @@ def test_log_is_read_after_an_offset_and_its_oldest_rows_are_dropped(store: Stor
     assert store.log(1, 2, 10) == rows[1:]
     assert store.log(1, 2, 1) == rows[1:2]
     assert store.log(1, 8, 10) == []
+    assert store.log(1, 0, 10, 10) == rows[:2], "the first that exceeds the bytes is the last one"
+    assert store.log(1, 0, 10, 9) == rows[:1]
     assert store.log_end(1) == LogEnd(8, 20, 0)
     assert store.log_end(3) is None
     newest = log_row(1, 9, 1, 21, 1)

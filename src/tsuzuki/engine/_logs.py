@@ -6,19 +6,16 @@ have closed before its last lines arrive. Of a log that is too long the oldest l
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
     RecordActivityTaskHeartbeatByIdRequest,
     RecordActivityTaskHeartbeatByIdResponse,
 )
 
 from tsuzuki.common.log_frames import BATCH_BYTES_MAX, BATCH_LINES_MAX
-from tsuzuki.common.stream_frames import FRAMED, has_frame, read_frame, write_frame
+from tsuzuki.common.stream_frames import FRAMED, has_frame, read_frame
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.limits import check_id
 from tsuzuki.core.refusal import InvalidInput, NotFound
@@ -26,16 +23,27 @@ from tsuzuki.core.times import SECOND
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Batch, LogEnd, LogRow, StoreError
 
+from ._beside_history import (
+    PAGE_BYTES_MAX,
+    PAGE_ROWS_MAX,
+    after_news,
+    is_offset,
+    page,
+    read_asked,
+    reading,
+    tell_news,
+)
 from ._engine import Engine
 from ._lifecycle import not_found_message
-from ._news import after_news, tell_news
 from ._refusals import refusals_as_errors
 
-PAGE_BYTES_MAX: Final = 1 << 20
-PAGE_ROWS_MAX: Final = 100
-WAIT_S_MAX: Final = 20.0
 LATE_NS: Final = 5 * SECOND
 """So long after the end of a run its readers wait for lines that are still on their way."""
+
+_EXPECTED: Final = (
+    "the query for a log takes one argument, an object: 'after', the offset of the last line that was seen, "
+    "'last', how many of the newest lines to begin with, and 'wait_s', how many seconds to wait for one."
+)
 
 
 class _Lines:
@@ -124,30 +132,25 @@ class Logs:
             ServiceError: The arguments make no sense, the disk cannot be read, or the run was deleted meanwhile.
         """
         with refusals_as_errors():
-            after, last, wait_s = _asked(args)
+            asked = read_asked(args, _EXPECTED)
+            after, last = asked.after, asked.given.get("last")
+            if last is not None and not is_offset(last):
+                raise InvalidInput(_EXPECTED)
         clock, store = self._engine.clock, self._engine.store
-        until_ns = clock.now_ns() + int(wait_s * SECOND)
+        until_ns = clock.now_ns() + int(asked.wait_s * SECOND)
         if last is not None:
-            with _reading(run):
+            with reading(run, "log"):
                 end = store.log_end(run.key)
             after = max(after, end.last_offset - last) if end is not None else after
         while True:
             now_ns = clock.now_ns()
             over_ns = None if run.is_open or run.closed_ns is None else run.closed_ns + LATE_NS
-            with _reading(run):
-                rows = store.log(run.key, after, PAGE_ROWS_MAX)
-            if rows or now_ns >= until_ns or (over_ns is not None and now_ns >= over_ns):
-                return _page(rows, closed=over_ns is not None and now_ns >= over_ns, after=after)
+            closed = over_ns is not None and now_ns >= over_ns
+            with reading(run, "log"):
+                rows = store.log(run.key, after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
+            if rows or closed or now_ns >= until_ns:
+                return page(rows, lambda row: row.lines, _described, closed=closed, after=after)
             run = await after_news(self._engine, run, until_ns if over_ns is None else min(until_ns, over_ns))
-
-
-@contextmanager
-def _reading(run: Execution) -> Iterator[None]:
-    try:
-        yield
-    except StoreError as error:
-        about = f"the log of workflow '{run.workflow_id}', run {run.run_id}, cannot be read now: {error}"
-        raise ServiceError(StatusCode.UNAVAILABLE, about) from error
 
 
 def _checked(details: Payloads) -> tuple[int, bytes]:
@@ -168,34 +171,5 @@ def _checked(details: Payloads) -> tuple[int, bytes]:
     return count, payload
 
 
-def _asked(args: Payloads) -> tuple[int, int | None, float]:
-    given: Any = {}
-    try:
-        if args.payloads:
-            given = json.loads(args.payloads[0].data)
-        after, last, wait_s = given.get("after", 0), given.get("last"), given.get("wait_s", 0)
-        fits = type(after) is int and 0 <= after < 1 << 53 and type(wait_s) in (int, float) and wait_s >= 0
-        fits = fits and (last is None or (type(last) is int and 0 <= last < 1 << 53))
-    except (ValueError, AttributeError, RecursionError):
-        fits = False
-    if not fits:
-        raise InvalidInput(
-            "the query for a log takes one argument, an object: 'after', the offset of the last line that was seen, "
-            "'last', how many of the newest lines to begin with, and 'wait_s', how many seconds to wait for one."
-        )
-    return after, last, float(min(wait_s, WAIT_S_MAX))
-
-
-def _page(rows: list[LogRow], *, closed: bool, after: int) -> Payloads:
-    """A frame that describes each batch, and the batches. `closed`: nothing follows after the last offset."""
-    taken: list[LogRow] = []
-    size = 0
-    for row in rows:
-        size += len(row.lines)
-        if taken and size > PAGE_BYTES_MAX:
-            break
-        taken.append(row)
-    more = len(taken) < len(rows) or len(rows) == PAGE_ROWS_MAX
-    described = [{"first": row.first_offset, "lines": row.last_offset - row.first_offset + 1} for row in taken]
-    frame = write_frame({"closed": closed and not more, "after": after, "batches": described})
-    return Payloads(payloads=[frame, *(Payload.FromString(row.lines) for row in taken)])
+def _described(row: LogRow) -> dict[str, Any]:
+    return {"first": row.first_offset, "lines": row.last_offset - row.first_offset + 1}

@@ -6,35 +6,28 @@ reaches no worker, so it is answered for a run whose code is gone or stuck, and 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Payloads
 
-from tsuzuki.common.stream_frames import FRAMED, read_frame, write_frame
+from tsuzuki.common.stream_frames import FRAMED, read_frame
 from tsuzuki.core import stream as streams
 from tsuzuki.core.activity import Activity
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.refusal import Exhausted, InvalidInput
 from tsuzuki.core.stream import Stream
 from tsuzuki.core.times import SECOND
-from tsuzuki.service import ServiceError, StatusCode
-from tsuzuki.store import StoreError, StreamRow
+from tsuzuki.service import ServiceError
+from tsuzuki.store import StreamRow
 
+from ._beside_history import PAGE_BYTES_MAX, PAGE_ROWS_MAX, after_news, page, read_asked, reading
 from ._engine import Engine
-from ._news import after_news
 from ._refusals import refusals_as_errors, service_error
 
-PAGE_BYTES_MAX: Final = 1 << 20
-PAGE_ROWS_MAX: Final = 200
-WAIT_S_MAX: Final = 20.0
-
-
-class _Asked(NamedTuple):
-    after: int
-    wait_s: float
+_EXPECTED: Final = (
+    "the query for a stream takes one argument, an object: 'after', the offset of the last event that was "
+    "seen, and 'wait_s', how many seconds to wait for one."
+)
 
 
 class Streams:
@@ -51,7 +44,7 @@ class Streams:
         """
         if run.stream is None:
             stream = Stream()
-            with _reading(run):
+            with reading(run, "stream"):
                 ends = self._engine.store.stream_ends(run.key)
             for end in ends:
                 stream.last_offset = max(stream.last_offset, end.last_offset)
@@ -96,65 +89,25 @@ class Streams:
             ServiceError: The arguments make no sense, the disk cannot be read, or the run was deleted meanwhile.
         """
         with refusals_as_errors():
-            asked = _asked(args)
+            asked = read_asked(args, _EXPECTED)
         clock = self._engine.clock
         until_ns = clock.now_ns() + int(asked.wait_s * SECOND)
         while True:
             closed = not run.is_open and not run.dirty and not self._engine.journal.holds(run)
-            with _reading(run):
+            with reading(run, "stream"):
                 rows = self._engine.store.stream(run.key, asked.after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
             if rows or closed or clock.now_ns() >= until_ns:
-                return _page(rows, closed)
+                return page(rows, lambda row: row.events, _described, closed=closed)
             run = await after_news(self._engine, run, until_ns)
 
 
-@contextmanager
-def _reading(run: Execution) -> Iterator[None]:
-    try:
-        yield
-    except StoreError as error:
-        about = f"the stream of workflow '{run.workflow_id}', run {run.run_id}, cannot be read now: {error}"
-        raise ServiceError(StatusCode.UNAVAILABLE, about) from error
-
-
-def _asked(args: Payloads) -> _Asked:
-    given: Any = {}
-    try:
-        if args.payloads:
-            given = json.loads(args.payloads[0].data)
-        after, wait_s = given.get("after", 0), given.get("wait_s", 0)
-        fits = type(after) is int and 0 <= after < 1 << 53 and type(wait_s) in (int, float) and wait_s >= 0
-    except (ValueError, AttributeError, RecursionError):
-        fits = False
-    if not fits:
-        raise InvalidInput(
-            "the query for a stream takes one argument, an object: 'after', the offset of the last event that was "
-            "seen, and 'wait_s', how many seconds to wait for one."
-        )
-    return _Asked(after, float(min(wait_s, WAIT_S_MAX)))
-
-
-def _page(rows: list[StreamRow], closed: bool) -> Payloads:
-    """A frame that describes each batch, and the batches. `closed`: nothing follows after the last offset."""
-    taken: list[StreamRow] = []
-    size = 0
-    for row in rows:
-        size += len(row.events)
-        if taken and size > PAGE_BYTES_MAX:
-            break
-        taken.append(row)
-    more = size > PAGE_BYTES_MAX or len(rows) == PAGE_ROWS_MAX
-    described = [
-        {
-            "first": row.first_offset,
-            "kinds": row.kinds,
-            "activity_id": row.activity_id,
-            "activity_type": row.activity_type,
-            "attempt": row.attempt,
-            "seq": row.first_seq,
-            "at_ns": row.at_ns,
-        }
-        for row in taken
-    ]
-    frame = write_frame({"closed": closed and not more, "batches": described})
-    return Payloads(payloads=[frame, *(Payload.FromString(row.events) for row in taken)])
+def _described(row: StreamRow) -> dict[str, Any]:
+    return {
+        "first": row.first_offset,
+        "kinds": row.kinds,
+        "activity_id": row.activity_id,
+        "activity_type": row.activity_type,
+        "attempt": row.attempt,
+        "seq": row.first_seq,
+        "at_ns": row.at_ns,
+    }

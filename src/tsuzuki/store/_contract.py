@@ -357,8 +357,8 @@ class Store(Protocol):
         """One for each attempt that is in the run's stream."""
         ...
 
-    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
-        """The first rows that hold any line after an offset, in order."""
+    def log(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[LogRow]:
+        """The first rows that hold any line after an offset, in order, up to the first that exceeds the bytes."""
         ...
 
     def log_end(self, run_key: int) -> LogEnd | None:

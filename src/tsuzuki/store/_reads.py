@@ -8,9 +8,9 @@ beginning again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tsuzuki.store import _statements as sql
 from tsuzuki.store._conditions import Condition
@@ -41,6 +41,9 @@ _STEPS_BETWEEN: Final = 100_000
 _NEW_COLUMNS: Final = len(NewRun._fields)
 _LAST_EVENT: Final = 1 << 62
 _BEFORE_ALL: Final = (-1, -1)
+
+
+Row = TypeVar("Row")
 
 
 class SqliteReads:
@@ -106,14 +109,23 @@ class SqliteReads:
         return [ActivityRow._make(row) for row in self._rows(sql.ACTIVITIES, (run_key,))]
 
     def stream(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[StreamRow]:
+        return self._up_to(sql.STREAM, (run_key, after, limit), StreamRow._make, bytes_max)
+
+    def log(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[LogRow]:
+        return self._up_to(sql.LOG, (run_key, after, limit), LogRow._make, bytes_max)
+
+    def _up_to(
+        self, statement: str, values: tuple[int, ...], make: Callable[[Iterable[Any]], Row], bytes_max: int | None
+    ) -> list[Row]:
+        """Rows whose last column is bytes, up to the first that exceeds so many in all; None for no bound."""
         if bytes_max is None:
-            return [StreamRow._make(row) for row in self._rows(sql.STREAM, (run_key, after, limit))]
-        rows: list[StreamRow] = []
+            return [make(row) for row in self._rows(statement, values)]
+        rows: list[Row] = []
         try:
-            with closing(self._reader.execute(sql.STREAM, (run_key, after, limit))) as found:
-                for row in map(StreamRow._make, found):
-                    rows.append(row)
-                    bytes_max -= len(row.events)
+            with closing(self._reader.execute(statement, values)) as found:
+                for row in found:
+                    rows.append(make(row))
+                    bytes_max -= len(row[-1])
                     if bytes_max < 0:
                         break
         except sqlite3.Error as error:
@@ -122,9 +134,6 @@ class SqliteReads:
 
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return [StreamEnd._make(row) for row in self._rows(sql.STREAM_ENDS, (run_key,))]
-
-    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
-        return [LogRow._make(row) for row in self._rows(sql.LOG, (run_key, after, limit))]
 
     def log_end(self, run_key: int) -> LogEnd | None:
         for row in self._rows(sql.LOG_END, (run_key,)):

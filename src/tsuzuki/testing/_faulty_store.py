@@ -178,8 +178,8 @@ class FaultyStore:
     def stream_ends(self, run_key: int) -> list[StreamEnd]:
         return self.inner.stream_ends(run_key)
 
-    def log(self, run_key: int, after: int, limit: int) -> list[LogRow]:
-        return self.inner.log(run_key, after, limit)
+    def log(self, run_key: int, after: int, limit: int, bytes_max: int | None = None) -> list[LogRow]:
+        return self.inner.log(run_key, after, limit, bytes_max)
 
     def log_end(self, run_key: int) -> LogEnd | None:
         return self.inner.log_end(run_key)
