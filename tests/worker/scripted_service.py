@@ -42,6 +42,7 @@ from tsuzuki.worker._activity_runner import OVERDUE_CHECK_S
 from tsuzuki.worker._activity_worker import ActivityWorker
 from tsuzuki.worker._definitions import activity_definitions
 from tsuzuki.worker._pace import Pace
+from tsuzuki.worker._server_kind import ServerKind
 
 CONVERTER = DataConverter.default.payload_converter
 LOST_AFTER_S = 60.0  # real seconds after which a test that waits for something is a failed test
@@ -294,6 +295,7 @@ async def activities_running(
     service, time, fatal = ScriptedService(local=local), VirtualPace(), []
     host = ActivityHost(
         service=service,  # type: ignore[arg-type]
+        server_kind=ServerKind(service),  # type: ignore[arg-type]
         namespace="default",
         task_queue="queue",
         identity="1@test",

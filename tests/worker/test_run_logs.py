@@ -26,6 +26,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.worker import Worker
 from tsuzuki.worker._pace import Pace
 from tsuzuki.worker._run_logs import LINES_MAX, RunLogs
+from tsuzuki.worker._server_kind import ServerKind
 
 MINUTE = timedelta(minutes=1)
 AT_ONCE = RetryPolicy(initial_interval=timedelta(milliseconds=1))
@@ -164,6 +165,7 @@ async def logs_to(keeper: Keeper) -> AsyncIterator[RunLogs]:
 
     logs = RunLogs(
         keeper,  # type: ignore[arg-type]
+        ServerKind(keeper),  # type: ignore[arg-type]
         namespace="default",
         identity="me",
         payload_converter=PayloadConverter.default,

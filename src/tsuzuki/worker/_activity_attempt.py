@@ -10,16 +10,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, PollActivityTaskQueueResponse
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, Info
 from tsuzuki.common import MetricMeter
-from tsuzuki.common.stream_frames import OURS
 from tsuzuki.converter import DataConverter, PayloadConverter
 from tsuzuki.service import ServiceError, WorkflowService
 
@@ -27,6 +26,7 @@ from ._activity_info import info_from, proper_details
 from ._heartbeat import Heartbeats, throttle_s
 from ._pace import Pace
 from ._run_logs import RunLogs
+from ._server_kind import ServerKind
 from ._stream_sender import StreamSender
 
 Result = TypeVar("Result")
@@ -54,6 +54,7 @@ class ActivityHost:
 
     Attributes:
         service: Where tasks came from and outcomes go.
+        server_kind: Of that service.
         namespace: Namespace polled.
         task_queue: Task queue polled.
         identity: Name of the worker in histories.
@@ -68,6 +69,7 @@ class ActivityHost:
     """
 
     service: WorkflowService
+    server_kind: ServerKind
     namespace: str
     task_queue: str
     identity: str
@@ -79,17 +81,6 @@ class ActivityHost:
     metric_meter: MetricMeter | None = None
     worker_key: str = ""
     logs: RunLogs | None = None
-    _versions: list[str] = field(default_factory=list)
-
-    async def keeps_streams(self) -> bool:
-        """Whether the server is one of this package; asked once.
-
-        Raises:
-            ServiceError: It gave no answer.
-        """
-        if not self._versions:
-            self._versions.append((await self.service.get_system_info(GetSystemInfoRequest())).server_version)
-        return self._versions[0].startswith(OURS)
 
 
 class Attempt(ActivityContext):
@@ -189,16 +180,16 @@ class Attempt(ActivityContext):
 
     def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         logs = self.host.logs
-        if logs is None or level < logs.level:
+        if logs is None or not logs.takes(level):
             return
         task, run = self.task, self.task.workflow_execution
         of = {"activity_id": task.activity_id, "activity_type": task.activity_type.name, "attempt": task.attempt}
-        logs.add((run.workflow_id, run.run_id), level, logger, message, args, {**kwargs, "of": of})
+        logs.add((run.workflow_id, run.run_id), level, logger, message, args, kwargs, of)
 
     async def keeps_streams(self) -> bool:
         if threading.get_ident() != self._loop_thread:
             raise RuntimeError("activity.open_stream() in a thread is used with `with`, and publish_sync")
-        return await self.host.keeps_streams()
+        return await self.host.server_kind.is_ours()
 
     def run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
         if threading.get_ident() == self._loop_thread:
@@ -208,7 +199,7 @@ class Attempt(ActivityContext):
 
     async def publish(self, kinds: str, values: Sequence[object]) -> bool:
         if self._stream is None:
-            keeps = await self.host.keeps_streams()
+            keeps = await self.host.server_kind.is_ours()
             self._stream = StreamSender(self._beating(), self.payload_converter, self.task.attempt, keeps=keeps)
         return await self._stream.send(kinds, values)
 

@@ -61,7 +61,7 @@ class CodeRuntime:
 
     def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         logs = self._run.facts.logs
-        if logs is not None:
+        if logs is not None and logs.takes(level):
             logs.add((self._run.workflow_id, self._run.run_id), level, logger, message, args, kwargs)
 
     @property

@@ -15,17 +15,18 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeAlias
 
-from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, RecordActivityTaskHeartbeatByIdRequest
+from temporalio.api.workflowservice.v1 import RecordActivityTaskHeartbeatByIdRequest
 
 from tsuzuki.common.log_frames import BATCH_LINES_MAX, LOG_ACTIVITY_ID
-from tsuzuki.common.stream_frames import OURS, write_frame
+from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.converter import PayloadConverter
 from tsuzuki.service import ServiceError, WorkflowService
 
 from ._pace import Pace, send_until
+from ._server_kind import ServerKind
 from ._variables import MASKED, is_secret, render
 
 EVERY_S: Final = 0.2
@@ -52,7 +53,8 @@ class RunLogs:
     """Those of one worker.
 
     Args:
-        service: Who keeps the logs; nothing is sent to one of another maker.
+        service: Who keeps the logs.
+        server_kind: Of that service; nothing is sent to one of another maker.
         namespace: Of the worker.
         identity: Of the worker.
         payload_converter: Encodes the lines.
@@ -64,6 +66,7 @@ class RunLogs:
     def __init__(
         self,
         service: WorkflowService,
+        server_kind: ServerKind,
         *,
         namespace: str,
         identity: str,
@@ -72,8 +75,9 @@ class RunLogs:
         pace: Pace,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.level = level
+        self._level = level
         self._service = service
+        self._server_kind = server_kind
         self._namespace = namespace
         self._identity = identity
         self._converter = payload_converter
@@ -90,21 +94,31 @@ class RunLogs:
         self._closing = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
 
+    def takes(self, level: int) -> bool:
+        """Whether lines of a level are kept."""
+        return level >= self._level and self._kept is not False
+
     def add(
-        self, run: RunIds, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        run: RunIds,
+        level: int,
+        logger: str,
+        message: object,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        of: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Take a line, from any thread.
+        """Take a line of a level that it takes, from any thread.
 
         Args:
             run: Whose log it goes to.
-            level: Its level; what is below that of the logs is left out.
+            level: Its level.
             logger: Name of the logger.
             message: What was logged, with `%` for each of `args`.
             args: As `logging` takes them.
-            kwargs: The same; `exc_info` and `extra` are read. `of` is what is known of an activity.
+            kwargs: The same; `exc_info` and `extra` are read.
+            of: What is known of the activity that logs.
         """
-        if level < self.level or self._kept is False:
-            return
         if len(self._lines) >= LINES_MAX:
             self._dropped += 1
             return
@@ -113,7 +127,7 @@ class RunLogs:
             line["fields"] = _fields(extra)
         if (exc_info := kwargs.get("exc_info")) and (told := _exception(exc_info)):
             line["exception"] = told
-        line.update(kwargs.get("of", ()))
+        line.update(of)
         self._lines.append((run, line))
         if not self._woken:
             self._woken = True
@@ -151,12 +165,10 @@ class RunLogs:
     async def _is_kept(self) -> bool:
         if self._kept is None:
             try:
-                about = await send_until(
-                    self._pace.now() + TRY_S, self._service.get_system_info, GetSystemInfoRequest(), self._pace
-                )
+                deadline_s = self._pace.now() + TRY_S
+                self._kept = await send_until(deadline_s, lambda _: self._server_kind.is_ours(), None, self._pace)
             except ServiceError:
                 return False  # asked again with the next lines
-            self._kept = about.server_version.startswith(OURS)
         return self._kept
 
     async def _send_all(self) -> None:

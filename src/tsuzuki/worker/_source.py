@@ -62,6 +62,11 @@ def skip_code_of(interceptor: type) -> None:
         _skipped.update(member.__code__ for member in vars(cls).values() if isinstance(member, FunctionType))
 
 
+def prefix(source: object) -> str:
+    """How a message begins that is about a place in the code; empty for None, where it is not known."""
+    return "" if source is None else f"{source}: "
+
+
 def find_source(first: int = 1) -> Source | None:
     """Return the innermost line of workflow code on the stack; None when a callback of asyncio is asking.
 

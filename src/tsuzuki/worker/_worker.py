@@ -32,6 +32,7 @@ from ._leaving import Leaving
 from ._metrics import WorkerMetrics
 from ._pace import Pace
 from ._run_logs import RunLogs
+from ._server_kind import ServerKind
 from ._watchdog import Watch, watchdog
 from ._worker_heartbeats import WorkerHeartbeats
 from ._workflow_poller import WorkflowTaskHandler
@@ -196,6 +197,7 @@ class Worker:
                 pace=self._pace,
             )
             self._service = self._metrics.service(self._service)
+        self._server_kind = ServerKind(self._service)
         self._run_log_level = run_log_level
         self._logs: RunLogs | None = None
         self._processor: WorkflowTaskProcessor | None = None
@@ -291,9 +293,9 @@ class Worker:
             stopping.append(activities.stop(self._graceful_shutdown_timeout))
         try:
             await asyncio.gather(*stopping)
+        finally:
             if self._logs is not None:
                 await self._logs.stop()  # after those who log
-        finally:
             if self._watch is not None:
                 watchdog.remove(self._watch)
             if self._metrics is not None:
@@ -333,6 +335,7 @@ class Worker:
     def _run_logs(self, level: int) -> RunLogs:
         return RunLogs(
             self._service,
+            self._server_kind,
             namespace=self._client.namespace,
             identity=self._identity,
             payload_converter=self._client.data_converter.payload_converter,
@@ -344,6 +347,7 @@ class Worker:
         return ActivityWorker(
             ActivityHost(
                 service=self._service,
+                server_kind=self._server_kind,
                 namespace=self._client.namespace,
                 task_queue=self._task_queue,
                 identity=self._identity,

@@ -31,7 +31,7 @@ from tsuzuki.converter import PayloadDecodeError, PayloadEncodeError, write_head
 from tsuzuki.workflow import ActivityCancellationType
 
 from .._commands import PendingCommand
-from .._source import find_source
+from .._source import find_source, prefix
 from ._activity_handle import RunningActivity
 from ._activity_options import schedule_template
 from ._moves import CANCEL, next_state
@@ -295,9 +295,8 @@ def argument_error(activity: Any, name: str, error: PayloadEncodeError, source: 
     position = error.position
     parameters = () if isinstance(activity, str) else definition_of(activity).signature.parameters
     argument = repr(parameters[position]) if position < len(parameters) else f"number {position + 1}"
-    where = "" if source is None else f"{source}: "
     return PayloadEncodeError(
-        f"{where}argument {argument} of activity {name!r}: {error}",
+        f"{prefix(source)}argument {argument} of activity {name!r}: {error}",
         position=position,
         value_type=error.value_type,
         path=error.path,

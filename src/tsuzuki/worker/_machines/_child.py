@@ -40,7 +40,7 @@ from tsuzuki.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle,
 
 from .._commands import PendingCommand
 from .._loop import WorkflowTask
-from .._source import find_source
+from .._source import find_source, prefix
 from ._child_options import start_command
 from ._external_cancel import request_cancel
 from ._moves import CANCEL, next_state
@@ -315,9 +315,8 @@ async def start_child(
             try:
                 attributes.input.payloads.extend(run.payload_converter.to_payloads(args))
             except PayloadEncodeError as error:
-                where = "" if source is None else f"{source}: "
                 raise PayloadEncodeError(
-                    f"{where}argument number {error.position + 1} of child workflow {name!r}: {error}",
+                    f"{prefix(source)}argument number {error.position + 1} of child workflow {name!r}: {error}",
                     position=error.position,
                     value_type=error.value_type,
                     path=error.path,
