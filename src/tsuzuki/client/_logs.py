@@ -8,16 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    GetSystemInfoRequest,
-    QueryWorkflowRequest,
-)
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 
 from tsuzuki.service import ServiceError, StatusCode
 
 from ..common.log_frames import LOG_QUERY
-from ..common.stream_frames import OURS, read_frame, write_frame
+from ..common.stream_frames import read_frame, write_frame
+from ._beside_history import is_ours, run_meant
 from ._context import ClientContext
 from ._errors import InvalidArgumentError, RPCError, client_error
 from ._result import next_run_id
@@ -78,15 +75,10 @@ async def read_logs(
     run_of, separator, place = after.partition(":")
     if after and not (separator and place.isdecimal()):
         raise InvalidArgumentError(f"after={after[:80]!r} is no position in a log; give the id of one of its lines")
-    about = await context.calls.send(context.service.get_system_info, GetSystemInfoRequest())
-    if not about.server_version.startswith(OURS):
+    if not await is_ours(context):
         refused = "The server keeps no logs of runs; look at what the workers themselves have logged."
         raise client_error(ServiceError(StatusCode.UNIMPLEMENTED, refused), RPCError)
-    execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_of or run_id)
-    if not execution.run_id:
-        request = DescribeWorkflowExecutionRequest(namespace=context.namespace, execution=execution)
-        described = await context.calls.send(context.service.describe_workflow_execution, request)
-        execution.run_id = described.workflow_execution_info.execution.run_id
+    execution = await run_meant(context, workflow_id, run_of or run_id)
     offset = int(place or 0)
     while True:
         async for line in _of_run(context, execution, offset, last, wait=wait):

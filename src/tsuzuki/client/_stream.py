@@ -18,9 +18,6 @@ from typing import Any, Final
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
-    GetSystemInfoRequest,
     QueryWorkflowRequest,
 )
 
@@ -30,12 +27,12 @@ from ..common.stream_frames import (
     END,
     FRAMED,
     FULL,
-    OURS,
     STREAM_QUERY,
     has_frame,
     read_frame,
     write_frame,
 )
+from ._beside_history import described, is_ours, run_meant
 from ._context import ClientContext
 from ._errors import InvalidArgumentError
 from ._result import next_run_id
@@ -106,14 +103,11 @@ async def read_stream(
     Raises:
         RPCError: The subclass that fits.
     """
-    about = await context.calls.send(context.service.get_system_info, GetSystemInfoRequest())
+    reading = _kept if await is_ours(context) else _from_heartbeats
     run_of, separator, place = after.partition(":")
     if after and not separator:
         raise InvalidArgumentError(f"after={after[:80]!r} is no position in a stream; give the id of one of its events")
-    execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_of or run_id)
-    if not execution.run_id:
-        execution.run_id = (await _describe(context, execution)).workflow_execution_info.execution.run_id
-    reading = _kept if about.server_version.startswith(OURS) else _from_heartbeats
+    execution = await run_meant(context, workflow_id, run_of or run_id)
     while True:
         async for event in reading(context, execution, place, wait=wait):
             yield event
@@ -178,11 +172,11 @@ async def _from_heartbeats(
             message = f"{place[:80]!r} is no position in a stream that is read from heartbeats"
             raise InvalidArgumentError(message) from None
     while True:
-        described = await _describe(context, execution)
-        for pending in described.pending_activities:
+        found = await described(context, execution)
+        for pending in found.pending_activities:
             for event in _news(context, execution.run_id, pending, seen):
                 yield event
-        if not wait or described.workflow_execution_info.HasField("close_time"):
+        if not wait or found.workflow_execution_info.HasField("close_time"):
             return
         await context.calls.sleep(_LOOK_EVERY_S)
 
@@ -221,9 +215,4 @@ def _news(
 
 
 async def _is_closed(context: ClientContext, execution: WorkflowExecution) -> bool:
-    return (await _describe(context, execution)).workflow_execution_info.HasField("close_time")
-
-
-async def _describe(context: ClientContext, execution: WorkflowExecution) -> DescribeWorkflowExecutionResponse:
-    request = DescribeWorkflowExecutionRequest(namespace=context.namespace, execution=execution)
-    return await context.calls.send(context.service.describe_workflow_execution, request)
+    return (await described(context, execution)).workflow_execution_info.HasField("close_time")
