@@ -6,6 +6,7 @@ const LEVELS = [[50, "critical"], [40, "error"], [30, "warning"], [20, "info"], 
 const by = (id) => document.getElementById(id);
 const { namespace, workflow, run } = by("run").dataset;
 const box = by("lines");
+const waiting = [];
 let count = 0;
 
 const levelOf = (number) => LEVELS.find(([least]) => number >= least)[1];
@@ -24,11 +25,22 @@ function draw(line) {
   return row;
 }
 
-function add(row) {
+// Once a frame, however many have come: to measure and count for each line costs more than to draw it.
+function addAll() {
+  const rows = waiting.splice(0);
+  by("logs").hidden = false;
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
-  box.append(row);
-  if (box.children.length > LINES_MAX) box.firstChild.remove();
+  box.append(...rows);
+  while (box.children.length > LINES_MAX) box.firstChild.remove();
   if (atEnd) box.scrollTop = box.scrollHeight;
+  tell();
+}
+
+function add(row) {
+  count += 1;
+  if (!waiting.length) requestAnimationFrame(addAll);
+  waiting.push(row);
+  if (waiting.length > LINES_MAX) waiting.shift(); // nobody looks at the page: there are no frames
 }
 
 function tell() {
@@ -45,9 +57,6 @@ by("logs-level").addEventListener("change", () => {
 const source = new EventSource(`/api/v1/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflow)}/logs?runId=${encodeURIComponent(run)}&last=${LINES_MAX}`);
 source.addEventListener("message", ({ data }) => {
   const line = JSON.parse(data);
-  by("logs").hidden = false;
-  count += 1;
   add("message" in line ? draw(line) : element("div", { class: "line" }, element("span", { class: "log-text dim" }, "(encoded)")));
-  tell();
 });
 source.addEventListener("end", () => source.close());
