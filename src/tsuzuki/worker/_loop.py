@@ -98,8 +98,9 @@ class WorkflowTask(asyncio.Task[Result]):
         loop: WorkflowLoop,
         name: str | None,
         context: contextvars.Context | None,
+        order: int | None = None,
     ) -> None:
-        self._order = loop.next_order()  # before anything that hashes the task
+        self._order = loop.next_order() if order is None else order  # before anything that hashes the task
         super().__init__(coro, loop=loop, name=name or f"Task-{self._order & 0xFFFF}", context=context)
         self._log_destroy_pending = False
 
@@ -170,7 +171,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._polls: list[Any] = []
         """Handles of callbacks that have only asked to be called again."""
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
-        self._order = order_base << 16
+        self.last_order = order_base << 16
+        """Of the sequence that futures and tasks hash by. Who runs code that no replay runs puts it back after that."""
         self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
         # asyncio keeps weak references only. Done tasks are swept out now and then.
         self._tasks: list[WorkflowTask[Any]] = []
@@ -178,7 +180,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 
     def next_order(self) -> int:
         """Return the next number of the sequence that futures and tasks hash by."""
-        self._order = order = self._order + 1
+        self.last_order = order = self.last_order + 1
         return order
 
     # ---- driven by the run -----------------------------------------------------------------------------
@@ -382,10 +384,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         *,
         name: str | None = None,
         context: contextvars.Context | None = None,
+        order: int | None = None,
         **_: Any,  # eager_start and what later versions add
     ) -> asyncio.Task[Result]:
+        """As asyncio's; `order` in place of the next number of the sequence, for a task that a replay may not have."""
         self._owner.check_may_act("create a task")
-        task = WorkflowTask(coro, self, name, context)
+        task = WorkflowTask(coro, self, name, context, order)
         self.keep(task)
         return task
 

@@ -289,13 +289,15 @@ class WorkflowRun:
 
     @contextlib.contextmanager
     def looking_only(self, what: str) -> Iterator[None]:
-        """Run code that must change nothing, inside the loop."""
+        """Run code that must change nothing, inside the loop. A replay does not run it."""
+        last_order = self.loop.last_order
         entered = None if asyncio._get_running_loop() is self.loop else self.loop.enter()
         self.read_only = what
         try:
             yield
         finally:
             self.read_only = ""
+            self.loop.last_order = last_order
             if entered is not None:
                 self.loop.leave(entered)
 

@@ -57,12 +57,15 @@ def start_workflow(run: WorkflowRun) -> None:
 
 
 def start_handler(
-    run: WorkflowRun, coroutine: Coroutine[Any, Any, None], name: str, context: contextvars.Context | None = None
+    run: WorkflowRun,
+    coroutine: Coroutine[Any, Any, None],
+    name: str,
+    context: contextvars.Context | None = None,
+    order: int | None = None,
 ) -> asyncio.Task[None]:
-    """Run a handler as a task of its own."""
-    return run.loop.create_task(
-        _run_handler(run, coroutine), name=name, context=contextvars.Context() if context is None else context
-    )
+    """Run a handler as a task of its own; see the loop's `create_task` for `order`."""
+    context = contextvars.Context() if context is None else context
+    return run.loop.create_task(_run_handler(run, coroutine), name=name, context=context, order=order)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import difflib
 import inspect
+import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.message import Message as AnyMessage
@@ -168,7 +169,9 @@ def arrive(run: WorkflowRun, arrival: Arrival) -> None:
     request = arrival.request
     context = contextvars.Context()
     context.run(CURRENT_UPDATE.set, UpdateInfo(request.meta.update_id, request.input.name))
-    start_handler(run, _run(run, arrival), f"update {request.input.name}", context)
+    # One that is rejected leaves no trace in history, so its task may not move the order of those after it.
+    order = zlib.crc32(request.meta.update_id.encode())
+    start_handler(run, _run(run, arrival), f"update {request.input.name}", context, order)
 
 
 async def _run(run: WorkflowRun, arrival: Arrival) -> None:
