@@ -86,6 +86,27 @@ class Family:
 
 
 @workflow.defn
+class Growing:
+    """Has so many children, and one more for each signal."""
+
+    def __init__(self) -> None:
+        self.wanted = self.had = 0
+
+    @workflow.run
+    async def run(self, children: int) -> None:
+        self.wanted += children
+        own = workflow.info().workflow_id
+        while True:
+            await workflow.wait_condition(lambda: self.wanted > self.had)
+            await workflow.execute_child_workflow(Family.run, args=[0, 0], id=f"{own}.{self.had}")
+            self.had += 1
+
+    @workflow.signal
+    def grow(self) -> None:
+        self.wanted += 1
+
+
+@workflow.defn
 class Rounds:
     """Goes on as new so many times."""
 
@@ -167,5 +188,5 @@ class Echo:
         raise ApplicationError(self.said, type=EVIL)
 
 
-WORKFLOWS = [Fulfil, WrapGift, Family, Rounds, Ship, Echo]
+WORKFLOWS = [Fulfil, WrapGift, Family, Growing, Rounds, Ship, Echo]
 ACTIVITIES = [find_price, charge_card, ship, repeat]

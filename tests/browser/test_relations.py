@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Page, expect
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from browser._shop import TASK_QUEUE, Family, Fulfil, Order, Rounds
+from browser._shop import TASK_QUEUE, Family, Fulfil, Growing, Order, Rounds
 from browser.conftest import picture
 from browser.test_runs import ended, order
 from tsuzuki.client import Client
@@ -36,6 +36,18 @@ async def test_the_tree_of_parents_and_children_is_read_as_it_is_opened(page: Pa
     await expect(tree.get_by_role("button", name="Children of root.1.0.0")).to_be_hidden()  # there are none
     await tree.get_by_role("link", name="root", exact=True).click()
     await expect(page.locator("h1")).to_have_text("root")
+
+
+async def test_pages_of_children_stay_open_when_another_child_comes(page: Page, client: Client) -> None:
+    handle = await client.start_workflow(Growing.run, CHILDREN, id="root", task_queue=TASK_QUEUE)
+    await page.goto("/ui/default/workflows/root")
+    more = page.get_by_role("button", name="More children")
+    await more.click()
+    nodes = page.locator(".tree .node")
+    await expect(nodes).to_have_count(1 + CHILDREN)
+    await handle.signal(Growing.grow)
+    await expect(nodes).to_have_count(2 + CHILDREN)
+    await expect(more).to_have_count(0)
 
 
 async def test_many_children_come_in_pages(page: Page, client: Client) -> None:

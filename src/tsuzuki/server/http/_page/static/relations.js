@@ -81,10 +81,17 @@ function draw() {
   tellTimes(section);
 }
 
+// The newest page of children, and those of further pages that somebody has opened.
+function withEarlier(page, known) {
+  if (!known || known.nodes.length <= page.nodes.length) return page;
+  const paths = new Set(page.nodes.map((node) => node.path));
+  return { nodes: [...page.nodes, ...known.nodes.filter((node) => !paths.has(node.path))], next: known.next };
+}
+
 async function load() {
   try {
     all = await asked(path, "relations");
-    open.set(path, all.children);
+    open.set(path, withEarlier(all.children, open.get(path)));
     draw();
   } catch (error) {
     tell(error);
