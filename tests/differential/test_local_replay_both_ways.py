@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import temporalio.activity
 import temporalio.client
 import temporalio.common
 import temporalio.exceptions
 import temporalio.worker
+import temporalio.workflow
 from temporalio.api.history.v1 import HistoryEvent
 
 import tsuzuki.workflow
@@ -75,6 +79,64 @@ async def our_activity(args: Sequence[RawValue]) -> str:
     return f"r{info.activity_id}"
 
 
+def cancels_with_an_outcome(workflow: Any, meanwhile: Callable[[], None]) -> Callable[[str], Awaitable[list[str]]]:
+    """A workflow that cancels a call when another one ends, and is told of a third by then."""
+
+    def local(seconds: float) -> Any:
+        return workflow.start_local_activity("takes", seconds, start_to_close_timeout=timedelta(minutes=1))
+
+    async def run(cancels: str) -> list[str]:
+        order: list[str] = []
+
+        async def watch(name: str, call: Any) -> None:
+            await asyncio.gather(call, return_exceptions=True)
+            if name == "cancelled":
+                for _ in range(9):
+                    await asyncio.sleep(0)  # its news come first, and it is noted second
+            order.append(name)
+
+        first, third = local(0.1), local(0.3)
+        cancelled = (
+            workflow.start_activity("nobody runs it", start_to_close_timeout=timedelta(minutes=1))
+            if cancels == "activity"
+            else local(30)
+        )
+        watching = [asyncio.create_task(watch("cancelled", cancelled)), asyncio.create_task(watch("third", third))]
+        await first
+        cancelled.cancel()
+        meanwhile()
+        await asyncio.gather(*watching)
+        await workflow.execute_local_activity(  # history shows the order
+            "takes", 0, start_to_close_timeout=timedelta(minutes=1), activity_id=", ".join(order)
+        )
+        return order
+
+    return run
+
+
+_official_cancels = cancels_with_an_outcome(temporalio.workflow, lambda: time.sleep(0.6))
+_our_cancels = cancels_with_an_outcome(tsuzuki.workflow, lambda: None)
+
+
+@temporalio.workflow.defn(name="Cancels")
+class OfficialCancels:
+    @temporalio.workflow.run
+    async def run(self, cancels: str) -> list[str]:
+        return await _official_cancels(cancels)
+
+
+@tsuzuki.workflow.defn(name="Cancels")
+class OurCancels:
+    @tsuzuki.workflow.run
+    async def run(self, cancels: str) -> list[str]:
+        return await _our_cancels(cancels)
+
+
+@temporalio.activity.defn
+async def takes(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
 async def record(client: Any, queue: str) -> list[list[HistoryEvent]]:
     """Run the programs on whichever worker polls the queue; their histories."""
     handles = [
@@ -105,6 +167,36 @@ async def test_official_histories_replay_on_ours(real_server: str) -> None:
         activate(run, events, replay_only=True)
         assert run.closed, tree
         run.evict()
+
+
+@pytest.mark.parametrize("cancels", ["activity", "local activity"])
+async def test_what_a_cancellation_brings_is_told_together_with_an_outcome_that_came_meanwhile(
+    real_server: str, cancels: str
+) -> None:
+    """The official worker tells the code of both in one step; a replay in two would have another order."""
+    client = await temporalio.client.Client.connect(real_server)
+    queue = f"queue-{uuid.uuid4()}"
+    async with temporalio.worker.Worker(
+        client,
+        task_queue=queue,
+        workflows=[OfficialCancels],
+        activities=[takes],
+        workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
+        debug_mode=True,  # its code blocks on purpose
+    ):
+        handle = await client.start_workflow("Cancels", cancels, id=f"cancels-{uuid.uuid4()}", task_queue=queue)
+        order = await handle.result()
+        events = list((await handle.fetch_history()).events)
+    run = WorkflowRun(
+        RunSettings("default", queue, DataConverter.default),
+        tsuzuki.workflow.definition_of(OurCancels),
+        events[0],
+        "id",
+        "run",
+    )
+    activate(run, events, replay_only=True)
+    assert run.closed, order
+    run.evict()
 
 
 async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> None:

@@ -152,6 +152,8 @@ def _run_jobs(run: WorkflowRun) -> None:
             _apply(run, jobs)
         while run.follow_up_jobs and not run.finished:
             jobs, run.follow_up_jobs = run.follow_up_jobs, []
+            if run.local is not None:
+                jobs += run.local.told_along(run)
             run.activations += 1
             _apply(run, jobs)
     except Exception as error:

@@ -108,6 +108,15 @@ class LocalCalls:
         if run.finished:  # the code that cancelled it, perhaps, did not stay to hear of it
             list(self._take(run, lambda recorded: True))
 
+    def told_along(self, run: WorkflowRun) -> list[tuple[Any, ...]]:
+        """On replay, the outcomes that came just when the code was to be told what followed from its commands.
+
+        The official SDKs then tell it of both together.
+        """
+        if not run.replaying:
+            return []
+        return list(self._take(run, lambda recorded: recorded.activation == run.activations))
+
     def _next_step(self, run: WorkflowRun) -> Iterator[tuple[Any, ...]]:
         """The outcomes that the code was told of together; those of old SDKs count as told one by one."""
         first = next((recorded for recorded in self._shown.values() if recorded.seq in self._calls), None)
