@@ -29,7 +29,7 @@ from tsuzuki.agents import (
     persist_agent_execution,
     spend,
 )
-from tsuzuki.client import Client, WorkflowHandle
+from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle
 from tsuzuki.server import HttpOptions, Server, ServerOptions
 from tsuzuki.worker import Worker
 
@@ -188,6 +188,22 @@ async def test_a_worker_that_did_not_say_what_there_is_is_asked_again(site: Site
     await research(site)
     await expect(site.panel("approvals")).to_contain_text("1 waits for you")
     assert asked >= 2
+
+
+async def test_panels_whose_code_comes_late_are_shown_for_a_run_that_closed(site: Site) -> None:
+    """All events have arrived by then, and nothing happens any more."""
+    handle = await research(site)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+    async def after_the_events(route: Route) -> None:
+        await expect(site.page.locator("#loaded")).to_contain_text("events")
+        await route.continue_()
+
+    await site.page.route("**/static/agents.js", after_the_events)
+    await site.open(handle)
+    await expect(site.panel("control")).to_contain_text("What was asked")
 
 
 async def test_what_workflows_say_is_text_and_others_have_no_panels(site: Site) -> None:

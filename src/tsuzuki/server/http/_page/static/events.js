@@ -19,8 +19,10 @@ export class Events {
     this.changed = new Set();
   }
 
+  // Who comes when something is here already is told of it too: a module may be loaded after all has arrived.
   onChange(tell) {
     this.changed.add(tell);
+    if (this.all.length) queueMicrotask(() => tell(this.all.length));
   }
 
   // Loads what is recorded, then waits for more until the run closes.
