@@ -63,6 +63,25 @@ async def test_the_matrix(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize("what", ["events", "stream", "logs"])
+async def test_a_stream_ends_with_the_key_that_opened_it(closed: tuple[Guarded, httpx.AsyncClient], what: str) -> None:
+    running, http = closed
+    path, as_writer = "/api/v1/workflows/open", dict(running.metadata("writer"))
+    await http.post(path, json=START, headers=dict(running.metadata("admin")))
+    async with http.stream("GET", f"{path}/{what}", headers=dict(running.metadata("reader"))) as response:
+        assert response.status_code == 200
+        lines = response.aiter_lines()
+        assert (await anext(lines)).startswith("retry:")  # it is open, and waits for more
+        running.file.revoke(running.keys["reader"].split("_")[1], now_s=running.clock.now_s)
+        running.clock.now_s += 10
+        await http.post(f"{path}/signal/secret", json={}, headers=as_writer)
+        await http.post(f"{path}/terminate", json={}, headers=dict(running.metadata("admin")))
+        rest = "\n".join([line async for line in lines])
+    assert "event: refused" in rest
+    assert "is revoked" in rest
+    assert "secret" not in rest
+
+
 async def test_page_tokens_are_signed(closed: tuple[Guarded, httpx.AsyncClient]) -> None:
     running, http = closed
     headers = dict(running.metadata("reader"))

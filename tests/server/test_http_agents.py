@@ -362,10 +362,15 @@ async def test_who_may_do_what(
     assert answer.status_code == status, answer.text
 
 
-async def test_the_run_is_told_whose_key_it_was(closed: tuple[Guarded, httpx.AsyncClient]) -> None:
+@pytest.mark.parametrize(
+    ("said", "told"), [({}, "writer"), ({"by": "ann"}, "ann (key of writer)"), ({"by": "writer"}, "writer")]
+)
+async def test_the_run_is_told_whose_key_it_was(
+    closed: tuple[Guarded, httpx.AsyncClient], said: dict[str, str], told: str
+) -> None:
     running, http = closed
     headers = dict(running.metadata("writer"))
-    await http.post("/api/v1/workflows/w/control/pause", headers=headers)
+    await http.post("/api/v1/workflows/w/control/pause", headers=headers, json=said)
     events = (await http.get("/api/v1/workflows/w/history", headers=headers)).json()["history"]["events"]
     signal = events[-1]["workflowExecutionSignaledEventAttributes"]
-    assert (signal["identity"], signal["input"][0]["by"]) == ("writer", "writer")
+    assert (signal["identity"], signal["input"][0]["by"]) == (told, told)

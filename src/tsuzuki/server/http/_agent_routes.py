@@ -29,7 +29,9 @@ from ._refusals import refusal
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
 _REASON: Final = {"reason": {**_TEXT, "description": "Why; recorded with the request."}}
-_BY: Final = {"by": {**_TEXT, "description": "Who asks; by default who the server knows the caller as."}}
+_BY: Final = {
+    "by": {**_TEXT, "description": "Who asks. A server with keys adds whose key it was; by default that alone."}
+}
 _RUN: Final = {"runId": {**_TEXT, "description": "Which run; by default the open one, else the newest."}}
 _EXECUTIONS_USUAL: Final = 100
 
@@ -55,9 +57,17 @@ class Asked:
     @property
     def calls(self) -> AgentCalls:
         """Calls of the run that is asked for."""
+        run = AgentRun(self.namespace, self.path["workflow_id"], self.run_id)
+        return AgentCalls(self.caller, run, self._by)
+
+    @property
+    def _by(self) -> str:
+        """Who asks: what the caller says, and whose key it was, which the caller cannot choose."""
+        said: str = self.given.get("by", "")
         identity = self.caller.identity
-        by = self.given.get("by") or (identity.name if identity else "http")
-        return AgentCalls(self.caller, AgentRun(self.namespace, self.path["workflow_id"], self.run_id), by)
+        if identity is None:
+            return said or "http"
+        return identity.name if said in ("", identity.name) else f"{said} (key of {identity.name})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -145,14 +145,13 @@ class Answers:
         Raises:
             ServiceError: UNAUTHENTICATED.
         """
-        identity = None
-        if self._authentication is not None:
-            identity = self._authentication.authenticate(_Metadata(request))  # type: ignore[arg-type]
-        return Caller(self, identity)
+        if self._authentication is None:
+            return self.anybody()
+        return Caller(self, partial(self._authentication.authenticate, _Metadata(request)))  # type: ignore[arg-type]
 
     def anybody(self) -> Caller:
         """A caller of whom nothing is known, for RPCs that are public."""
-        return Caller(self, None)
+        return Caller(self, _nobody)
 
     def permit(self, request: Message, identity: Identity | None) -> None:
         self._doors[_BY_REQUEST[type(request)].path].enter(request, identity)
@@ -193,12 +192,26 @@ class Answers:
             raise ServiceError(StatusCode.DEADLINE_EXCEEDED, message) from None
 
 
-class Caller:
-    """Somebody who was let in, and asks. Made by `Answers.caller`."""
+def _nobody() -> None:
+    return None
 
-    def __init__(self, answers: Answers, identity: Identity | None) -> None:
+
+class Caller:
+    """Somebody who was let in, and asks. Made by `Answers.caller`.
+
+    Who it is, is asked anew for each call, so that a stream ends with the key that opened it.
+
+    Attributes:
+        identity: Who it was at first; None if nobody is asked.
+
+    Raises:
+        ServiceError: UNAUTHENTICATED, here and in each method.
+    """
+
+    def __init__(self, answers: Answers, identify: Callable[[], Identity | None]) -> None:
         self._answers = answers
-        self.identity = identity
+        self._identify = identify
+        self.identity = identify()
 
     async def call(self, rpc: Rpc, request: Message) -> Message:
         """Make a call with a request that is given away.
@@ -206,7 +219,7 @@ class Caller:
         Raises:
             ServiceError: It was refused, or is not offered, or failed inside.
         """
-        return await self._answers.call(rpc, request, self.identity, None)
+        return await self._answers.call(rpc, request, self._identify(), None)
 
     def permit(self, request: Message) -> None:
         """Find out whether the caller may make a call, and make none: for what is kept beside the engine.
@@ -214,7 +227,7 @@ class Caller:
         Raises:
             ServiceError: PERMISSION_DENIED.
         """
-        self._answers.permit(request, self.identity)
+        self._answers.permit(request, self._identify())
 
     def task_queue_names(self, namespace: str) -> Sequence[str] | None:
         """As `Answers.task_queue_names`."""
@@ -233,6 +246,7 @@ class Caller:
         """
         given = type(request)()
         given.CopyFrom(request)
-        answer = await self._answers.call(_BY_REQUEST[type(request)], given, self.identity, wait_s)
+        answer = await self._answers.call(_BY_REQUEST[type(request)], given, self._identify(), wait_s)
+        self._identify()  # it may have waited long
         assert isinstance(answer, response)
         return answer
