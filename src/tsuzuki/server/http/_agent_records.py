@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,7 @@ class AgentRecords:
         self._files = {"executions": executions, "ledger": ledger}
         self._log: ExecutionLog | None = None
         self._ledger: Ledger | None = None
+        self._opening = threading.Lock()
 
     @property
     def has_ledger(self) -> bool:
@@ -49,7 +51,7 @@ class AgentRecords:
 
     async def executions(self, namespace: str, workflow_id: str | None, limit: int) -> list[dict[str, Any]]:
         """The newest executions of a namespace, or of a workflow in it, oldest of them first."""
-        log = self._open_log()
+        log = await asyncio.to_thread(self._open_log)
         read = await asyncio.to_thread(log.read, workflow_id, namespace=namespace, newest=limit)
         return [
             {
@@ -63,7 +65,7 @@ class AgentRecords:
 
     async def totals(self, namespace: str, workflow_id: str | None, by: GroupBy) -> list[dict[str, Any]]:
         """What the executions of a namespace, or of a workflow in it, came to, the most expensive first."""
-        log = self._open_log()
+        log = await asyncio.to_thread(self._open_log)
         try:
             found = await asyncio.to_thread(log.totals, by, workflow_id=workflow_id, namespace=namespace)
         except ValueError as error:
@@ -72,10 +74,9 @@ class AgentRecords:
 
     async def budget_of(self, namespace: str, workflow_id: str) -> list[dict[str, Any]]:
         """The numbers of a workflow's budget, then of those above it; empty if it has none in the ledger."""
-        ledger = self._open_ledger()
 
         def read() -> list[dict[str, Any]]:
-            chain = []
+            ledger, chain = self._open_ledger(), []
             id = ledger.budget_of(namespace, workflow_id)
             while id is not None:
                 state = ledger.state(id)
@@ -86,18 +87,20 @@ class AgentRecords:
         return await asyncio.to_thread(read)
 
     def _open_log(self) -> ExecutionLog:
-        if self._log is None:
-            from tsuzuki.agents import ExecutionLog
+        from tsuzuki.agents import ExecutionLog
 
-            self._log = self._opened("executions", ExecutionLog)
-        return self._log
+        with self._opening:
+            if self._log is None:
+                self._log = self._opened("executions", ExecutionLog)
+            return self._log
 
     def _open_ledger(self) -> Ledger:
-        if self._ledger is None:
-            from tsuzuki.agents import Ledger
+        from tsuzuki.agents import Ledger
 
-            self._ledger = self._opened("ledger", Ledger)
-        return self._ledger
+        with self._opening:
+            if self._ledger is None:
+                self._ledger = self._opened("ledger", Ledger)
+            return self._ledger
 
     def _opened(self, kind: str, open: Callable[[str], File]) -> File:
         file = self._files[kind]
