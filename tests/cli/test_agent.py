@@ -134,6 +134,13 @@ async def test_a_run_without_control_or_budget_says_what_is_missing(agents: Clie
     assert told.endswith(
         ". A run answers this if its code opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor.\n"
     )
+    told = await text("agent", "budget", "raise", "-w", "quiet", "--tokens", "5", code=1)
+    assert told.startswith("tsuzuki: workflow 'Quiet' has no update 'increase_budget'")
+    assert told.endswith(
+        ". A run takes this if its code opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor.\n"
+    )
+    told = await text("agent", "approval", "approve", "-w", "quiet", "-a", "approval-1", code=1)
+    assert told.endswith(". A run takes this if its code has Approvals (tsuzuki.agents).\n")
 
 
 async def test_cancel_says_why_and_who(agents: Client) -> None:

@@ -35,6 +35,9 @@ def test_a_result_that_was_seen_names_the_events_that_work() -> None:
     missing = run("workflow", "fork", "-w", "one", "-e", "50", code=2)
     assert missing.stderr == "tsuzuki: there is no event 50 to fork from: the history has events 1 to 11.\n"
     assert "expected NAME=JSON" in run("workflow", "fork", "-w", "one", "-e", "5", "--signal", "=1", code=2).stderr
+    unquoted = run("workflow", "fork", "-w", "one", "-e", "5", "--signal", "go=on", code=2).stderr
+    assert unquoted.startswith("tsuzuki: --signal go=on is not JSON: ")
+    assert unquoted.endswith("""Text takes quotes: --signal 'go="on"'\n""")
 
 
 async def test_a_fork_with_a_signal_through_a_server(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("here")
 def test_search_attributes_are_added_listed_and_removed() -> None:
     start("tea")
     both = ("operator", "search-attribute", "create", "--name", "Topic", "--name", "Rank")
-    assert run(*both, "--type", "Keyword", "--type", "int").stdout == "There: Topic (Keyword), Rank (Int).\n"
+    assert run(*both, "--type", "Keyword", "--type", "int").stdout == "Registered: Topic (Keyword), Rank (Int).\n"
     run(*both, "--type", "Keyword", "--type", "Int")  # again: nothing to do
     listed = {it["name"]: it["type"] for it in run_json("operator", "search-attribute", "list")}
     assert (listed["Topic"], listed["Rank"], listed["WorkflowId"]) == ("Keyword", "Int", "Keyword")

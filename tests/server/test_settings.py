@@ -51,7 +51,7 @@ def test_without_anything_the_limits_are_temporals() -> None:
 
 
 def test_every_limit_is_listed_with_what_it_means(config: Path) -> None:
-    shown = CliRunner().invoke(_app, ["server", "settings", "--config", str(config)], env={"COLUMNS": "250"})
+    shown = CliRunner().invoke(_app, ["server", "settings", "--config", str(config)])
     rows = {line.split()[0]: line for line in shown.output.splitlines() if line.strip()}
     assert SETTINGS.keys() | FIXED.keys() < rows.keys()
     assert len(fields(Limits)) == sum(setting.section == "limits" for setting in SETTINGS.values())
@@ -127,7 +127,7 @@ def test_a_namespace_may_have_limits_of_its_own(tmp_path: Path) -> None:
     assert settings.limits == Limits(signals_max=9, history_events_max=500)
     small = Limits(signals_max=2, history_events_max=500, workflow_task_timeout_default_ns=3_000_000_000)
     assert settings.namespace_limits == {"small": small}
-    shown = CliRunner().invoke(_app, ["server", "settings", "--config", str(file)], env={"COLUMNS": "250"})
+    shown = CliRunner().invoke(_app, ["server", "settings", "--config", str(file)])
     [row] = [line for line in shown.output.splitlines() if line.split()[:1] == ["namespaces.small.signals_max"]]
     assert row.split()[1:4] == ["2", "9", str(file)]
 

@@ -22,7 +22,7 @@ from ._ids import Code, Filter, RunId, WorkflowId
 from ._inputs import from_json
 from ._lazy import group
 from ._output import Output, OutputOption, json_text, plain, time_text, write_fields, write_json, write_table
-from ._query import ask_run, refuse_without_code
+from ._query import ask_run, refuse_without_code, update_needs
 from ._user import user
 from ._worker import WorkerModules, with_worker
 
@@ -185,7 +185,8 @@ def _decide(
 
     async def work(client: Client) -> ApprovalDecision:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
-        decision: ApprovalDecision = await decide(RemoteApprovals(handle, by=who))
+        with update_needs("has Approvals (tsuzuki.agents)"):
+            decision: ApprovalDecision = await decide(RemoteApprovals(handle, by=who))
         return decision
 
     told = replace(connection, identity=connection.identity or who)

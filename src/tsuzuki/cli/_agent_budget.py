@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,11 +19,13 @@ from ._ids import Code, RunId, WorkflowId
 from ._lazy import group
 from ._money import money
 from ._output import Output, OutputOption, plain, write_fields, write_json, write_table
-from ._query import ask
+from ._query import ask, update_needs
 from ._user import user
 from ._worker import WorkerModules, with_worker
 
 budget = group("Budgets of tokens and money.")
+
+_NEEDS: Final = "opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor"
 
 LedgerFile = Annotated[
     Path | None, typer.Option("--ledger", metavar="FILE", help="The ledger of the workers, which has the numbers.")
@@ -49,7 +51,7 @@ def show(
         "get_budget",
         workflows=workflows,
         result_type=BudgetView,
-        needs="opens a Budget (tsuzuki.agents), or runs under a BudgetInterceptor",
+        needs=_NEEDS,
     )
     states = [] if ledger is None else _with_those_above(ledger, view.id)
     if output is not Output.TEXT:
@@ -112,7 +114,8 @@ def raise_budget(
     async def work(client: Client) -> BudgetState:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
         increase = BudgetIncrease(more.tokens, more.micros, reason, who)
-        state: BudgetState = await handle.execute_update("increase_budget", increase, result_type=BudgetState)
+        with update_needs(_NEEDS):
+            state: BudgetState = await handle.execute_update("increase_budget", increase, result_type=BudgetState)
         return state
 
     told = replace(connection, identity=connection.identity or who)

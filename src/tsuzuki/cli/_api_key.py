@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ._endings import FAILED, refuse
 from ._lazy import group
-from ._output import Output, OutputOption, write_json
+from ._output import Output, OutputOption, write_json, write_table
 
 if TYPE_CHECKING:
     from ..server import AccessFile
@@ -86,10 +83,10 @@ def list_keys(db: Database, output: OutputOption = Output.TEXT) -> None:
     if output is not Output.TEXT:
         write_json(rows, output)
     elif rows:
-        table = Table(*rows[0], box=box.SIMPLE_HEAD)
-        for row in rows:
-            table.add_row(*(" ".join(cell) if isinstance(cell, list) else str(cell) for cell in row.values()))
-        Console(highlight=False, markup=False).print(table)
+        write_table(
+            list(rows[0]),
+            [[" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows],
+        )
     else:
         typer.echo("no keys")
 

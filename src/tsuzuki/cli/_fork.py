@@ -55,4 +55,4 @@ def _signal(given: str) -> tuple[str, list[Any]]:
     name, separator, value = given.partition("=")
     if not name:
         refuse(f"--signal {given}: expected NAME=JSON")
-    return name, [from_json(f"--signal {name}", value)] if separator else []
+    return name, [from_json("--signal", value, key=name)] if separator else []

@@ -89,13 +89,14 @@ def _raw(position: int, option: str, data: bytes, metadata: Mapping[str, list[by
     return RawValue(Payload(metadata=own, data=data))
 
 
-def from_json(option: str, text: str) -> Any:
-    """Read one JSON value, or end the command with a line that says what is wrong with it."""
+def from_json(option: str, text: str, *, key: str = "") -> Any:
+    """Read one JSON value, that of KEY=JSON if there is a key, or end with a line that says what is wrong."""
+    begin = f"{key}=" if key else ""
     try:
         return json.loads(text)
     except ValueError as error:
-        quoted = "" if text.lstrip()[:1] in ("{", "[", '"') else f""". Text takes quotes: {option} '"{text}"'"""
-        refuse(f"{option} {text} is not JSON: {error}{quoted}")
+        quoted = "" if text.lstrip()[:1] in ("{", "[", '"') else f""". Text takes quotes: {option} '{begin}"{text}"'"""
+        refuse(f"{option} {begin}{text} is not JSON: {error}{quoted}")
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not (key and separator):
             refuse(f"{option} {pair}: expected KEY=JSON")
-        found[key] = from_json(f"{option} {key}", value)
+        found[key] = from_json(option, value, key=key)
     return found
 
 

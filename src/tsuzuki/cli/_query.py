@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tsuzuki.client import Client, WorkflowQueryFailedError
+from tsuzuki.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from tsuzuki.common import QueryRejectCondition
+from tsuzuki.exceptions import ApplicationError
 
 from ._connection import Connection
 from ._endings import FAILED, refuse
@@ -59,6 +61,21 @@ def ask(
             refuse(f"{error.message}. A run answers this if its code {needs}.", FAILED)
 
     return connection.run(work, "Asking")
+
+
+@contextmanager
+def update_needs(needs: str) -> Iterator[None]:
+    """End the command with a line if the run has no update of the name that is sent in the block.
+
+    Args:
+        needs: What the code of a run does that takes it.
+    """
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        if not (isinstance(error.cause, ApplicationError) and error.cause.type == "UnknownUpdateError"):
+            raise
+        refuse(f"{error.cause.message}. A run takes this if its code {needs}.", FAILED)
 
 
 async def ask_run(

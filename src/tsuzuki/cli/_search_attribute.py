@@ -67,7 +67,7 @@ def create(connection: Connection, name: Names, type: Type, output: OutputOption
     if output is not Output.TEXT:
         write_json(rows, output)
     else:
-        typer.echo("There: " + ", ".join(f"{row['name']} ({row['type']})" for row in rows) + ".")
+        typer.echo("Registered: " + ", ".join(f"{row['name']} ({row['type']})" for row in rows) + ".")
 
 
 @search_attribute.command("list")

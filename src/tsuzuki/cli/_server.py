@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ..store import StoreError
 from ._api_key import api_key
 from ._endings import FAILED, refuse
 from ._lazy import group
-from ._output import Output, OutputOption, write_json
+from ._output import Output, OutputOption, write_json, write_table
 
 if TYPE_CHECKING:
     from ..server import HttpOptions, Server, ServerOptions, Settings
@@ -127,12 +124,12 @@ def settings(config: Config = None, output: OutputOption = Output.TEXT) -> None:
                 output,
             )
             return
-        table = Table("setting", "value", "default", "set by", "meaning", box=box.SIMPLE_HEAD)
-        for setting, value in Settings.read(config, {}).items():
-            table.add_row(setting.key, _shown(value.value), _shown(setting.default), value.source, setting.meaning)
-        for name, (number, meaning) in FIXED.items():
-            table.add_row(name, _shown(number), _shown(number), "fixed", meaning)
-    Console(highlight=False, markup=False).print(table)
+        rows = [
+            (setting.key, _shown(value.value), _shown(setting.default), value.source, setting.meaning)
+            for setting, value in Settings.read(config, {}).items()
+        ]
+        fixed = [(name, number, number, "fixed", meaning) for name, (number, meaning) in FIXED.items()]
+    write_table(("setting", "value", "default", "set by", "meaning"), [*rows, *fixed])
 
 
 def _shown(value: object) -> str:

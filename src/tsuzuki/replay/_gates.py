@@ -100,7 +100,7 @@ def _entry(text: str, calls: Mapping[str, object]) -> tuple[str, int]:
 
 def _advice(calls: Sequence[GateCall], use: GateUse) -> str:
     if not calls:
-        return "not in the code at hand, but open runs have it"
+        return "not in these modules, but open runs have it: keep it where it stands, such as a library that they use"
     kinds = {call.kind for call in calls}
     if kinds == {"deprecate_patch"}:
         return "can be deleted" if not use.versions else "keep it until the runs that have the patch are closed"
