@@ -58,6 +58,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.engine import EmbeddedService, Limits, open_embedded
+from tsuzuki.engine._history_pages import read_from
 from tsuzuki.engine._tokens import parse_workflow_token
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import check_store
@@ -171,7 +172,7 @@ class World:
         self.story.append("kill")
         self.store.dead = True
         await self._lose_all_answers()
-        self.service._engine._closed = True
+        self.service._engine.closed = True
         self.clock = VirtualClock(self.clock.now_ns())
         await self.open()
 
@@ -300,7 +301,7 @@ class World:
 
         async def sending(request: RequestCancelWorkflowExecutionRequest) -> Any:
             nonlocal effective
-            run = service._engine.find(NAMESPACE, *target)
+            run = service._engine.runs.find(NAMESPACE, *target)
             effective = run is not None and run.is_open  # a closed run takes it without an effect
             return await service.request_cancel_workflow_execution(request)
 
@@ -506,12 +507,12 @@ class World:
             return  # it would fetch the rest
         memory = [] if first == 1 else self._remembered[run_id]
         engine = self.service._engine
-        run = engine.find(NAMESPACE, task.workflow_execution.workflow_id, run_id)
+        run = engine.runs.find(NAMESPACE, task.workflow_execution.workflow_id, run_id)
         _, stamp = parse_workflow_token(task.task_token)
         # It ran ahead of a commit that has failed since: then its answer is refused, and the run starts over.
         lost = run is None or run.workflow_task.stamp != stamp
         if first > 1 and run is not None and not lost:
-            events = History.FromString(engine.frames(run, 1)).events[: first - 1]
+            events = History.FromString(read_from(engine.store, run, 1)).events[: first - 1]
             if memory != [event.SerializeToString(deterministic=True) for event in events]:
                 self.facts.broke(6, f"the worker of run {run_id} is to go on at event {first} from what never happened")
         memory += [event.SerializeToString(deterministic=True) for event in task.history.events]

@@ -235,9 +235,9 @@ def test_runs_that_are_left_alone_count_as_failed_also_when_others_have_to_do_wi
     server.terminate()
     server.start_workflow()
     engine = server.service._engine
-    current = engine.find(NAMESPACE, "w", "")
+    current = engine.runs.find(NAMESPACE, "w", "")
     assert current is not None
-    engine._quarantined.add(current.key)
+    engine.left_alone.add(current.key)
     reset = BatchOperationReset(identity="me")
     reset.options.first_workflow_task.SetInParent()
     named = [WorkflowExecution(workflow_id="w", run_id=old)]

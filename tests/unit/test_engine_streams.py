@@ -292,7 +292,7 @@ def _waits(server: LocalServer, after: int) -> asyncio.Task[Any]:
 
 def test_a_reader_who_goes_away_is_forgotten(server: LocalServer) -> None:
     publish(server, begin(server), 1, "a")
-    run = server.service._engine.find("default", "w", "")
+    run = server.service._engine.runs.find("default", "w", "")
     assert run is not None
     reading = _waits(server, 1)
     assert len(run.waiters) == 1

@@ -120,7 +120,7 @@ class ActivityControl:
         check_id("the workflow id", execution.workflow_id, engine.limits)
         if request.WhichOneof("activity") is None:
             raise InvalidInput("either the id or the type of the activity must be set on the request, or all be meant.")
-        run = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+        run = engine.runs.find(request.namespace, execution.workflow_id, execution.run_id)
         if run is None:
             raise NotFound(not_found_message(execution))
         if not run.is_open:

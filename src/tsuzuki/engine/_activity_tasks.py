@@ -73,7 +73,7 @@ class ActivityTasks:
         self._streams = streams
         self._logs = logs
         self._local = local
-        engine.hand_activity = self._hand
+        engine.ready_tasks.hand_activity = self._hand
 
     # ---- taking ------------------------------------------------------------------------------------
 
@@ -127,15 +127,15 @@ class ActivityTasks:
         start = activity.request_id
 
         def deliver(error: Exception | None) -> None:
-            engine.undelivered.discard(start)
+            engine.ready_tasks.undelivered.discard(start)
             if error is not None:
-                engine.undelivered.add(start)  # its start may be on the disk all the same
+                engine.ready_tasks.undelivered.add(start)  # its start may be on the disk all the same
                 if not poll.future.done():
                     poll.future.set_result(PollActivityTaskQueueResponse())
             elif not (_is_started(run, activity) and activity.request_id == start):
                 engine.matching.attach_again((run.namespace, activity.task_queue, True), poll)
             elif poll.future.done():
-                engine.settle_undelivered(run, activity)
+                engine.ready_tasks.offer_again(run, activity)
             else:
                 poll.future.set_result(self._response(run, activity))
 
@@ -147,12 +147,12 @@ class ActivityTasks:
         if not task.task_token:
             return
         named = parse_activity_token(task.task_token)
-        run = self._engine.run(named.run_key)
+        run = self._engine.runs.get(named.run_key)
         activity = None if run is None else run.activities.get(named.scheduled_event_id)
         if run is None or activity is None:
             return
         if (activity.attempt, activity.request_id) == (named.attempt, named.start):
-            self._engine.settle_undelivered(run, activity)
+            self._engine.ready_tasks.offer_again(run, activity)
 
     def _response(self, run: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
         asked = activity.asked
@@ -193,7 +193,7 @@ class ActivityTasks:
         self._engine.check_writable()
         try:
             named = parse_activity_token(request.task_token)
-            run = self._engine.run(named.run_key)
+            run = self._engine.runs.get(named.run_key)
             if run is None:
                 raise NotFound("the task token names a run that does not exist (any more). Drop the result.")
             self._engine.check_token_namespace(request.namespace, run)
@@ -208,7 +208,7 @@ class ActivityTasks:
         try:
             check_id("the workflow id", request.workflow_id, engine.limits)
             check_id("the activity id", request.activity_id, engine.limits)
-            run = engine.find(request.namespace, request.workflow_id, request.run_id)
+            run = engine.runs.find(request.namespace, request.workflow_id, request.run_id)
             scheduled_event_id = None if run is None else run.activity_ids.get(request.activity_id)
             if run is None or scheduled_event_id is None:
                 raise NotFound(

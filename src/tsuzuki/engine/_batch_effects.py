@@ -28,6 +28,7 @@ from tsuzuki.core.times import duration_ns
 
 from ._deletion import delete_run
 from ._engine import Engine
+from ._history_pages import read_from
 from ._reset import reset_run
 
 _EARLIER_RUNS_MAX: Final = 100
@@ -147,7 +148,7 @@ def _reset(engine: Engine, run: Execution, asked: Asked) -> None:
 
 
 def _completed_tasks(engine: Engine, run: Execution) -> Sequence[HistoryEvent]:
-    events = History.FromString(engine.frames(run, 1)).events
+    events = History.FromString(read_from(engine.store, run, 1)).events
     return [event for event in events if event.event_type == _TASK_COMPLETED]
 
 
@@ -184,7 +185,7 @@ def _of_build(engine: Engine, run: Execution, asked: Asked) -> tuple[Execution, 
         if options.current_run_only or (found is not None and not first):
             break
         earlier = at.started.continued_execution_run_id
-        at = engine.find(at.namespace, at.workflow_id, earlier) if earlier else None
+        at = engine.runs.find(at.namespace, at.workflow_id, earlier) if earlier else None
     if found is None:
         raise InvalidInput(f"build '{options.build_id}' has completed no workflow task of '{run.workflow_id}'.")
     return found

@@ -91,7 +91,7 @@ class BatchOperations:
         self._engine = engine
         self._aside = aside
         self._operations: dict[tuple[str, str], _Operation] = {}
-        engine.when_started_over(self._read)
+        engine.recovery.when_started_over(self._read)
         engine.when_namespace_gone(self._forget_namespace)
         self._read()
 
@@ -303,14 +303,14 @@ class BatchOperations:
             size = max(1, int(min(asked.max_operations_per_second, size)))
         if asked.executions:
             given = asked.executions[progress.place : progress.place + size]
-            runs = [self._engine.find(asked.namespace, each.workflow_id, each.run_id) for each in given]
+            runs = [self._engine.runs.find(asked.namespace, each.workflow_id, each.run_id) for each in given]
             progress.place += len(given)
             is_last = progress.place >= len(asked.executions)
         else:
             condition = condition_of(self._engine, asked.namespace, asked.visibility_query)
             until = min(progress.until, progress.place + STEP_LOOKED_AT_MAX)
             keys = self._engine.store.matching_run_keys(asked.namespace, condition, progress.place, until, size)
-            runs = [self._engine.run(key) for key in keys]
+            runs = [self._engine.runs.get(key) for key in keys]
             progress.place = until if len(keys) < size else keys[-1]
             is_last = progress.place >= progress.until
         for run in runs:
@@ -329,7 +329,7 @@ class BatchOperations:
         effect = operation.effect
         if run is None:
             return not effect.needs_run
-        if self._engine.is_left_alone(run):
+        if run.key in self._engine.left_alone:
             return False
         try:
             effect.do(self._engine, run, operation.asked)
@@ -350,7 +350,7 @@ class BatchOperations:
 
     async def _until_writable(self) -> None:
         future, wake = self._signal()
-        if self._engine.when_writable(wake):
+        if self._engine.recovery.when_writable(wake):
             await future
 
     async def _pause(self) -> None:

@@ -110,7 +110,7 @@ async def after_news(engine: Engine, run: Execution, until_ns: int) -> Execution
         if not future.done():
             future.set_result(None)
 
-    if not engine.when_writable(wake):
+    if not engine.recovery.when_writable(wake):
         run.waiters.append(wake)
     alarm = engine.clock.call_at(until_ns, wake)
     try:
@@ -119,7 +119,7 @@ async def after_news(engine: Engine, run: Execution, until_ns: int) -> Execution
         alarm.cancel()
         if wake in run.waiters:
             run.waiters.remove(wake)
-    found = engine.run(run.key)
+    found = engine.runs.get(run.key)
     if found is None:
         raise service_error(NotFound(f"workflow '{run.workflow_id}', run {run.run_id}, was deleted."))
     return found

@@ -36,7 +36,7 @@ def deliver(engine: Engine, run: Execution) -> None:
 
 def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
     asked = outgoing.asked
-    existing = engine.find(run.namespace, asked.workflow_id, "")
+    existing = engine.runs.find(run.namespace, asked.workflow_id, "")
     try:
         if existing is not None:
             if existing.is_open:
@@ -45,7 +45,7 @@ def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
     except AlreadyStarted:
         child_workflow.child_start_failed(run, outgoing, engine.clock.now_ns())
         return
-    child = engine.create(run.namespace, asked.workflow_id, engine.new_id(), engine.new_id())
+    child = engine.runs.create(run.namespace, asked.workflow_id, engine.new_id(), engine.new_id())
     with engine.changing(child):
         start.start_child(child, run, outgoing, engine.clock.now_ns(), engine.limits_of(child.namespace))
     child_workflow.child_started(run, outgoing, child.run_id, engine.clock.now_ns())
@@ -53,7 +53,7 @@ def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
 
 def _find_other(engine: Engine, run: Execution, execution: WorkflowExecution, child_only: bool) -> Execution | None:
     """The run that is meant; None also if it is `run` itself, or should be a child of it and is not."""
-    other = engine.find(run.namespace, execution.workflow_id, execution.run_id)
+    other = engine.runs.find(run.namespace, execution.workflow_id, execution.run_id)
     if other is None or other is run:
         return None
     if child_only and (other.parent_workflow_id, other.parent_run_id) != (run.workflow_id, run.run_id):
@@ -91,9 +91,9 @@ def _cancel(engine: Engine, run: Execution, outgoing: CancelOther) -> None:
 
 
 def _tell_parent(engine: Engine, run: Execution, outgoing: TellParent) -> None:
-    parent = engine.find(run.namespace, run.parent_workflow_id, run.parent_run_id)
+    parent = engine.runs.find(run.namespace, run.parent_workflow_id, run.parent_run_id)
     if parent is not None and not parent.is_open:
-        parent = engine.find(run.namespace, run.parent_workflow_id, "")  # it was reset, and goes on as another run
+        parent = engine.runs.find(run.namespace, run.parent_workflow_id, "")  # it was reset, and goes on as another run
     if parent is None or not parent.is_open:
         return
     with engine.changing(parent):
@@ -101,7 +101,7 @@ def _tell_parent(engine: Engine, run: Execution, outgoing: TellParent) -> None:
 
 
 def _close_child(engine: Engine, run: Execution, outgoing: CloseChild) -> None:
-    child = engine.find(run.namespace, outgoing.workflow_id, "")
+    child = engine.runs.find(run.namespace, outgoing.workflow_id, "")
     if child is None or not child.is_open or child.started.first_execution_run_id != outgoing.run_id:
         return
     with engine.changing(child):

@@ -32,7 +32,7 @@ class Deletion:
         execution = request.workflow_execution
         with refusals_as_errors():
             check_id("the workflow id", execution.workflow_id, engine.limits)
-            run = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+            run = engine.runs.find(request.namespace, execution.workflow_id, execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(execution))
         delete_run(engine, run)
@@ -45,4 +45,4 @@ def delete_run(engine: Engine, run: Execution) -> None:
     if run.is_open:
         with engine.changing(run):
             close.terminate(run, _REASON, None, ENGINE_IDENTITY, engine.moment(run.namespace))
-    engine.delete(run.key)
+    engine.runs.delete(run.key)

@@ -54,11 +54,11 @@ class EagerTasks:
         engine, run = self._engine, self._run
         for scheduled_event_id in self._scheduled_event_ids:
             poll = self._poll(PollActivityTaskQueueResponse(), local)
-            if engine.hand_activity(run, scheduled_event_id, poll):
+            if engine.ready_tasks.hand_activity(run, scheduled_event_id, poll):
                 self._activities.append(poll)
         if self._workflow_task_follows and run.workflow_task.state == WorkflowTaskState.SCHEDULED:
             self._workflow_task = self._poll(PollWorkflowTaskQueueResponse(), local)
-            engine.hand_workflow_task(run, self._workflow_task, follows=True)
+            engine.ready_tasks.hand_workflow_task(run, self._workflow_task, follows=True)
 
     def _poll(self, empty: object, local: bool) -> Poll:
         poll = Poll(self._engine.loop.create_future(), self._identity, local, empty)

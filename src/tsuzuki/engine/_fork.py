@@ -10,6 +10,8 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from tsuzuki.core import fork
 from tsuzuki.core.refusal import NotFound
 
+from ._history_pages import read_from
+
 if TYPE_CHECKING:
     from ._engine import Engine
 
@@ -23,8 +25,8 @@ def planned(engine: Engine, request: StartWorkflowExecutionRequest) -> fork.Fork
     if not request.HasField("header") or fork.HEADER not in request.header.fields:
         return None
     execution = fork.source_of(request).workflow_execution
-    source = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+    source = engine.runs.find(request.namespace, execution.workflow_id, execution.run_id)
     if source is None:
         raise NotFound(f"there is no workflow '{execution.workflow_id}', run {execution.run_id}, to fork.")
-    history = History.FromString(engine.frames(source, 1))
+    history = History.FromString(read_from(engine.store, source, 1))
     return fork.plan(request, history.events, engine.limits_of(request.namespace))

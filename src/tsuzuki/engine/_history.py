@@ -73,13 +73,13 @@ class HistoryReading:
                 raise InvalidInput(f"next_page_token is of another namespace than '{request.namespace}'.")
             return run, token
         check_id("the workflow id", request.execution.workflow_id, self._engine.limits)
-        found = self._engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+        found = self._engine.runs.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
         if found is None:
             raise NotFound(not_found_message(request.execution))
         return found, PageToken(found.key, 1)
 
     def _run(self, run_key: int) -> Execution:
-        run = self._engine.run(run_key)
+        run = self._engine.runs.get(run_key)
         if run is None:
             with refusals_as_errors():
                 raise NotFound("the run is not in this store (any more).")
@@ -93,7 +93,7 @@ class HistoryReading:
             if not future.done():
                 future.set_result(None)
 
-        if not self._engine.when_writable(wake):
+        if not self._engine.recovery.when_writable(wake):
             run.waiters.append(wake)
         alarm = None if until_ns is None else self._engine.clock.call_at(until_ns, wake)
         try:

@@ -1,4 +1,4 @@
-"""Pieces of a run's history of bounded size, as the bytes of a `History`, and the tokens that lead on from each.
+"""Pieces of a run's history, as the bytes of a `History`, and the tokens that lead on from each page.
 
 Events stay bytes on the way from the disk to the wire: a page is cut by event without parsing any. Invariant: a page
 has at least one event if there is one, and above that no more bytes than were asked for, so that it fits into what
@@ -75,6 +75,20 @@ def read_page(
             break
         page.append(event)
     return b"".join(page), first_event_id + len(page)
+
+
+def read_from(store: Store, run: Execution, first_event_id: int) -> bytes:
+    """All events from an id on, durable or not, in one piece: for who shows or reads the whole, not for a page."""
+    if first_event_id >= run.tail_first_event_id:
+        return b"".join(run.tail[first_event_id - run.tail_first_event_id :])
+    stored = store.history(run.key, first_event_id, run.tail_first_event_id - 1)
+    events = b"".join(batch.events for batch in stored)
+    if stored and (stored[0].first_event_id < first_event_id or stored[-1].last_event_id >= run.tail_first_event_id):
+        history = History.FromString(events)
+        events = History(
+            events=[e for e in history.events if first_event_id <= e.event_id < run.tail_first_event_id]
+        ).SerializeToString()
+    return events + b"".join(run.tail)
 
 
 def _frames(store: Store, run: Execution, first_event_id: int, last_event_id: int) -> Iterator[bytes]:

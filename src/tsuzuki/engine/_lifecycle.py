@@ -58,12 +58,12 @@ class Lifecycle:
             )
             _check_policies(request)
             plan = planned(engine, request)
-            existing = engine.find(request.namespace, request.workflow_id, "")
+            existing = engine.runs.find(request.namespace, request.workflow_id, "")
             answer = None if existing is None else self._meet_existing(existing, request)
         except Refusal as refusal:
             raise service_error(refusal) from None
         if answer is None:
-            run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
+            run = engine.runs.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
             with engine.changing(run):
                 if plan is None:
                     eager = request.request_eager_execution
@@ -79,7 +79,7 @@ class Lifecycle:
     async def _first_task(self, run: Execution, identity: str) -> PollWorkflowTaskQueueResponse:
         """The first workflow task, for a worker beside the client that started the run; once it is on disk."""
         future: asyncio.Future[object] = self._engine.loop.create_future()
-        self._engine.hand_workflow_task(run, Poll(future, identity, False, PollWorkflowTaskQueueResponse()))
+        self._engine.ready_tasks.hand_workflow_task(run, Poll(future, identity, False, PollWorkflowTaskQueueResponse()))
         return cast("PollWorkflowTaskQueueResponse", await future)
 
     def existing_for(self, request: StartWorkflowExecutionRequest) -> Execution | None:
@@ -92,7 +92,7 @@ class Lifecycle:
         kinds = engine.search_attributes.kinds(request.namespace)
         start.check_request(request, engine.limits_of(request.namespace), engine.clock.now_ns(), kinds)
         _check_policies(request)
-        existing = self._engine.find(request.namespace, request.workflow_id, "")
+        existing = self._engine.runs.find(request.namespace, request.workflow_id, "")
         if existing is None or self._meet_existing(existing, request) is None:
             return None
         return existing
@@ -155,7 +155,7 @@ class Lifecycle:
         self._engine.check_writable()
         self._engine.check_namespace(namespace)
         check_id("the workflow id", execution.workflow_id, self._engine.limits)
-        run = self._engine.find(namespace, execution.workflow_id, execution.run_id)
+        run = self._engine.runs.find(namespace, execution.workflow_id, execution.run_id)
         if run is None:
             raise NotFound(not_found_message(execution))
         return run

@@ -80,7 +80,7 @@ class Logs:
             check_id("the workflow id", request.workflow_id, engine.limits)
             count, payload = _checked(request.details)
             execution = WorkflowExecution(workflow_id=request.workflow_id, run_id=request.run_id)
-            run = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+            run = engine.runs.find(request.namespace, execution.workflow_id, execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(execution))
         lines = _Lines(run, count, payload, engine.clock.now_ns())
@@ -94,7 +94,7 @@ class Logs:
                 self._waiting.remove(lines)
         if lines.error is not None:
             raise ServiceError(StatusCode.UNAVAILABLE, f"the log cannot be written now: {lines.error}")
-        tell_news(engine.run(run.key) or run)
+        tell_news(engine.runs.get(run.key) or run)
         return RecordActivityTaskHeartbeatByIdResponse()
 
     def _put(self, batch: Batch) -> None:

@@ -104,7 +104,7 @@ class Queries:
         self._logs = logs
         self._open = Questions()
         self._count = 0
-        engine.hand_query = self._hand
+        engine.ready_tasks.hand_query = self._hand
 
     # ---- asked -------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Queries:
         with refusals_as_errors():
             check_id("the workflow id", request.execution.workflow_id, engine.limits)
             check_id("the query type", request.query.query_type, engine.limits)
-            run = engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+            run = engine.runs.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(request.execution))
         if request.query.query_type == STREAM_QUERY:  # no code answers it, so also of a paused run
@@ -177,7 +177,7 @@ class Queries:
         self._engine.matching.offer((run.namespace, queue, False), (run.key, -question.number))
 
     def _ask_again(self, question: Question) -> None:
-        run = self._engine.run(question.run_key)
+        run = self._engine.runs.get(question.run_key)
         if run is not None and question.number in self._open.by_number:
             question.riding = False
             self._ask(run, question)
@@ -230,7 +230,7 @@ class Queries:
     def take_back(self, token: bytes) -> None:
         """The worker went away in the moment in which it got a question: ask another one at once."""
         question = self._open.by_number.get(parse_query_token(token))
-        run = None if question is None else self._engine.run(question.run_key)
+        run = None if question is None else self._engine.runs.get(question.run_key)
         if question is not None and run is not None:
             self._ask(run, question)
 
@@ -267,7 +267,7 @@ class Queries:
             question = self._open.by_number.get(parse_query_token(request.task_token))
             if question is None or question.future.done():
                 raise NotFound("the query was answered before, or its client has gone. Drop the answer.")
-            run = self._engine.run(question.run_key)
+            run = self._engine.runs.get(question.run_key)
             if run is not None:
                 self._engine.check_token_namespace(request.namespace, run)
         except Refusal as refusal:

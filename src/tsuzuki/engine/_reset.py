@@ -17,6 +17,7 @@ from tsuzuki.core.outgoing import CloseChild, TellParent
 from tsuzuki.core.refusal import InvalidInput, NotFound
 
 from ._engine import Engine
+from ._history_pages import read_from
 from ._lifecycle import not_found_message
 from ._refusals import refusals_as_errors
 
@@ -51,10 +52,10 @@ def reset_run(engine: Engine, request: ResetWorkflowExecutionRequest) -> str:
     """
     execution = request.workflow_execution
     check_id("the workflow id", execution.workflow_id, engine.limits)
-    base = engine.find(request.namespace, execution.workflow_id, execution.run_id)
+    base = engine.runs.find(request.namespace, execution.workflow_id, execution.run_id)
     if base is None:
         raise NotFound(not_found_message(execution))
-    current = engine.find(request.namespace, execution.workflow_id, "") or base
+    current = engine.runs.find(request.namespace, execution.workflow_id, "") or base
     if request.request_id and current.start_request_id == request.request_id:
         return current.run_id
     history = _history(engine, base)
@@ -67,14 +68,14 @@ def reset_run(engine: Engine, request: ResetWorkflowExecutionRequest) -> str:
             close.terminate(current, request.reason, None, reset.TERMINATED_BY, engine.moment(current.namespace))
             # The new run goes on with its children and for its parent, to whom they are one execution.
             current.outgoing = [each for each in current.outgoing if not isinstance(each, (CloseChild, TellParent))]
-    run = engine.create(request.namespace, base.workflow_id, engine.new_id(), request.request_id)
+    run = engine.runs.create(request.namespace, base.workflow_id, engine.new_id(), request.request_id)
     with engine.changing(run):
         reset.carry_out(run, base.run_id, taken, reapplied, request, engine.moment(run.namespace))
     return run.run_id
 
 
 def _history(engine: Engine, run: Execution) -> list[HistoryEvent]:
-    return list(History.FromString(engine.frames(run, 1)).events)
+    return list(History.FromString(read_from(engine.store, run, 1)).events)
 
 
 def _of_successors(engine: Engine, run: Execution, history: list[HistoryEvent]) -> Iterator[HistoryEvent]:
@@ -83,7 +84,7 @@ def _of_successors(engine: Engine, run: Execution, history: list[HistoryEvent]) 
         last = history[-1]
         attributes = getattr(last, str(last.WhichOneof("attributes")))
         following = str(getattr(attributes, "new_execution_run_id", ""))
-        found = engine.find(run.namespace, run.workflow_id, following) if following else None
+        found = engine.runs.find(run.namespace, run.workflow_id, following) if following else None
         if found is None:
             return
         history = _history(engine, found)

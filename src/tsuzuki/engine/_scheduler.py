@@ -62,7 +62,7 @@ class Scheduler:
         self._due: list[tuple[int, tuple[str, str]]] = []
         self._alarm: Alarm | None = None
         self._closed = False
-        engine.when_started_over(self.load)
+        engine.recovery.when_started_over(self.load)
         engine.when_namespace_gone(self._forget_namespace)
         self.load()
 
@@ -244,7 +244,7 @@ class Scheduler:
 
     def _current(self, schedule: ScheduleState, running: Running) -> Execution | None:
         """The run that a running workflow has come to: it may have continued as new."""
-        run = self._engine.find(schedule.asked.namespace, running.workflow_id, "")
+        run = self._engine.runs.find(schedule.asked.namespace, running.workflow_id, "")
         return run if run is not None and run.started.first_execution_run_id == running.first_run_id else None
 
     # ---- starting ----------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ class Scheduler:
                 state.remaining_actions -= 1
                 progress.conflict_token += 1
         request = start_request(schedule, due.nominal_ns)
-        existing = engine.find(asked.namespace, request.workflow_id, "")
+        existing = engine.runs.find(asked.namespace, request.workflow_id, "")
         if existing is not None and (existing.is_open or not asked.schedule.policies.keep_original_workflow_id):
             logger.info("schedule %s: workflow %s was started before", asked.schedule_id, request.workflow_id)
             return
@@ -271,7 +271,7 @@ class Scheduler:
         except (Refusal, ServiceError) as refusal:
             logger.warning("schedule %s cannot start its workflow: %s", asked.schedule_id, refusal)
             return
-        run = engine.create(asked.namespace, request.workflow_id, engine.new_id(), engine.new_request_id())
+        run = engine.runs.create(asked.namespace, request.workflow_id, engine.new_id(), engine.new_request_id())
         with engine.changing(run):
             start.start(run, request, now_ns, engine.limits_of(run.namespace))
         progress.action_count += 1

@@ -179,7 +179,7 @@ class EmbeddedService:
         self.update_activity_execution_options = single.update_options
 
     def watch_activity(self, task_token: bytes, on_cancel: Callable[[], None]) -> Callable[[], None]:
-        return self._engine.watch(parse_watched(task_token), on_cancel)
+        return self._engine.cancel_watches.watch(parse_watched(task_token), on_cancel)
 
     def take_back_task(self, task: Message) -> None:
         """Offer a polled task again that its worker cannot have seen. Not an RPC; nothing if the answer was empty."""
@@ -245,5 +245,5 @@ async def open_embedded(
     service = EmbeddedService(engine, local=local)
     for namespace in namespaces:
         engine.namespaces.ensure(namespace)
-    engine.recover()
+    engine.recovery.recover()
     return service

@@ -53,7 +53,7 @@ class SignalWithStart:
             signal.check_signal(signalled, engine.limits_of(request.namespace))
             existing = self._lifecycle.existing_for(asked)
             if existing is None:
-                run = engine.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
+                run = engine.runs.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
                 with engine.changing(run):
                     start.start(run, asked, engine.clock.now_ns(), engine.limits_of(run.namespace), signalled)
             else:

@@ -91,7 +91,7 @@ class Sweeper:
             if count and history_bytes > left:
                 return count
             left -= history_bytes
-            self._engine.delete(run_key)
+            self._engine.runs.delete(run_key)
         return len(found)
 
     def _finish(self, row: NamespaceRow) -> None:

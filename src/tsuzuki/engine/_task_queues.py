@@ -119,7 +119,7 @@ class TaskQueues:
         that is gone."""
         oldest: dict[int, int] = {}
         for run_key, subject in islice(queue.backlog, LOOKED_AT_MAX):
-            run = self._engine.run(run_key)
+            run = self._engine.runs.get(run_key)
             if run is None or subject < 0:
                 continue
             since_ns = now_ns

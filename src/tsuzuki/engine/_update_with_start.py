@@ -64,7 +64,7 @@ class UpdateWithStart:
                 return existing, self._updates.known_or_admitted(existing, wanted), False
         except Refusal as refusal:
             raise _failure(service_error(refusal), failing) from None
-        run = engine.create(asked.namespace, asked.workflow_id, engine.new_id(), asked.request_id)
+        run = engine.runs.create(asked.namespace, asked.workflow_id, engine.new_id(), asked.request_id)
         with engine.changing(run):
             now_ns = engine.clock.now_ns()
             start.start(run, asked, now_ns, engine.limits_of(run.namespace))

@@ -30,6 +30,7 @@ from tsuzuki.core.update import Update, UpdateState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._engine import Engine
+from ._history_pages import read_from
 from ._lifecycle import check_first_run, not_found_message
 from ._refusals import refusals_as_errors
 
@@ -114,7 +115,7 @@ class Updates:
         return response
 
     def _find(self, namespace: str, execution: WorkflowExecution) -> Execution:
-        run = self._engine.find(namespace, execution.workflow_id, execution.run_id)
+        run = self._engine.runs.find(namespace, execution.workflow_id, execution.run_id)
         if run is None:
             raise NotFound(not_found_message(execution))
         return run
@@ -147,7 +148,7 @@ class Updates:
             engine.check_writable()
             if not run.is_open:
                 break
-            again = engine.run(run.key)
+            again = engine.runs.get(run.key)
             if again is not run and again is not None:  # the engine has started over from the store
                 found = self._known(again, known.update_id)
                 if found is None:
@@ -207,7 +208,7 @@ class Updates:
                     raise NotFound(closed_message(run))
 
     def _events(self, run: Execution, first: int, last: int) -> list[HistoryEvent]:
-        frames = self._engine.frames(run, first)
+        frames = read_from(self._engine.store, run, first)
         return [event for event in History.FromString(frames).events if event.event_id <= last]
 
 

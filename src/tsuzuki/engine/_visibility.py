@@ -42,7 +42,7 @@ class Visibility:
         await engine.durable_if_writable()
         with refusals_as_errors():
             check_id("the workflow id", request.execution.workflow_id, engine.limits)
-            run = engine.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
+            run = engine.runs.find(request.namespace, request.execution.workflow_id, request.execution.run_id)
             if run is None:
                 raise NotFound(not_found_message(request.execution))
         response = DescribeWorkflowExecutionResponse()

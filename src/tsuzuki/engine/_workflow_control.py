@@ -61,7 +61,7 @@ class WorkflowControl:
         engine.check_writable()
         engine.check_namespace(namespace)
         check_id("the workflow id", workflow_id, engine.limits)
-        run = engine.find(namespace, workflow_id, run_id)
+        run = engine.runs.find(namespace, workflow_id, run_id)
         if run is None:
             raise NotFound(not_found_message(WorkflowExecution(workflow_id=workflow_id, run_id=run_id)))
         return run

@@ -28,7 +28,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._activity_tasks import ActivityTasks
 from ._eager import EagerTasks
 from ._engine import Engine
-from ._history_pages import PageToken, read_page
+from ._history_pages import PageToken, read_from, read_page
 from ._long_poll import wait_for_task
 from ._matching import Poll
 from ._queries import Queries
@@ -48,7 +48,7 @@ class WorkflowTasks:
         self._queries = queries
         self._updates = updates
         self._local = local
-        engine.hand_workflow_task = self._hand
+        engine.ready_tasks.hand_workflow_task = self._hand
 
     async def poll(
         self, request: PollWorkflowTaskQueueRequest, *, wait_ns: int | None = None
@@ -81,7 +81,7 @@ class WorkflowTasks:
             return
         run_key, stamp = parse_workflow_token(task.task_token)
         engine.journal.ahead.discard(stamp)
-        run = engine.run(run_key)
+        run = engine.runs.get(run_key)
         if run is not None and run.workflow_task.stamp == stamp and run.workflow_task.state == _STARTED:
             with engine.changing(run):
                 workflow_task.time_out(run, engine.clock.now_ns(), engine.limits_of(run.namespace))
@@ -146,7 +146,7 @@ class WorkflowTasks:
         """In this process all of it; elsewhere a page, and a token for more, as messages are bounded there."""
         engine, task = self._engine, run.workflow_task
         if self._local:
-            frames, next_event_id = engine.frames(run, first_event_id), run.next_event_id
+            frames, next_event_id = read_from(engine.store, run, first_event_id), run.next_event_id
         else:
             frames, next_event_id = read_page(engine.store, run, first_event_id, run.next_event_id - 1)
         if next_event_id < run.next_event_id:
@@ -157,7 +157,7 @@ class WorkflowTasks:
 
     def _started_run(self, token_bytes: bytes, namespace: str) -> Execution:
         run_key, stamp = parse_workflow_token(token_bytes)
-        run = self._engine.run(run_key)
+        run = self._engine.runs.get(run_key)
         if run is not None:
             self._engine.check_token_namespace(namespace, run)
         if run is None or run.workflow_task.state != _STARTED or run.workflow_task.stamp != stamp:
