@@ -179,7 +179,7 @@ def test_many_are_not_reached_without_a_yes() -> None:
     assert run_json("workflow", "list")[0]["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
 
 
-@pytest.mark.parametrize("query", ["A = 'x' or B = 'y'", "A = 'x'\nOR B = 'y'", "A = 'x' OR(B = 'y')"])
+@pytest.mark.parametrize("query", ["A = 'x'", "A = 'x' or B = 'y'", "A = 'x'\nOR B = 'y'", "A = 'x' OR(B = 'y')"])
 def test_only_open_ones_of_all_alternatives_are_meant(query: str) -> None:
     assert _open_ones(query) == f"({query}) AND CloseTime IS NULL"
 

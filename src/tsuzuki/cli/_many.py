@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from temporalio.api.workflowservice.v1 import StartBatchOperationRequest
@@ -23,9 +22,6 @@ Many = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All 
 ManyMore = Annotated[str, typer.Option("--query", "-q", metavar="FILTER", help="All runs that a list filter finds.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting on many.")]
 Rps = Annotated[float, typer.Option(min=0, help="Of many: most runs a second; 0 for no bound.")]
-
-
-_OR: Final = re.compile(r"\bor\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -84,4 +80,4 @@ def act_on_many(
 def _open_ones(query: str) -> str:
     if "executionstatus" in query.lower():
         return query
-    return f"{f'({query})' if _OR.search(query) else query} AND CloseTime IS NULL"
+    return f"({query}) AND CloseTime IS NULL"

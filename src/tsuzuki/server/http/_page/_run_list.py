@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -70,7 +69,7 @@ class Filters:
             equals("WorkflowType", self.type) if self.type else "",
             equals("WorkflowId", self.id) if self.id else "",
             f"StartTime >= {_quoted(_iso(self.since))}" if self.since else "",
-            (f"({self.query})" if any((chosen, self.type, self.id, self.since)) and _joins(self.query) else self.query),
+            (f"({self.query})" if self.query and any((chosen, self.type, self.id, self.since)) else self.query),
         ]
         return " AND ".join(condition for condition in conditions if condition)
 
@@ -82,10 +81,6 @@ class Filters:
     @property
     def any(self) -> bool:
         return any(getattr(self, name) for name in self.__dataclass_fields__)
-
-
-def _joins(query: str) -> bool:
-    return re.search(r"\bor\b", query, re.IGNORECASE) is not None
 
 
 def equals(attribute: str, value: str) -> str:
