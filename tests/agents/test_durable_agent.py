@@ -230,21 +230,26 @@ async def test_a_conversation_goes_on_and_an_endless_one_ends() -> None:
         ]
 
 
-async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() -> None:
-    may_end = asyncio.Event()
+def writing(*pieces: str, until: asyncio.Event, heartbeat_timeout_ms: int) -> DurableAgent:
+    """An agent whose model streams the pieces, falls silent until the event, and ends with a full stop."""
 
     async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
-        yield "It was a dark "
-        yield "and stormy night"
-        await may_end.wait()
+        for piece in pieces:
+            yield piece
+        await until.wait()
         yield "."
 
-    writer = DurableAgent(
+    return DurableAgent(
         "writer",
         FunctionModel(stream_function=write),
         stream=True,
-        model_options=workflow.ActivityConfig(heartbeat_timeout=timedelta(milliseconds=500)),
+        model_options=workflow.ActivityConfig(heartbeat_timeout=timedelta(milliseconds=heartbeat_timeout_ms)),
     )
+
+
+async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() -> None:
+    may_end = asyncio.Event()
+    writer = writing("It was a dark ", "and stormy night", until=may_end, heartbeat_timeout_ms=500)
 
     @workflow.defn
     class Write:
@@ -276,18 +281,7 @@ async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() 
 
 async def test_a_model_that_says_nothing_for_long_is_alive_and_what_it_has_written_stays() -> None:
     may_end = asyncio.Event()
-
-    async def write(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | dict[int, DeltaToolCall]]:
-        yield "Let me think"
-        await may_end.wait()
-        yield "."
-
-    thinker = DurableAgent(
-        "thinker",
-        FunctionModel(stream_function=write),
-        stream=True,
-        model_options=workflow.ActivityConfig(heartbeat_timeout=timedelta(milliseconds=600)),
-    )
+    thinker = writing("Let me think", until=may_end, heartbeat_timeout_ms=600)
 
     @workflow.defn
     class Thinking:
