@@ -21,6 +21,8 @@ from temporalio.api.workflowservice.v1 import (
 from tsuzuki import activity, workflow
 from tsuzuki.client import Client, LogLine
 from tsuzuki.common import RetryPolicy
+from tsuzuki.common.log_frames import LOG_ACTIVITY_ID
+from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.converter import PayloadConverter
 from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.worker import Worker
@@ -239,6 +241,7 @@ async def test_whatever_is_logged_is_bounded_and_can_be_sent() -> None:
         say(logs, "%d %s", "no number")
         say(logs, "%(a)s", {"a": 1})
         say(logs, "\ud800", extra={"\ud800": "\ud800", "n": 1 << 80, "nan": float("inf"), "x": object})
+        say(logs, "head", extra={"x-api-key": "sesame", "sent": {"X-Api-Key": "sesame", "private-key": "sesame"}})
         say(logs, "many", extra={str(number): "y" * 1000 for number in range(1000)})
         try:
             deep(10)
@@ -250,10 +253,11 @@ async def test_whatever_is_logged_is_bounded_and_can_be_sent() -> None:
     assert "cannot be put together" in messages[1]
     assert "cannot be put together" in messages[2]
     assert messages[3:5] == ["1", "?"]
-    assert [len(value) for value in keeper.kept[5]["fields"].values()] == [400] * 20
-    assert len(keeper.kept[6]["exception"]) == 16_000
-    assert keeper.kept[6]["exception"].endswith("xxx\n")
-    assert "exception" not in keeper.kept[7]
+    assert "sesame" not in str(keeper.kept[5])
+    assert [len(value) for value in keeper.kept[6]["fields"].values()] == [400] * 20
+    assert len(keeper.kept[7]["exception"]) == 16_000
+    assert keeper.kept[7]["exception"].endswith("xxx\n")
+    assert "exception" not in keeper.kept[8]
 
 
 async def test_a_lot_is_sent_in_batches_that_a_server_takes() -> None:
@@ -263,3 +267,50 @@ async def test_a_lot_is_sent_in_batches_that_a_server_takes() -> None:
             say(logs, "ü" * 8000)
     assert len(keeper.kept) == 50
     assert keeper.asked >= 6
+
+
+async def test_names_of_fields_count_for_what_a_batch_may_hold() -> None:
+    keeper = Keeper()
+    async with logs_to(keeper) as logs:
+        for _ in range(100):
+            say(logs, "a", extra={f"{number:02}{'n' * 98}": number for number in range(20)})
+    assert len(keeper.kept) == 100
+    assert keeper.asked >= 4
+
+
+def test_a_thread_that_outlives_the_loop_may_go_on_logging() -> None:
+    async def work() -> RunLogs:
+        async with logs_to(Keeper()) as logs:
+            return logs
+
+    logs = asyncio.run(work())
+    failed: list[BaseException] = []
+
+    def late() -> None:
+        try:
+            say(logs, "late")
+        except RuntimeError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    thread.join()
+    assert failed == []
+
+
+async def test_a_batch_with_fewer_lines_than_it_says_does_not_hold_its_reader() -> None:
+    async with await Client.connect("sqlite://") as client:
+        handle = await client.start_workflow(Parcel.run, id="w", task_queue="q")
+        for said in (["a", "b"], ["c"]):
+            request = RecordActivityTaskHeartbeatByIdRequest(
+                namespace="default", workflow_id="w", activity_id=LOG_ACTIVITY_ID
+            )
+            lines = [{"at_ns": 7, "level": 20, "logger": "mine", "message": message, "new": True} for message in said]
+            request.details.payloads.extend([write_frame({"lines": 2}), PayloadConverter.default.to_payload(lines)])
+            await client.service.record_activity_task_heartbeat_by_id(request)
+        async with asyncio.timeout(20):
+            assert [(line.id[-1], line.message) async for line in handle.read_logs()] == [
+                ("1", "a"),
+                ("2", "b"),
+                ("3", "c"),
+            ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -101,11 +101,20 @@ async def _of_run(
         answer = (await context.calls.send(context.service.query_workflow, asked)).query_result
         page, last = read_frame(answer.payloads), None
         for batch, payload in zip(page["batches"], answer.payloads[1:], strict=True):
-            lines: Sequence[dict[str, Any]] = context.payloads.from_payload(payload, list)
-            for place, line in enumerate(lines, batch["first"]):
+            lines: list[dict[str, Any]] = context.payloads.from_payload(payload, list[dict[str, Any]])
+            for place, line in enumerate(lines[: batch["lines"]], batch["first"]):
                 if place > offset and place > page["after"]:
-                    offset = place
-                    at = _EPOCH + timedelta(microseconds=line.pop("at_ns") // 1000)
-                    yield LogLine(f"{execution.run_id}:{place}", at, **line)
+                    yield _line(f"{execution.run_id}:{place}", line)
+            # By what the engine counts, also where a writer said more than it sent: else it were asked for for ever.
+            offset = batch["first"] + batch["lines"] - 1
         if page["closed"] or not (wait or page["batches"]):
             return
+
+
+def _line(id: str, said: Mapping[str, Any]) -> LogLine:
+    """A line as a worker sent it; what later versions say besides is left out."""
+    at = _EPOCH + timedelta(microseconds=said["at_ns"] // 1000)
+    return LogLine(id, at, **{name: value for name, value in said.items() if name in _SAID})
+
+
+_SAID: Final = {each.name for each in fields(LogLine)} - {"id", "at"}

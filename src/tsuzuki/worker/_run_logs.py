@@ -8,6 +8,7 @@ them; where more is logged than can be sent, the rest is dropped and counted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import threading
@@ -134,7 +135,8 @@ class RunLogs:
             if threading.get_ident() == self._thread:
                 self._news.set()
             else:
-                self._loop.call_soon_threadsafe(self._news.set)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: its thread has outlived the worker
+                    self._loop.call_soon_threadsafe(self._news.set)
 
     def start(self) -> None:
         """Begin to send."""
@@ -213,7 +215,7 @@ def _batches(lines: list[Line]) -> list[list[Line]]:
     room = BATCH_CHARACTERS_MAX
     for line in lines:
         size = sum(len(value) for value in line.values() if isinstance(value, str))
-        size += sum(len(str(value)) for value in line.get("fields", {}).values())
+        size += sum(len(name) + len(str(value)) for name, value in line.get("fields", {}).items())
         if batches[-1] and (size > room or len(batches[-1]) == BATCH_LINES_MAX):
             batches.append([])
             room = BATCH_CHARACTERS_MAX

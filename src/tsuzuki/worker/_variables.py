@@ -26,7 +26,7 @@ MASKED: Final = "(masked)"
 """Stands for a value whose name says that it is a secret."""
 
 _SECRET: Final = re.compile(
-    r"(?i)(^|[_\W])(password|passwd|passphrase|secret|token|api_?key|apikey|private_?key|credentials?|authorization)s?($|[_\W])"
+    r"(?i)(^|[_\W])(password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|credentials?|authorization)s?($|[_\W])"
 )
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
