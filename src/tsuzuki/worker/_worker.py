@@ -186,16 +186,8 @@ class Worker:
         self._interceptors = (*(it for it in client.interceptors if isinstance(it, Interceptor)), *interceptors)
         self._workflow_interceptors = workflow_interceptors(self._interceptors)
         self._pace = Pace()
-        self._metrics = None
-        if client.metric_meter is not None:
-            self._metrics = WorkerMetrics(
-                client.metric_meter,
-                namespace=client.namespace,
-                task_queue=task_queue,
-                workflow_slots=max_concurrent_workflow_tasks,
-                activity_slots=max_concurrent_activities,
-                pace=self._pace,
-            )
+        self._metrics = None if client.metric_meter is None else self._worker_metrics(client.metric_meter)
+        if self._metrics is not None:
             self._service = self._metrics.service(self._service)
         self._server_kind = ServerKind(self._service)
         self._run_log_level = run_log_level
@@ -330,6 +322,16 @@ class Worker:
             task_queue=self._task_queue,
             worker_key=self._leaving.worker_key,
             fill=fill,
+        )
+
+    def _worker_metrics(self, meter: MetricMeter) -> WorkerMetrics:
+        return WorkerMetrics(
+            meter,
+            namespace=self._client.namespace,
+            task_queue=self._task_queue,
+            workflow_slots=self._max_concurrent_workflow_tasks,
+            activity_slots=self._max_concurrent_activities,
+            pace=self._pace,
         )
 
     def _run_logs(self, level: int) -> RunLogs:
