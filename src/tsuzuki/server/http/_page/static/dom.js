@@ -46,6 +46,21 @@ export async function posted(path, body) {
   return (await fetched(path, options)).json();
 }
 
+// Buttons that others draw come disabled: a click before the code is there that answers it would be lost.
+export function enable(place, selector) {
+  const all = () => {
+    for (const button of place.querySelectorAll(`${selector}:disabled`)) button.disabled = false;
+  };
+  all();
+  new MutationObserver(all).observe(place, { childList: true });
+}
+
+// What is drawn anew between the press and the release of a button takes the click with it.
+let down = false;
+addEventListener("pointerdown", () => { down = true; }, true);
+for (const over of ["pointerup", "pointercancel", "dragend"]) addEventListener(over, () => setTimeout(() => { down = false; }), true);
+export const pressed = () => down;
+
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function length(ms) {

@@ -8,6 +8,13 @@ const page = by("travel");
 const form = by("fork-form");
 let at = 0;
 
+// Not before it is known from where, nor before this code is there.
+if (by("fork")) {
+  const offer = () => { by("fork").disabled = !page.dataset.shown; };
+  offer();
+  new MutationObserver(offer).observe(page, { attributeFilter: ["data-shown"] });
+}
+
 by("fork")?.addEventListener("click", () => {
   at = Number(page.dataset.shown);
   by("fork-title").textContent = `Fork from event ${at}`;

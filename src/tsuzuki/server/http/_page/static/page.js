@@ -1,5 +1,5 @@
 // What every page has: theme, times in the reader's zone, keyboard, the list that follows what happens.
-import { fetched, posted, tellTimes } from "./dom.js";
+import { fetched, posted, pressed, tellTimes } from "./dom.js";
 
 const LIST_EVERY_MS = 2000;
 const root = document.documentElement;
@@ -50,11 +50,6 @@ const keys = {
   t: () => document.querySelector("a#travel")?.click(),
 };
 
-// What is drawn anew between the press and the release of a button takes the click with it.
-let pressed = false;
-addEventListener("pointerdown", () => { pressed = true; }, true);
-for (const over of ["pointerup", "pointercancel", "dragend"]) addEventListener(over, () => setTimeout(() => { pressed = false; }), true);
-
 const live = by("live");
 if (live?.dataset.live === "on") {
   let shown = "";
@@ -63,7 +58,7 @@ if (live?.dataset.live === "on") {
     const asked = new URL(location.href);
     asked.searchParams.set("fragment", "1");
     const text = await fetched(asked).then((response) => response.text(), () => "");
-    if (!text || pressed || (text === shown && !live.querySelector("button:disabled"))) return;
+    if (!text || pressed() || (text === shown && !live.querySelector("button:disabled"))) return;
     shown = text;
     const focused = document.activeElement?.closest?.("#live a")?.getAttribute("href");
     live.innerHTML = text; // our own template, which escapes what it shows

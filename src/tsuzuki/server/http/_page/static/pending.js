@@ -1,9 +1,11 @@
 // Buttons of the activities that are pending: pause, go on, try at once.
-import { posted } from "./dom.js";
+import { enable, posted } from "./dom.js";
 import { refreshStatus } from "./run.js";
 
 const { namespace, workflow, run } = document.getElementById("run").dataset;
 const status = document.getElementById("status");
+
+enable(status, "[data-on-activity]");
 
 status.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-on-activity]");

@@ -1,6 +1,6 @@
 // The page of a run: its events in a window, its timeline, what it waits for, actions.
 import { offerActions } from "./actions.js";
-import { element, fetched, length, localTime, tellTimes } from "./dom.js";
+import { element, fetched, length, localTime, pressed, tellTimes } from "./dom.js";
 import { showEvents } from "./event.js";
 import { Events } from "./events.js";
 import { resetPoints, usualPoint } from "./reset.js";
@@ -143,7 +143,7 @@ function showTimeline() {
 
 export async function refreshStatus() {
   const text = await fetched(`${place.path}?fragment=1`).then((response) => response.text(), () => "");
-  if (!text) return;
+  if (!text || pressed()) return;
   const read = [...by("status").querySelectorAll("tr:has(details[open])")].map((row) => row.dataset.activity);
   by("status").innerHTML = text; // our own template, which escapes what it shows
   offerPause();

@@ -1,5 +1,5 @@
 // Pause, go on, start now: one patch each.
-import { posted } from "./dom.js";
+import { enable, posted } from "./dom.js";
 
 const PATCHES = {
   pause: { pause: "paused on the web page" },
@@ -7,6 +7,8 @@ const PATCHES = {
   trigger: { triggerImmediately: {} },
 };
 const namespace = encodeURIComponent(document.body.dataset.namespace);
+
+enable(document.getElementById("live"), "[data-patch]");
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-patch]");

@@ -1,7 +1,8 @@
 // An API key goes into a cookie that scripts cannot read; the next page says whether it opens anything.
-import { fetched, posted } from "./dom.js";
+import { enable, fetched, posted } from "./dom.js";
 
 const form = document.getElementById("sign-in");
+enable(form, "button");
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const refused = document.getElementById("refused");

@@ -48,7 +48,6 @@ async function show(event) {
   tellEvent(event);
   by("past").classList.remove("waits");
   page.dataset.shown = event;
-  if (by("fork")) by("fork").disabled = false; // now it is known from where
   page.removeAttribute("aria-busy");
 }
 
