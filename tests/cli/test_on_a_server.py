@@ -88,6 +88,14 @@ async def test_our_export_and_answers_are_those_of_temporals_command_line(server
     await official.replay_workflow(OfficialHistory.from_json("one", ours))
 
 
+async def test_a_key_without_tls(server: Server) -> None:
+    asked = ("workflow", "list", "--target", server.target, "--api-key", "secret")
+    refused = await asyncio.to_thread(run, *asked, code=1)
+    assert refused.stderr.startswith(f"tsuzuki: cannot connect to '{server.target}': it answers without TLS")
+    assert "--no-tls" in refused.stderr
+    await asyncio.to_thread(run, *asked, "--no-tls")
+
+
 async def test_nothing_listens_is_one_line_that_says_what_to_do() -> None:
     refused = await asyncio.to_thread(run, "workflow", "list", "--target", "127.0.0.1:1", code=1)
     assert refused.stderr.count("\n") == 1

@@ -78,16 +78,18 @@ async def test_tls_by_an_authority_of_ones_own() -> None:
 @pytest.mark.parametrize("tls", [True, TLSConfig(server_root_ca_cert=trustme.CA().cert_pem.bytes())])
 async def test_a_certificate_of_an_unknown_authority_is_refused(tls: bool | TLSConfig) -> None:
     async with serving(credentials_of(trustme.CA(), HOST)) as (target, answering):
-        with pytest.raises(ServiceUnavailableError, match="cannot connect to"):
+        with pytest.raises(ServiceUnavailableError, match=r"cannot connect to .* certificate is not accepted"):
             await Client.connect(target, tls=tls)
         assert answering.headers == {}
+        with pytest.raises(ServiceUnavailableError, match=r"Does it want TLS: tls=True \(--tls\)\?"):
+            await Client.connect(target)
 
 
 async def test_a_certificate_of_another_name_needs_the_name() -> None:
     authority = trustme.CA()
     async with serving(credentials_of(authority, "temporal.example")) as (target, answering):
         root = authority.cert_pem.bytes()
-        with pytest.raises(ServiceUnavailableError):
+        with pytest.raises(ServiceUnavailableError, match=r"NotValidForName.*domain="):
             await Client.connect(target, tls=TLSConfig(server_root_ca_cert=root))
         assert answering.headers == {}
         async with await Client.connect(target, tls=TLSConfig(server_root_ca_cert=root, domain="temporal.example")):
@@ -126,6 +128,15 @@ async def test_the_key_and_the_headers_are_with_every_call() -> None:
             seen = answering.headers[call]
             assert seen["authorization"] == "Bearer secret"
             assert (seen["x-region"], seen["temporal-namespace"]) == ("north", "tenant")
+
+
+async def test_a_key_for_a_server_without_tls_names_the_way_to_go_without() -> None:
+    async with serving(None) as (target, answering):
+        with pytest.raises(ServiceUnavailableError, match=r"answers without TLS, .* tls=False \(--no-tls\)"):
+            await Client.connect(target, api_key="secret")
+        assert answering.headers == {}
+        async with await Client.connect(target, api_key="secret", tls=False):
+            assert answering.headers["GetSystemInfo"]["authorization"] == "Bearer secret"
 
 
 async def test_without_tls_nothing_is_encrypted_and_no_key_is_sent() -> None:

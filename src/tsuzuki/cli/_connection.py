@@ -155,8 +155,9 @@ def connection(
         ),
     ] = None,
     tls: Annotated[
-        bool, typer.Option("--tls", help="For a server: TLS, also without a key.", rich_help_panel=PANEL)
-    ] = False,
+        bool | None,
+        typer.Option("--tls/--no-tls", help="For a server: TLS, or none. A key switches it on.", rich_help_panel=PANEL),
+    ] = None,
     tls_ca_path: Annotated[
         Path | None, typer.Option(help="For a server: certificate of its authority.", rich_help_panel=PANEL)
     ] = None,
@@ -195,7 +196,7 @@ def connection(
     ] = None,
 ) -> Connection:
     """Make a connection of its options; the options are read from this signature."""
-    secure: bool | TLSConfig | None = tls or None
+    secure: bool | TLSConfig | None = tls
     if tls_ca_path or tls_cert_path or tls_key_path or tls_server_name:
         secure = TLSConfig(
             server_root_ca_cert=_bytes(tls_ca_path),

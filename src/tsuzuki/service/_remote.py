@@ -192,8 +192,7 @@ class _Connection:
         except (RuntimeError, ValueError) as error:
             raise ServiceError(
                 StatusCode.UNAVAILABLE,
-                f"cannot connect to {target!r}: {_reason(error)}. Is a server listening there? "
-                "`tsuzuki server start` starts one; a target in this process is written sqlite:///file.db",
+                f"cannot connect to {target!r}: {_reason(error, secure=bool(api_key) if tls is None else bool(tls))}",
             ) from error
         return RemoteWorkflowService(client)  # type: ignore[abstract]  # its methods come from the table
 
@@ -215,10 +214,24 @@ def _pause_at_exit() -> None:
     atexit.register(time.sleep, EXIT_GRACE_S)
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong at last: the transport's error stands inside several others, written for its own debugging."""
-    innermost = re.findall(r'(?:message: |error: |Error\()"([^"]+)"', str(error))
-    return innermost[-1] if innermost else str(error)
+def _reason(error: Exception, *, secure: bool) -> str:
+    """What went wrong at last, and what to do: the transport's error stands inside several others, written for its own
+    debugging."""
+    text = str(error)
+    if "InvalidContentType" in text:  # what TLS calls an answer that is none of its own
+        return "it answers without TLS, which an API key switches on. To go without: tls=False (--no-tls)"
+    if certificate := re.search(r"InvalidCertificate\((\w+(?:\(.*?\))?)", text):
+        return (
+            f"its certificate is not accepted ({certificate[1]}). Say who signed it, and for which name: "
+            "TLSConfig(server_root_ca_cert=..., domain=...) (--tls-ca-path, --tls-server-name)"
+        )
+    innermost = re.findall(r'(?:message: |error: |Error\()"([^"]+)"', text)
+    reason = innermost[-1] if innermost else text
+    wants_tls = "" if secure or "refused" in reason else "Does it want TLS: tls=True (--tls)? "
+    return (
+        f"{reason}. {wants_tls}Is a server listening there? "
+        "`tsuzuki server start` starts one; a target in this process is written sqlite:///file.db"
+    )
 
 
 def _watch_nothing() -> None:
