@@ -37,6 +37,15 @@ def test_the_result_of_what_has_ended_needs_no_worker() -> None:
     assert "name what to run with --worker MODULE" in run("workflow", "result", "-w", "open", code=2).stderr
 
 
+def test_the_result_of_a_run_is_there_though_another_one_has_its_id_by_now() -> None:
+    first = json.loads(execute("tea", "-o", "json").stdout)["runId"]
+    start("tea")
+    assert run_json("workflow", "result", "-w", "one", "-r", first)["result"] == "TEA"
+    newest = run_json("workflow", "describe", "-w", "one")["workflowExecutionInfo"]["execution"]["runId"]
+    for which in ((), ("-r", newest)):
+        assert "--worker MODULE" in run("workflow", "result", "-w", "one", *which, code=2).stderr
+
+
 def test_how_a_run_ended_without_a_result_is_said() -> None:
     start("tea")
     run("workflow", "terminate", "-w", "one")

@@ -145,7 +145,7 @@ def result(
     """Wait for the result of a workflow. Exit code 1: it ended without one."""
 
     async def work(client: Client) -> dict[str, Any]:
-        if alone and (await client.get_workflow_handle(workflow_id).describe()).close_time is None:
+        if alone and await _is_to_come(client, workflow_id, run_id):
             refuse_to_wait(connection)
         return await _outcome(client.get_workflow_handle(workflow_id, run_id=run_id or None))
 
@@ -153,6 +153,15 @@ def result(
     waiting = work if alone else with_worker(connection, worker, task_queue, work)
     outcome = connection.run(waiting, f"Waiting for {workflow_id}")
     _tell_outcome(outcome, output, {"workflowId": workflow_id})
+
+
+async def _is_to_come(client: Client, workflow_id: str, run_id: str) -> bool:
+    """Whether the run that is asked for, or one that took over from it, is still open."""
+    newest = await client.get_workflow_handle(workflow_id).describe()
+    if newest.close_time is not None or run_id in ("", newest.run_id):
+        return newest.close_time is None
+    asked = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+    return asked.raw_info.first_run_id == newest.raw_info.first_run_id
 
 
 async def _outcome(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
