@@ -25,13 +25,19 @@ from tsuzuki.common.log_frames import LOG_ACTIVITY_ID
 from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.converter import PayloadConverter
 from tsuzuki.service import ServiceError, StatusCode
-from tsuzuki.worker import Worker
+from tsuzuki.worker import Worker, _run_logs
 from tsuzuki.worker._pace import Pace
 from tsuzuki.worker._run_logs import LINES_MAX, RunLogs
 from tsuzuki.worker._server_kind import ServerKind
 
 MINUTE = timedelta(minutes=1)
 AT_ONCE = RetryPolicy(initial_interval=timedelta(milliseconds=1))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the last lines may take longer."""
+    monkeypatch.setattr(_run_logs, "LAST_S_MAX", 60.0)
 
 
 @activity.defn
