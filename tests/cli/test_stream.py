@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cli._site import run
 from tsuzuki import activity, workflow
-from tsuzuki.client import Client
+from tsuzuki.cli import _workflow_stream
+from tsuzuki.client import Client, StreamEvent, StreamEventKind
 from tsuzuki.common import RetryPolicy
 from tsuzuki.worker import Worker
 
@@ -70,3 +71,13 @@ def test_a_stream_is_shown_as_text_and_as_json() -> None:
     assert rest == ["upon a time", "--- end of speak 1"]
     failed = run("workflow", "stream", "-w", "one", "--after", "seven", code=2)
     assert "position" in failed.stderr
+
+
+def test_what_a_model_writes_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    written = _workflow_stream._Text()
+    for value in ("a\n\tb\r\n\x1b]52;c;", {"c": "\x9b2J"}):
+        written.add(
+            StreamEvent("r:1", StreamEventKind.DATA, value, "1", "speak", 1, 1, datetime(2026, 1, 1, tzinfo=UTC))
+        )
+    written.end()
+    assert capsys.readouterr().out == 'a\n\tb\n\\x1b]52;c;\n{"c": "\\x9b2J"}\n'

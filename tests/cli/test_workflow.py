@@ -64,6 +64,10 @@ def test_what_others_wrote_does_not_steer_the_terminal() -> None:
     start("tea", "--static-summary", "a\x1b[2Jb\x9b5m\tc")
     shown = run("workflow", "describe", "-w", "one").stdout
     assert "Summary        a\\x1b[2Jb\\x9b5m\\tc" in shown
+    run("workflow", "start", "--type", "T\x1b[2J", "-t", "q\x1b[2J", "-w", "two\x1b[2J")
+    shown = run("workflow", "trace", "-w", "two\x1b[2J").stdout
+    assert "T\\x1b[2J running  two\\x1b[2J" in shown
+    assert "'three\\x1b[2J'" in run("workflow", "describe", "-w", "three\x1b[2J", code=1).stderr
 
 
 def test_options_of_a_start_reach_the_run() -> None:

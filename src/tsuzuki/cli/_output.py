@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from google.protobuf import json_format
@@ -20,7 +19,7 @@ from google.protobuf.message import Message
 from rich.cells import cell_len
 from temporalio.api.common.v1 import Payload
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+from ._terminal import one_line
 
 
 class Output(StrEnum):
@@ -107,11 +106,6 @@ def _payload(value: dict[str, Any]) -> Any:
         return json.loads(base64.b64decode(value.get("data", "")))
     except ValueError:
         return value
-
-
-def one_line(value: object) -> str:
-    """Give a value in one line. What others wrote must not steer the terminal: control characters stand as escapes."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], " ".join(str(value).split("\n")))
 
 
 def json_text(value: Any) -> str:

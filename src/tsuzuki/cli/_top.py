@@ -29,6 +29,7 @@ from ._inputs import duration
 from ._output import Output, OutputOption, write_json
 from ._store import database_path
 from ._task_queue import look_at
+from ._terminal import one_line
 
 OPEN_RUNS_MAX: Final = 1000
 """Open runs of a server that are looked at, newest first."""
@@ -206,7 +207,7 @@ def _picture(look: Look, since: Rates | None) -> RenderableType:
     for name in ("task queue", "type", "open runs"):
         table.add_column(name, justify="right" if name == "open runs" else "left")
     for queue, kind, count in look.open_runs[:QUEUES_MAX]:
-        table.add_row(Text(queue), Text(kind), f"{count:,}")
+        table.add_row(Text(one_line(queue)), Text(one_line(kind)), f"{count:,}")
     lines.append(table)
     if len(look.open_runs) > QUEUES_MAX:
         lines.append(Text(f"and {len(look.open_runs) - QUEUES_MAX:,} more", style="dim"))
@@ -226,5 +227,5 @@ def _queue_table(queues: list[Queue]) -> Table:
             Text(f"{number:,}", style="bold red" if bad else "") for number, bad in zip(waiting, stuck, strict=True)
         ]
         rates = [f"{rate:,.1f}" for rate in (queue.add_rate, queue.dispatch_rate)]
-        table.add_row(Text(queue.name), *cells, *(f"{number:,}" for number in pollers), *rates)
+        table.add_row(Text(one_line(queue.name)), *cells, *(f"{number:,}" for number in pollers), *rates)
     return table

@@ -20,6 +20,7 @@ from tsuzuki.client import Client, WorkflowExecutionDescription, WorkflowExecuti
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
 from ._output import Output, OutputOption, write_json
+from ._terminal import one_line
 
 LOOK_EVERY_S: Final = 1.0
 _OPEN: Final = ("running", "paused")
@@ -185,6 +186,6 @@ def _tree(node: Node) -> Tree:
 
 def _label(node: Node) -> str:
     sign, style = _SIGNS.get(node.status, ("·", "default"))
-    note = f"  [dim]{escape(node.note)}[/dim]" if node.note else ""
-    where = f"  [dim]{escape(node.id)}[/dim]"
-    return f"[{style}]{sign}[/{style}] {escape(node.name)} [{style}]{node.status}[/{style}]{where}{note}"
+    note = f"  [dim]{escape(one_line(node.note))}[/dim]" if node.note else ""
+    where = f"  [dim]{escape(one_line(node.id))}[/dim]"
+    return f"[{style}]{sign}[/{style}] {escape(one_line(node.name))} [{style}]{node.status}[/{style}]{where}{note}"

@@ -13,7 +13,8 @@ from tsuzuki.client import Client, LogLine
 
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
-from ._output import Output, OutputOption, one_line, time_text
+from ._output import Output, OutputOption, time_text
+from ._terminal import one_line, printable
 
 _LEVELS: Final = {name.lower(): number for name, number in logging.getLevelNamesMapping().items() if number}
 
@@ -53,7 +54,7 @@ def _json(line: LogLine) -> str:
 def _text(line: LogLine) -> str:
     attempt = f", attempt {line.attempt}" if line.attempt > 1 else ""
     who = f"{line.activity_type} {line.activity_id}{attempt}" if line.activity_type else "workflow"
-    message, exception = ("\n".join(map(one_line, it.split("\n"))) for it in (line.message, line.exception.rstrip()))
+    message, exception = printable(line.message), printable(line.exception.rstrip())
     fields = "".join(f"  {name}={json.dumps(value, ensure_ascii=False)}" for name, value in line.fields.items())
     text = f"{time_text(line.at)} {logging.getLevelName(line.level):<8} [{one_line(who)}] {message}{one_line(fields)}"
     return f"{text}\n{exception}" if exception else text

@@ -28,13 +28,13 @@ from ._output import (
     Output,
     OutputOption,
     as_data,
-    one_line,
     payload_text,
     time_text,
     write_fields,
     write_json,
     write_table,
 )
+from ._terminal import one_line
 
 LIST_MAX: Final = 1000
 

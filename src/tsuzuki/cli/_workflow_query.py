@@ -12,6 +12,7 @@ from ._ids import Code, Name, RunId, WorkflowId
 from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments
 from ._output import Output, OutputOption, json_text, write_fields, write_json, write_table
 from ._query import ask
+from ._terminal import printable
 
 STACK: Final = "__stack_trace"
 METADATA: Final = "__temporal_workflow_metadata"
@@ -58,7 +59,7 @@ def stack(
     if output is not Output.TEXT:
         write_json({"queryResult": [answer]}, output)
     else:
-        typer.echo(str(answer).rstrip() or "No code waits: the workflow has ended, or has not begun.")
+        typer.echo(printable(str(answer)).rstrip() or "No code waits: the workflow has ended, or has not begun.")
 
 
 @connected

@@ -14,6 +14,7 @@ from tsuzuki.client import Client, StreamEvent, StreamEventKind
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
 from ._output import Output, OutputOption
+from ._terminal import one_line, printable
 
 
 @connected
@@ -54,7 +55,7 @@ class _Text:
         if say is not None:
             self._write(say(event))
         elif isinstance(event.value, str):
-            typer.echo(event.value, nl=False)
+            typer.echo(printable(event.value), nl=False)
             self._at_start = event.value.endswith("\n") or (self._at_start and not event.value)
         else:
             self._write(json.dumps(event.value, ensure_ascii=False, default=str))
@@ -66,7 +67,7 @@ class _Text:
 
     def _write(self, line: str) -> None:
         self.end()
-        typer.echo(line)
+        typer.echo(one_line(line))
 
 
 _SAY: Final[Mapping[StreamEventKind, Callable[[StreamEvent], Any]]] = {
