@@ -55,6 +55,27 @@ def test_a_deleted_run_is_gone_for_good(tmp_path: Path) -> None:
         assert server.store.history(1) == []
 
 
+def test_a_run_is_gone_before_its_deletion_is_on_disk(server: LocalServer) -> None:
+    """Else who comes in between would read it from the store again, and it would stay in memory for ever."""
+    first = server.start_workflow()
+    server.complete_workflow_task(complete_workflow())
+    gone = DeleteWorkflowExecutionRequest(namespace="default")
+    gone.workflow_execution.workflow_id = "w"
+    policy = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+    again = StartWorkflowExecutionRequest(
+        namespace="default", workflow_id="w", request_id="again", workflow_id_reuse_policy=policy
+    )
+    again.workflow_type.name, again.task_queue.name = "Any", "q"
+
+    async def both() -> str:
+        deleting = asyncio.ensure_future(server.service.delete_workflow_execution(gone))
+        starting = asyncio.ensure_future(server.service.start_workflow_execution(again))
+        await deleting
+        return (await starting).run_id
+
+    assert server.call(both()) != first
+
+
 def test_what_is_not_there_cannot_be_deleted(server: LocalServer) -> None:
     with Refused(StatusCode.NOT_FOUND, "no workflow 'w'"):
         delete(server)

@@ -133,7 +133,6 @@ class Recovery:
             self._store.reopen()
             self._store.write(Batch())
             self._store.commit()
-            engine.runs.reopened()
             engine.namespaces.load()
             for callback in self._when_started_over:
                 callback()

@@ -134,10 +134,6 @@ class Runs:
         self._deleting.clear()
         return dropped
 
-    def reopened(self) -> None:
-        """The store was opened anew: what it has by now gets no second run under the same key."""
-        self._next_key = max(self._next_key, self._store.last_run_key + 1)
-
     def _evict(self) -> None:
         """Make room: the longest known runs, as far as nothing is under way in them."""
         self._evicting = False
