@@ -104,6 +104,15 @@ def test_a_closed_run_takes_its_last_lines_and_its_readers_wait_for_them(server:
     assert read(server.call(server.service.query_workflow(query(after=2, wait_s=15)))) == ([], True)
 
 
+def test_lines_that_come_after_the_end_keep_no_run_in_memory(server: LocalServer) -> None:
+    server.complete_workflow_task(complete_workflow())
+    in_memory = server.service._engine.runs.in_memory
+    assert not in_memory
+    log(server, "late")
+    assert not in_memory
+    assert logged(server) == ["1 late"]
+
+
 def test_a_reader_waits_for_the_next_line(server: LocalServer) -> None:
     async def wait() -> QueryWorkflowResponse:
         reading = asyncio.ensure_future(server.service.query_workflow(query(wait_s=10)))

@@ -94,7 +94,10 @@ class Logs:
                 self._waiting.remove(lines)
         if lines.error is not None:
             raise ServiceError(StatusCode.UNAVAILABLE, f"the log cannot be written now: {lines.error}")
-        tell_news(engine.runs.get(run.key) or run)
+        run = engine.runs.in_memory.get(run.key, run)
+        tell_news(run)
+        if not run.is_open and not run.dirty and not engine.journal.holds(run):
+            engine.runs.forget(run)  # as a rule its last lines come when it has closed, and nobody else wants it
         return RecordActivityTaskHeartbeatByIdResponse()
 
     def _put(self, batch: Batch) -> None:
