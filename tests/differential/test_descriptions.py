@@ -139,6 +139,7 @@ def parent_and_child(side: Described) -> list[dict[str, str]]:
     side.start()
     side.task(child(side, "c"))
     side.wait_for("CHILD_WORKFLOW_EXECUTION_STARTED")
+    side.wait_for("WORKFLOW_TASK_SCHEDULED", workflow_id="c")  # on the real server after that
     return [side.described(), _without_internal(side.described("c"))]
 
 
