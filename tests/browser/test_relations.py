@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from browser._shop import TASK_QUEUE, Family, Fulfil, Growing, Order, Rounds
@@ -48,6 +48,29 @@ async def test_pages_of_children_stay_open_when_another_child_comes(page: Page, 
     await handle.signal(Growing.grow)
     await expect(nodes).to_have_count(2 + CHILDREN)
     await expect(more).to_have_count(0)
+
+
+async def test_a_child_that_comes_while_the_tree_is_read_is_there(page: Page, client: Client) -> None:
+    handle = await client.start_workflow(Growing.run, 1, id="root", task_queue=TASK_QUEUE)
+
+    async def second_end() -> int:
+        ended = 0
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            ended += event.HasField("child_workflow_execution_completed_event_attributes")
+            if ended == 2:
+                return event.event_id
+        raise AssertionError("it does not close")
+
+    async def slow(route: Route) -> None:
+        before = await route.fetch()
+        await handle.signal(Growing.grow)
+        seen = "(events) => parseInt(document.getElementById('loaded').textContent) >= events"
+        await page.wait_for_function(seen, arg=await second_end())
+        await route.fulfill(response=before)
+
+    await page.route("**/relations", slow, times=1)
+    await page.goto("/ui/default/workflows/root")
+    await expect(page.locator(".tree .node")).to_have_count(1 + 2)
 
 
 async def test_many_children_come_in_pages(page: Page, client: Client) -> None:

@@ -3,7 +3,8 @@ import { element, fetched, length, tellTimes } from "./dom.js";
 import { events } from "./run.js";
 
 const section = document.getElementById("relations");
-const path = document.getElementById("run").dataset.path;
+const page = document.getElementById("run").dataset;
+const { path } = page;
 const open = new Map(); // path of a run -> its children, as far as they were read
 const asked = (from, what) => fetched(`${from}/${what}`).then((response) => response.json());
 
@@ -82,10 +83,10 @@ function draw() {
 }
 
 // The newest page of children, and those of further pages that somebody has opened.
-function withEarlier(page, known) {
-  if (!known || known.nodes.length <= page.nodes.length) return page;
-  const paths = new Set(page.nodes.map((node) => node.path));
-  return { nodes: [...page.nodes, ...known.nodes.filter((node) => !paths.has(node.path))], next: known.next };
+function withEarlier(newest, known) {
+  if (!known || known.nodes.length <= newest.nodes.length) return newest;
+  const paths = new Set(newest.nodes.map((node) => node.path));
+  return { nodes: [...newest.nodes, ...known.nodes.filter((node) => !paths.has(node.path))], next: known.next };
 }
 
 async function load() {
@@ -104,7 +105,7 @@ let wanted = 0;
 events.onChange(() => {
   const children = events.groups.filter((group) => group.category === "child").reduce((sum, group) => sum + group.events.length, 0);
   if (children === seen) return;
-  if (events.caughtUp && all) {
+  if (events.caughtUp && (all || page.open === "yes")) { // what is being read now may be without this one
     clearTimeout(wanted);
     wanted = setTimeout(load, 300);
   }
