@@ -140,6 +140,19 @@ async def _until_greeted(process: subprocess.Popen[str]) -> None:
         assert line, "the process ended"
 
 
+async def test_types_are_greeted_by_the_names_that_they_are_registered_under(slow: Path, target: str) -> None:
+    named = SLOW.replace("@activity.defn", '@activity.defn(name="shop.slow")')
+    named = named.replace("@workflow.defn", '@workflow.defn(name="Shop")')
+    (slow / "named_code.py").write_text(named)
+    with working("named_code", "-t", "q", target=target) as process:
+        assert process.stdout is not None
+        said: list[str] = []
+        while not said or not said[-1].startswith("activities"):
+            said.append(await asyncio.to_thread(process.stdout.readline))
+            assert said[-1], "the process ended"
+    assert [" ".join(line.split()) for line in said[-2:]] == ["workflows Shop", "activities shop.slow"]
+
+
 def test_definitions_by_module_name_list_and_function(slow: Path) -> None:
     sys.modules.pop("slow_code", None)
     whole = load_definitions(["slow_code"])

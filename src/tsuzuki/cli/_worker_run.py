@@ -175,9 +175,9 @@ def _greet(connection: Connection, workers: Sequence[Worker], found: Definitions
     for one in workers:
         typer.echo(f"task queue      {one.task_queue}")
     typer.echo(f"target          {connection.target}, namespace {connection.namespace}")
-    for kind, defined in (("workflows", found.workflows), ("activities", found.activities)):
-        if defined:
-            typer.echo(f"{kind:<15} {', '.join(sorted(getattr(it, '__name__', str(it)) for it in defined))}")
+    for kind, types in (("workflows", found.workflow_types), ("activities", found.activity_types)):
+        if types:
+            typer.echo(f"{kind:<15} {', '.join(types)}")
 
 
 def _run_again_on_changes(modules: Sequence[str]) -> None:

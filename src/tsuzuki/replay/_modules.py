@@ -51,6 +51,16 @@ class Definitions:
     activities: list[Callable[..., Any]] = field(default_factory=list)
     factories: list[Callable[..., Any]] = field(default_factory=list)
 
+    @property
+    def workflow_types(self) -> list[str]:
+        """The names that the workflows are registered under, in order; `(dynamic)` for one that takes every type."""
+        return sorted(workflow.definition_of(it).name or "(dynamic)" for it in self.workflows)
+
+    @property
+    def activity_types(self) -> list[str]:
+        """Those of the activities."""
+        return sorted(activity.definition_of(it).name or "(dynamic)" for it in self.activities)
+
 
 def load_definitions(names: Sequence[str]) -> Definitions:
     """Import what a worker is to run.
