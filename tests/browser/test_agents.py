@@ -193,6 +193,7 @@ async def test_a_worker_that_did_not_say_what_there_is_is_asked_again(site: Site
 async def test_panels_whose_code_comes_late_are_shown_for_a_run_that_closed(site: Site) -> None:
     """All events have arrived by then, and nothing happens any more."""
     handle = await research(site)
+    await site.page.goto("about:blank")  # it would draw itself anew at the end
     await handle.cancel()
     with pytest.raises(WorkflowFailureError):
         await handle.result()

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -266,7 +267,8 @@ class CodeRuntime:
         try:
             await asyncio.wait_for(future, timeout)
         finally:
-            TIMER_SUMMARY.reset(token)
+            with suppress(ValueError):  # of another context: Python's garbage collector ends the code
+                TIMER_SUMMARY.reset(token)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

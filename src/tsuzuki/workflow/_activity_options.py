@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Unpack
 
 from ._activity_config import ActivityConfig
+from ._put_back import put_back
 
 _defaults: Final[contextvars.ContextVar[dict[str, Any] | None]] = contextvars.ContextVar(
     "tsuzuki_activity_options", default=None
@@ -27,7 +28,7 @@ def activity_options(**options: Unpack[ActivityConfig]) -> Iterator[None]:
     try:
         yield
     finally:
-        _defaults.reset(token)
+        put_back(_defaults, token)
 
 
 def with_defaults(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
+from ._put_back import put_back
 from ._runtime import current_runtime
 
 _workflow_clock: Final[contextvars.ContextVar[bool]] = contextvars.ContextVar("tsuzuki_workflow_clock", default=False)
@@ -39,7 +40,7 @@ class unsafe:
         try:
             yield
         finally:
-            _guard_off.reset(token)
+            put_back(_guard_off, token)
 
     @staticmethod
     def is_determinism_guard_off() -> bool:
@@ -60,7 +61,7 @@ class unsafe:
         try:
             yield
         finally:
-            _workflow_clock.reset(token)
+            put_back(_workflow_clock, token)
 
     @staticmethod
     def is_on_workflow_clock() -> bool:
