@@ -94,6 +94,21 @@ async def test_it_drains_on_sigterm(slow: Path, target: str) -> None:
             assert 12 in names, "the activity that was running has completed"  # ACTIVITY_TASK_COMPLETED
 
 
+async def test_it_stops_though_nobody_reads_what_it_says(slow: Path, target: str) -> None:
+    """As behind `| head`, or when what collected its output is gone."""
+    with working("slow_code", "-t", "q", target=target) as process:
+        async with await Client.connect(target) as client:
+            given = {"id": "one", "task_queue": "q", "result_type": str}
+            assert await client.execute_workflow("Slow", str(slow / "started"), **given) == "v1"
+        assert process.stdout is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, timeout=60)
+        finally:
+            process.kill()
+
+
 async def test_priority_queues_are_served_and_drained(slow: Path, target: str) -> None:
     with working("slow_code", "-t", "q", "--priority-queues", target=target) as process:
         async with await Client.connect(target) as client:

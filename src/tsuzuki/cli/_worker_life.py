@@ -65,9 +65,9 @@ class WorkerLife:
     def _on_signal(self, number: int) -> None:
         if self._stopping is not None:
             _leave("stopped at once", INTERRUPTED)
-        print("stopping: what is running may end; once more to stop at once", file=sys.stderr, flush=True)
-        _logger.info("stopping on %s", signal.Signals(number).name)
         self._stop()
+        _say("stopping: what is running may end; once more to stop at once")
+        _logger.info("stopping on %s", signal.Signals(number).name)
 
     def _stop(self) -> None:
         if self._stopping is None:
@@ -84,7 +84,14 @@ class WorkerLife:
 
 def _leave(why: str, code: int) -> None:
     """End the process now: an exit would wait for threads that run activities."""
-    print(why, file=sys.stderr, flush=True)
-    sys.stdout.flush()
+    _say(why)
+    with suppress(OSError):
+        sys.stdout.flush()
     logging.shutdown()
     os._exit(code)
+
+
+def _say(text: str) -> None:
+    """Say something to whoever still reads: a worker ends also when nobody does."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
