@@ -25,16 +25,12 @@ import temporalio.workflow
 from temporalio.api.history.v1 import HistoryEvent
 
 import tsuzuki.workflow
-from differential.test_replay_both_ways import small
+from differential.test_replay_both_ways import replay_on_ours, small
 from tsuzuki import activity
 from tsuzuki.client import Client
 from tsuzuki.common import RawValue
-from tsuzuki.converter import DataConverter
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.worker import Worker
-from tsuzuki.worker._activation import activate
-from tsuzuki.worker._run_settings import RunSettings
-from tsuzuki.worker._workflow_run import WorkflowRun
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
 
@@ -161,12 +157,8 @@ async def test_official_histories_replay_on_ours(real_server: str) -> None:
         workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
     ):
         histories = await record(client, queue)
-    settings = RunSettings("default", queue, DataConverter.default)
     for tree, events in zip(trees(), histories, strict=True):
-        run = WorkflowRun(settings, tsuzuki.workflow.definition_of(Ours), events[0], "id", "run")
-        activate(run, events, replay_only=True)
-        assert run.closed, tree
-        run.evict()
+        replay_on_ours(Ours, events, tree)
 
 
 @pytest.mark.parametrize("cancels", ["activity", "local activity"])
@@ -187,16 +179,7 @@ async def test_what_a_cancellation_brings_is_told_together_with_an_outcome_that_
         handle = await client.start_workflow("Cancels", cancels, id=f"cancels-{uuid.uuid4()}", task_queue=queue)
         order = await handle.result()
         events = list((await handle.fetch_history()).events)
-    run = WorkflowRun(
-        RunSettings("default", queue, DataConverter.default),
-        tsuzuki.workflow.definition_of(OurCancels),
-        events[0],
-        "id",
-        "run",
-    )
-    activate(run, events, replay_only=True)
-    assert run.closed, order
-    run.evict()
+    replay_on_ours(OurCancels, events, order)
 
 
 async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> None:

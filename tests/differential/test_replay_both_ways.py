@@ -92,6 +92,15 @@ async def record(client: Any, queue: str) -> list[list[HistoryEvent]]:
     return [list((await handle.fetch_history()).events) for handle in handles]
 
 
+def replay_on_ours(workflow: type[Any], events: list[HistoryEvent], what: object) -> None:
+    """Replay a whole history of a run that has closed."""
+    settings = RunSettings("default", "queue", DataConverter.default)
+    run = WorkflowRun(settings, tsuzuki.workflow.definition_of(workflow), events[0], "id", "run")
+    activate(run, events, replay_only=True)
+    assert run.closed, what
+    run.evict()
+
+
 async def test_official_histories_replay_on_ours(real_server: str) -> None:
     client = await temporalio.client.Client.connect(real_server)
     queue = f"queue-{uuid.uuid4()}"
@@ -103,12 +112,8 @@ async def test_official_histories_replay_on_ours(real_server: str) -> None:
         workflow_runner=temporalio.worker.UnsandboxedWorkflowRunner(),
     ):
         histories = await record(client, queue)
-    settings = RunSettings("default", queue, DataConverter.default)
     for tree, events in zip(trees(), histories, strict=True):
-        run = WorkflowRun(settings, tsuzuki.workflow.definition_of(Ours), events[0], "id", "run")
-        activate(run, events, replay_only=True)
-        assert run.closed, tree
-        run.evict()
+        replay_on_ours(Ours, events, tree)
 
 
 async def test_our_histories_replay_on_the_official_sdk(real_server: str) -> None:

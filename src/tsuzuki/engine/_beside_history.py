@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import StoreError
 
 from ._engine import Engine
+from ._news import wait_for_news
 from ._refusals import service_error
 
 PAGE_BYTES_MAX: Final = 1 << 20
@@ -104,29 +104,8 @@ async def after_news(engine: Engine, run: Execution, until_ns: int) -> Execution
     Raises:
         ServiceError: NOT_FOUND: it was deleted meanwhile.
     """
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    if not engine.recovery.when_writable(wake):
-        run.waiters.append(wake)
-    alarm = engine.clock.call_at(until_ns, wake)
-    try:
-        await future
-    finally:
-        alarm.cancel()
-        if wake in run.waiters:
-            run.waiters.remove(wake)
+    await wait_for_news(engine, run, until_ns)
     found = engine.runs.get(run.key)
     if found is None:
         raise service_error(NotFound(f"workflow '{run.workflow_id}', run {run.run_id}, was deleted."))
     return found
-
-
-def tell_news(run: Execution) -> None:
-    """Wake those who wait for something new of the run."""
-    waiters, run.waiters = run.waiters, []
-    for waiter in waiters:
-        waiter()

@@ -34,6 +34,7 @@ from ._clock import Clock
 from ._journal import Journal
 from ._matching import Matching
 from ._namespaces import Namespaces
+from ._news import tell_news
 from ._ready_tasks import ReadyTasks
 from ._recovery import Recovery, unavailable
 from ._runs import Runs
@@ -281,9 +282,7 @@ class Engine:
             del run.tail[:seen]
             run.tail_first_event_id = keep_from
         if run.waiters:
-            waiters, run.waiters = run.waiters, []
-            for waiter in waiters:
-                waiter()
+            tell_news(run)
         if not run.is_open and not run.dirty:
             self.runs.forget(run)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +22,7 @@ from tsuzuki.core.workflow_task import WorkflowTaskState, transient_frames
 from ._engine import Engine
 from ._history_pages import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PageToken, read_backwards, read_page
 from ._lifecycle import not_found_message
+from ._news import wait_for_news
 from ._refusals import refusals_as_errors
 
 _CLOSE_ONLY: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
@@ -56,7 +56,7 @@ class HistoryReading:
                 break
             if until_ns is not None and engine.clock.now_ns() >= until_ns:
                 return GetWorkflowExecutionHistoryResponse(next_page_token=PageToken(run.key, first_event_id).pack())
-            await self._more(run, until_ns)
+            await wait_for_news(self._engine, run, until_ns)
             if not _is_final(run):
                 run = self._run(run.key)
         if close_only:
@@ -84,25 +84,6 @@ class HistoryReading:
             with refusals_as_errors():
                 raise NotFound("the run is not in this store (any more).")
         return run
-
-    async def _more(self, run: Execution, until_ns: int | None) -> None:
-        """Return when more of the run is durable, when the engine starts over, or when it is late."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        if not self._engine.recovery.when_writable(wake):
-            run.waiters.append(wake)
-        alarm = None if until_ns is None else self._engine.clock.call_at(until_ns, wake)
-        try:
-            await future
-        finally:
-            if alarm is not None:
-                alarm.cancel()
-            if wake in run.waiters:
-                run.waiters.remove(wake)
 
     def _close_event(self, run: Execution, *, waited: bool) -> GetWorkflowExecutionHistoryResponse:
         response = GetWorkflowExecutionHistoryResponse()

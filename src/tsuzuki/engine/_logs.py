@@ -31,10 +31,10 @@ from ._beside_history import (
     page,
     read_asked,
     reading,
-    tell_news,
 )
 from ._engine import Engine
 from ._lifecycle import not_found_message
+from ._news import tell_news
 from ._refusals import refusals_as_errors
 
 LATE_NS: Final = 5 * SECOND

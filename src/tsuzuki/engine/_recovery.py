@@ -16,6 +16,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Batch, StoreError, StoreFullError
 
 from ._clock import Alarm
+from ._news import tell_news
 from ._runs import HORIZON_NS
 
 if TYPE_CHECKING:
@@ -114,8 +115,7 @@ class Recovery:
         engine.matching.forget_tasks()
         engine.journal.reset()
         for run in engine.runs.forget_all():
-            for waiter in run.waiters:
-                waiter()
+            tell_news(run)
         self._try_later()
 
     def _try_later(self) -> None:

@@ -6,7 +6,6 @@ UNAVAILABLE and asks again with the same id. What is told of acceptance and outc
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -32,6 +31,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from ._engine import Engine
 from ._history_pages import read_from
 from ._lifecycle import check_first_run, not_found_message
+from ._news import tell_news, wait_for_news
 from ._refusals import refusals_as_errors
 
 LONG_POLL_NS: Final = 20 * SECOND
@@ -144,7 +144,7 @@ class Updates:
         engine = self._engine
         deadline_ns = engine.clock.now_ns() + wait_ns
         while not _has_reached(run, known, stage) and engine.clock.now_ns() < deadline_ns:
-            await self._change(run, deadline_ns)
+            await wait_for_news(engine, run, deadline_ns)
             engine.check_writable()
             if not run.is_open:
                 break
@@ -163,29 +163,10 @@ class Updates:
             raise ServiceError(StatusCode.UNAVAILABLE, "the engine started anew; send the update again.")
         return self._state(run, known)
 
-    async def _change(self, run: Execution, deadline_ns: int) -> None:
-        """Return when something may have changed: more is durable, an update was rejected, or it is late."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        run.waiters.append(wake)
-        alarm = self._engine.clock.call_at(deadline_ns, wake)
-        try:
-            await future
-        finally:
-            alarm.cancel()
-            if wake in run.waiters:
-                run.waiters.remove(wake)
-
     def workflow_task_ended(self, run: Execution) -> None:
         """Some updates may be rejected, which no event tells."""
         if run.waiters and run.is_open:
-            waiters, run.waiters = run.waiters, []
-            for waiter in waiters:
-                waiter()
+            tell_news(run)
 
     def _state(self, run: Execution, known: Update) -> tuple[Stage.ValueType, Outcome | None]:
         match known.state:

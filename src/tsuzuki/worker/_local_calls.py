@@ -90,7 +90,7 @@ class LocalCalls:
         when the workflow task began is told then.
         """
         if run.replaying:
-            run.jobs[:0] = list(self._take(run, lambda recorded: recorded.activation == 0))
+            run.jobs[:0] = self.told_along(run)
             return
         self._shown.clear()
         for machine in tuple(self._calls.values()):
@@ -109,9 +109,9 @@ class LocalCalls:
             list(self._take(run, lambda recorded: True))
 
     def told_along(self, run: WorkflowRun) -> list[tuple[Any, ...]]:
-        """On replay, the outcomes that came just when the code was to be told what followed from its commands.
+        """On replay, the outcomes that the code was told of together with what else it is told of next.
 
-        The official SDKs then tell it of both together.
+        That is, what begins a workflow task, or what follows from commands of the code.
         """
         if not run.replaying:
             return []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from tsuzuki.service import ServiceError, StatusCode
 
 if TYPE_CHECKING:
-    from tsuzuki.agents import ExecutionLog, Ledger
+    from tsuzuki.agents import ExecutionLog, ExecutionTotals, Ledger, RecordedExecution
 
 EXECUTIONS_MAX: Final = 1000
 """Executions in one answer, the newest."""
@@ -51,8 +51,10 @@ class AgentRecords:
 
     async def executions(self, namespace: str, workflow_id: str | None, limit: int) -> list[dict[str, Any]]:
         """The newest executions of a namespace, or of a workflow in it, oldest of them first."""
-        log = await asyncio.to_thread(self._open_log)
-        read = await asyncio.to_thread(log.read, workflow_id, namespace=namespace, newest=limit)
+
+        def read() -> list[RecordedExecution]:
+            return self._open_log().read(workflow_id, namespace=namespace, newest=limit)
+
         return [
             {
                 "workflowId": it.workflow_id,
@@ -60,14 +62,17 @@ class AgentRecords:
                 "recordedAt": it.recorded_at.isoformat(),
                 "execution": asdict(it.execution),
             }
-            for it in read
+            for it in await asyncio.to_thread(read)
         ]
 
     async def totals(self, namespace: str, workflow_id: str | None, by: GroupBy) -> list[dict[str, Any]]:
         """What the executions of a namespace, or of a workflow in it, came to, the most expensive first."""
-        log = await asyncio.to_thread(self._open_log)
+
+        def total() -> list[ExecutionTotals]:
+            return self._open_log().totals(by, workflow_id=workflow_id, namespace=namespace)
+
         try:
-            found = await asyncio.to_thread(log.totals, by, workflow_id=workflow_id, namespace=namespace)
+            found = await asyncio.to_thread(total)
         except ValueError as error:
             raise ServiceError(StatusCode.INVALID_ARGUMENT, str(error)) from None
         return [asdict(it) for it in found]
