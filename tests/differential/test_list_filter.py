@@ -235,9 +235,10 @@ class Side:
         except ServiceError as error:
             return error.status.name
         groups = [
-            (group.count, [dict(v.metadata) | {"": v.data} for v in group.group_values]) for group in answer.groups
+            (group.count, [(sorted(v.metadata.items()), v.data) for v in group.group_values])  # maps have no order
+            for group in answer.groups
         ]
-        return answer.count, sorted(groups, key=str)
+        return answer.count, sorted(groups)
 
 
 async def compare(target: str, number: int) -> list[str]:
