@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from temporalio.api.workflowservice.v1 import (
@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from tsuzuki import activity, workflow
-from tsuzuki.client import Client, LogLine
+from tsuzuki.client import Client, LogLine, WorkflowQueryFailedError
 from tsuzuki.common import RetryPolicy
 from tsuzuki.common.log_frames import LOG_ACTIVITY_ID
 from tsuzuki.common.stream_frames import write_frame
@@ -136,6 +136,65 @@ async def test_a_reader_follows_to_the_end_and_goes_on_where_it_stopped() -> Non
         again = [line async for line in handle.read_logs(after=seen[2].id)]
         assert [line.id for line in again] == [line.id for line in seen[3:]]
         assert [line.message async for line in handle.read_logs(last=1)] == ["gone at True"]
+
+
+# ---- workflow tasks that fail --------------------------------------------------------------------------
+
+
+@workflow.defn
+class Stumbling:
+    """Its tasks fail as `errors` says, one an attempt."""
+
+    errors: ClassVar[list[Exception | None]] = []
+
+    @workflow.run
+    async def run(self) -> None:
+        workflow.logger.info("come")
+        self.stumble()
+        await workflow.sleep(0.001)
+        workflow.logger.info("further")
+        self.stumble()
+
+    def stumble(self) -> None:
+        if not workflow.unsafe.is_replaying() and self.errors and (error := self.errors.pop(0)):
+            raise error
+
+
+async def stumbled(errors: list[Exception | None], cached: int = 1000) -> list[LogLine]:
+    Stumbling.errors = errors
+    async with await Client.connect("sqlite://") as client:
+        async with Worker(client, task_queue="q", workflows=[Stumbling], max_cached_workflows=cached):
+            handle = await client.start_workflow(Stumbling.run, id="w", task_queue="q")
+            await handle.result()
+            with pytest.raises(WorkflowQueryFailedError):  # its replay is no attempt
+                await handle.query("no such query")
+        return [line async for line in handle.read_logs()]
+
+
+def failed(error: str) -> tuple[int, str, str]:
+    return (40, "tsuzuki.worker", f"Workflow task failed, and is tried again until the code is mended: {error}")
+
+
+COME, FURTHER = ((20, "tsuzuki.workflow", said) for said in ("come", "further"))
+
+
+@pytest.mark.parametrize("cached", [0, 1000])
+async def test_a_stuck_run_says_once_why_its_task_fails(cached: int) -> None:
+    lines = await stumbled([OSError("at 0x1"), OSError("at 0x2"), OSError("at 0x3"), None], cached)
+    told = failed("OSError: at 0x1")
+    assert [(line.level, line.logger, line.message) for line in lines] == [COME, told, COME, FURTHER]
+    assert "in stumble\n    raise error\nOSError: at 0x1\n" in lines[1].exception
+    assert lines[1].activity_id == ""
+
+
+async def test_another_failure_and_one_after_the_run_got_further_are_told_too() -> None:
+    lines = await stumbled([OSError("a"), KeyError("b"), KeyError("b"), None, KeyError("b"), None])
+    assert [(line.level, line.logger, line.message) for line in lines] == [
+        *(COME, failed("OSError: a")),
+        *(COME, failed("KeyError: 'b'")),
+        *(COME, FURTHER, failed("KeyError: 'b'")),
+        FURTHER,
+    ]
 
 
 # ---- what can go wrong ---------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ class RunLogs:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._lines: deque[tuple[RunIds, Line]] = deque()
+        self._taken = 0
         self._dropped = 0
         self._kept: bool | None = None
         """Whether the service keeps logs, once that is known."""
@@ -130,6 +131,7 @@ class RunLogs:
             line["exception"] = told
         line.update(of)
         self._lines.append((run, line))
+        self._taken += 1
         if not self._woken:
             self._woken = True
             if threading.get_ident() == self._thread:
@@ -137,6 +139,16 @@ class RunLogs:
             else:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: its thread has outlived the worker
                     self._loop.call_soon_threadsafe(self._news.set)
+
+    @property
+    def taken(self) -> int:
+        """How many lines it has taken."""
+        return self._taken
+
+    def take_back(self, run: RunIds, since: int) -> None:
+        """Forget what the code of a run has logged since so many lines were taken, as far as it is not on its way."""
+        later = [self._lines.pop() for _ in range(min(self._taken - since, len(self._lines)))]
+        self._lines.extend(kept for kept in reversed(later) if kept[0] != run or "activity_id" in kept[1])
 
     def start(self) -> None:
         """Begin to send."""

@@ -98,8 +98,9 @@ class Worker:
             `workflow.DeadlockError`; None for no bound. A debugger may hold code for as long as it likes.
         debug_mode: True for no bound either.
         run_log_level: What `workflow.logger` and `activity.logger` are given from this level on is kept in the log of
-            the run too, for its page, whether or not `logging` shows it; None keeps nothing. It is best effort, and
-            only where the engine is one of this package. Fields (`extra`) with names of secrets are masked.
+            the run too, for its page, whether or not `logging` shows it, and so is why its tasks fail; None keeps
+            nothing. It is best effort, and only where the engine is one of this package. Fields (`extra`) with names
+            of secrets are masked.
         on_fatal_error: Awaited with the error that ends the worker, before it shuts down.
         interceptors: Stand around activities and workflows, the first outermost; before them stand those of the
             client's that are interceptors of workers too. Without any there is no chain and no cost.

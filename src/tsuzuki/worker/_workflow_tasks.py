@@ -39,6 +39,7 @@ from ._open_task import Held, OpenTasks, TaskSupersededError
 from ._run_cache import RunCache
 from ._run_logs import RunLogs
 from ._run_settings import RunSettings
+from ._told_failures import ToldFailures
 from ._watchdog import Watch
 from ._workflow_chain import chain_of
 from ._workflow_interceptor import WorkflowInboundInterceptor
@@ -130,6 +131,7 @@ class WorkflowTaskProcessor:
         )
         if determinism_guard:
             _guard.install(self._workflows.guarded_modules())
+        self._told_failures = ToldFailures()
         self._cache = RunCache(max_cached_workflows)
         self._open: OpenTasks | None = None
         if local_activities is not None:
@@ -178,6 +180,7 @@ class WorkflowTaskProcessor:
         if task.HasField("query"):
             return await self._answer_alone(task)
         run_id = task.workflow_execution.run_id
+        logged = 0 if self._settings.logs is None else self._settings.logs.taken
         taken_s = 0.0 if self._open is None else self._open.begin(run_id)
         run = self._take(run_id)
         handed = list(task.history.events)  # once: each look into the message makes its events anew
@@ -209,7 +212,10 @@ class WorkflowTaskProcessor:
                 run.evict()
                 if isinstance(error, NondeterminismError) and run.is_failure(error):
                     return self._fail_workflow(task, run, error)
+            if self._settings.logs is not None:
+                self._tell_run(self._settings.logs, task, error, logged)
             return self._failed(task, error)
+        self._told_failures.over(run_id)
         completed = self._complete(task, run)
         if held is not Held.ENDED:
             completed.force_create_new_workflow_task = True
@@ -425,6 +431,15 @@ class WorkflowTaskProcessor:
         for number in task.queries:
             completed.query_results[number].CopyFrom(self._query_failure(error))
         return completed
+
+    def _tell_run(self, logs: RunLogs, task: PollWorkflowTaskQueueResponse, error: BaseException, logged: int) -> None:
+        """Put a failure into the run's log; of one that is there already not even what the code has logged again."""
+        ids = (task.workflow_execution.workflow_id, task.workflow_execution.run_id)
+        if not self._told_failures.tell(ids[1], error):
+            logs.take_back(ids, logged)
+        elif logs.takes(logging.ERROR):
+            said = "Workflow task failed, and is tried again until the code is mended: %s: %s"
+            logs.add(ids, logging.ERROR, _logger.name, said, (type(error).__name__, error), {"exc_info": error})
 
     def _failed(self, task: PollWorkflowTaskQueueResponse, error: BaseException) -> RespondWorkflowTaskFailedRequest:
         execution = task.workflow_execution
