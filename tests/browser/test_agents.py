@@ -221,6 +221,21 @@ async def test_what_workflows_say_is_text_and_others_have_no_panels(site: Site) 
     await expect(site.page.locator("#agents")).to_be_hidden()
 
 
+async def test_panels_of_a_paused_run_say_so_until_it_goes_on(site: Site) -> None:
+    handle = await research(site)
+    approvals = site.panel("approvals")
+    await expect(approvals.get_by_role("button", name="Approve")).to_be_visible()
+    await handle.pause()
+    for panel in (approvals, site.panel("control")):
+        await expect(panel.get_by_role("alert")).to_contain_text("Unpause the workflow first")
+    await approvals.get_by_role("button", name="Approve").click()
+    await expect(approvals.get_by_role("alert")).to_contain_text("Unpause")
+    await handle.unpause()
+    await expect(approvals.get_by_role("alert")).to_be_hidden()
+    await approvals.get_by_role("button", name="Approve").click()
+    await expect(approvals).to_contain_text("none waits")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 async def test_the_panels_fit(site: Site, width: int) -> None:
     await site.page.set_viewport_size({"width": width, "height": 844})

@@ -174,6 +174,28 @@ async def test_questions_of_all_open_runs(agents: Client, monkeypatch: pytest.Mo
     assert ran.stderr == "tsuzuki: no worker answered for 1 of 1 runs: alone\n"
 
 
+async def test_questions_of_paused_runs(agents: Client) -> None:
+    handle = await agents.start_workflow("Asking", id="held", task_queue="q")
+    assert len(await data("agent", "approval", "list")) == 1
+    await handle.pause()
+    ran = await asyncio.to_thread(run, "agent", "approval", "list", "-o", "json")
+    assert json.loads(ran.stdout) == []
+    assert ran.stderr == (
+        "tsuzuki: 1 of 1 runs are paused, and no worker may answer for them: held. "
+        "Unpause it (tsuzuki workflow unpause), or name the code that answers with --workflows MODULE.\n"
+    )
+    assert [it["approval"]["id"] for it in await data("agent", "approval", "list", "--workflows", "cli_agents")] == [
+        "approval-1"
+    ]
+    for command in (("approval", "list"), ("status",)):
+        told = await text("agent", *command, "-w", "held", code=1)
+        assert told == (
+            "tsuzuki: query rejected, the workflow is PAUSED: its code does not run. "
+            "Unpause it (tsuzuki workflow unpause), or name the code that answers with --workflows MODULE.\n"
+        )
+    assert "Unpause it first" in await text("agent", "approval", "approve", "-w", "held", "-a", "approval-1", code=1)
+
+
 async def test_a_budget_is_shown_and_raised(agents: Client) -> None:
     handle = await agents.start_workflow("Spending", id="rich", task_queue="q")
     while (seen := await data("agent", "budget", "show", "-w", "rich"))["budget"]["waiting"] == 0:

@@ -211,7 +211,29 @@ async def _eventually(site: Site, count: int) -> set[tuple[str, str]]:
 async def test_a_run_that_nobody_answers_for_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_agent_calls, "_ANSWER_S_MAX", 0.05)
     await site.client.start_workflow("Nobody", id="alone", task_queue="elsewhere")
-    assert await site.get("approvals") == {"approvals": [], "asked": 1, "unanswered": ["alone"], "more": False}
+    assert await site.get("approvals") == {
+        "approvals": [],
+        "asked": 1,
+        "unanswered": ["alone"],
+        "paused": [],
+        "more": False,
+    }
+
+
+async def test_a_run_that_is_paused_is_named_and_says_so_when_asked(site: Site) -> None:
+    handle = await site.start(Asking.run, "held")
+    await site.get("workflows/held/approvals")
+    await handle.pause(reason="look at this first")
+    pending = await site.get("approvals?query=WorkflowType = 'Asking'")
+    assert pending == {"approvals": [], "asked": 1, "unanswered": [], "paused": ["held"], "more": False}
+    for path in ("approvals", "control"):
+        refused = await site.get(f"workflows/held/{path}", status=400)
+        assert refused["message"].startswith("workflow 'held' is paused (as by `tsuzuki workflow pause`)")
+    refused = await site.post("workflows/held/approvals/approval-1/approve", status=400)
+    assert "Unpause it first" in refused["message"]
+    await handle.unpause()
+    await site.post("workflows/held/approvals/approval-1/approve", {"by": "ben"})
+    assert await handle.result() == "True by ben: None"
 
 
 async def test_a_budget_is_seen_and_raised(site: Site) -> None:

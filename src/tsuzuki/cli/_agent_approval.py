@@ -14,6 +14,7 @@ from tsuzuki.client import (
     ServiceUnavailableError,
     WorkflowExecution,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
 )
 
 from ._agent_control import By
@@ -22,7 +23,7 @@ from ._ids import Code, Filter, RunId, WorkflowId
 from ._inputs import from_json
 from ._lazy import group
 from ._output import Output, OutputOption, json_text, plain, time_text, write_fields, write_json, write_table
-from ._query import ask_run, refuse_without_code, update_needs
+from ._query import PAUSED_WAY_OUT, ask_run, paused_is_said, refuse_without_code, update_needs
 from ._user import user
 from ._worker import WorkerModules, with_worker
 
@@ -31,6 +32,7 @@ approval = group("Questions that wait for people.")
 RUNS_MAX: Final = 200
 """Open runs that are asked, the newest first."""
 _QUERY: Final = "list_approvals"
+_OPEN: Final = "(ExecutionStatus = 'Running' OR ExecutionStatus = 'Paused')"
 _AT_ONCE: Final = 16
 _ANSWER_S_MAX: Final = 5.0
 
@@ -54,9 +56,10 @@ def list_approvals(
     refuse_without_code(connection, workflows)
 
     async def one(client: Client) -> list[tuple[str, str, Any]]:
-        asked = await ask_run(
-            connection, client, workflow_id, run_id, _QUERY, workflows=workflows, result_type=list[ApprovalRequest]
-        )
+        with paused_is_said():
+            asked = await ask_run(
+                connection, client, workflow_id, run_id, _QUERY, workflows=workflows, result_type=list[ApprovalRequest]
+            )
         return [(workflow_id, run_id, each) for each in asked]
 
     async def many(client: Client) -> list[tuple[str, str, Any]]:
@@ -90,10 +93,11 @@ def list_approvals(
 async def _of_open_runs(
     connection: Connection, client: Client, query: str, workflows: list[str] | None
 ) -> list[tuple[str, str, Any]]:
-    narrowed = f"({query}) AND ExecutionStatus = 'Running'" if query else "ExecutionStatus = 'Running'"
+    narrowed = f"({query}) AND {_OPEN}" if query else _OPEN
     runs = [run async for run in client.list_workflows(narrowed, limit=RUNS_MAX + 1)]
     turns = asyncio.Semaphore(_AT_ONCE)
     silent: list[str] = []
+    paused: list[str] = []
 
     async def ask(run: WorkflowExecution) -> list[tuple[str, str, Any]]:
         async with turns:
@@ -111,20 +115,29 @@ async def _of_open_runs(
             except (TimeoutError, ServiceUnavailableError):
                 silent.append(run.id)
                 return []
+            except WorkflowQueryRejectedError:
+                paused.append(run.id)
+                return []
             except WorkflowQueryFailedError:  # a workflow that asks nobody
                 return []
         return [(run.id, run.run_id, each) for each in asked]
 
     answers = await asyncio.gather(*(ask(run) for run in runs[:RUNS_MAX]))
     if silent:
+        typer.echo(f"tsuzuki: no worker answered for {len(silent)} of {len(answers)} runs: {_some(silent)}", err=True)
+    if paused:
         typer.echo(
-            f"tsuzuki: no worker answered for {len(silent)} of {len(answers)} runs: {', '.join(silent[:5])}"
-            f"{' ...' if len(silent) > 5 else ''}",
+            f"tsuzuki: {len(paused)} of {len(answers)} runs are paused, and no worker may answer for them: "
+            f"{_some(paused)}. {PAUSED_WAY_OUT}",
             err=True,
         )
     if len(runs) > RUNS_MAX:
         typer.echo(f"tsuzuki: only the {RUNS_MAX} newest open runs were asked; narrow them down with --query", err=True)
     return [each for answer in answers for each in answer]
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (" ..." if len(ids) > 5 else "")
 
 
 @approval.command()

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from tsuzuki.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from tsuzuki.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
 from tsuzuki.common import QueryRejectCondition
 from tsuzuki.exceptions import ApplicationError
 
 from ._connection import Connection
 from ._endings import FAILED, refuse
+
+PAUSED_WAY_OUT: Final = "Unpause it (tsuzuki workflow unpause), or name the code that answers with --workflows MODULE."
 
 
 def ask(
@@ -44,23 +52,35 @@ def ask(
 
     async def work(client: Client) -> Any:
         try:
-            return await ask_run(
-                connection,
-                client,
-                workflow_id,
-                run_id,
-                name,
-                args,
-                condition,
-                workflows=workflows,
-                result_type=result_type,
-            )
+            with paused_is_said():
+                return await ask_run(
+                    connection,
+                    client,
+                    workflow_id,
+                    run_id,
+                    name,
+                    args,
+                    condition,
+                    workflows=workflows,
+                    result_type=result_type,
+                )
         except WorkflowQueryFailedError as error:
             if not needs:
                 raise
             refuse(f"{error.message}. A run answers this if its code {needs}.", FAILED)
 
     return connection.run(work, "Asking")
+
+
+@contextmanager
+def paused_is_said() -> Iterator[None]:
+    """End the command with a line if the run was not asked in the block because it is paused."""
+    try:
+        yield
+    except WorkflowQueryRejectedError as error:
+        if error.status is not WorkflowExecutionStatus.PAUSED:
+            raise
+        refuse(f"{error}: its code does not run. {PAUSED_WAY_OUT}", FAILED)
 
 
 @contextmanager

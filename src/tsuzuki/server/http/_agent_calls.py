@@ -47,6 +47,7 @@ INCREASE: Final = "increase_budget"
 
 RUNS_MAX: Final = 200
 """Open runs that are asked for their approvals, the newest first."""
+_OPEN: Final = "(ExecutionStatus = 'Running' OR ExecutionStatus = 'Paused')"
 _AT_ONCE: Final = 16
 _ANSWER_S_MAX: Final = 5.0
 """How long one of many runs may take to say what it asks."""
@@ -71,10 +72,22 @@ class AgentRun:
         return WorkflowExecution(workflow_id=self.workflow_id, run_id=self.run_id)
 
 
+class PausedRun(ServiceError):
+    """The code of a run was not asked, for Temporal's own pause holds the run."""
+
+    def __init__(self, run: AgentRun) -> None:
+        super().__init__(
+            StatusCode.FAILED_PRECONDITION,
+            f"workflow '{run.workflow_id}' is paused (as by `tsuzuki workflow pause`): its code does not run and "
+            "answers nothing. Unpause the workflow first.",
+        )
+
+
 class AgentCalls:
     """Calls of one run for one caller.
 
-    Each raises `ServiceError`: what its RPC is refused with; FAILED_PRECONDITION when the workflow refuses.
+    Each raises `ServiceError`: what its RPC is refused with; FAILED_PRECONDITION when the workflow refuses, and
+    `PausedRun`, one of these, when it cannot be asked.
 
     Args:
         caller: Who asks.
@@ -138,6 +151,8 @@ class AgentCalls:
         request = QueryWorkflowRequest(namespace=self._run.namespace, execution=self._run.execution)
         request.query.query_type = name
         answer = await self._caller.ask(request, QueryWorkflowResponse, wait_s=wait_s)
+        if answer.HasField("query_rejected"):
+            raise PausedRun(self._run)
         return _value(answer.query_result)
 
     async def _update(self, name: str, value: Mapping[str, Any]) -> Any:
@@ -164,35 +179,37 @@ async def pending_approvals(caller: Caller, namespace: str, query: str) -> dict[
 
     Returns:
         `approvals`, each with its run; `asked`, the number of runs; `unanswered`, the workflow ids of those without
-        a worker that answers; `more`, whether there are further open runs.
+        a worker that answers; `paused`, of those whose code cannot be asked while the workflow is paused; `more`,
+        whether there are further open runs.
     """
-    narrowed = f"({query}) AND ExecutionStatus = 'Running'" if query else "ExecutionStatus = 'Running'"
+    narrowed = f"({query}) AND {_OPEN}" if query else _OPEN
     request = ListWorkflowExecutionsRequest(namespace=namespace, query=narrowed, page_size=RUNS_MAX)
     found = await caller.ask(request, ListWorkflowExecutionsResponse)
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def ask(info: WorkflowExecutionInfo) -> list[Any] | None:
+    async def ask(info: WorkflowExecutionInfo) -> list[Any] | ServiceError:
         run = AgentRun(namespace, info.execution.workflow_id, info.execution.run_id)
         async with turns:
             try:
                 return await AgentCalls(caller, run).approvals(wait_s=_ANSWER_S_MAX)
             except ServiceError as error:
                 if error.status in (StatusCode.DEADLINE_EXCEEDED, StatusCode.FAILED_PRECONDITION):
-                    return None  # no worker, or none whose code fits
+                    return error  # no worker, or none whose code fits, or held
                 return []  # closed meanwhile, or a workflow that asks nobody
 
-    answers = await asyncio.gather(*(ask(info) for info in found.executions))
+    answers = list(zip(found.executions, await asyncio.gather(*(ask(info) for info in found.executions)), strict=True))
+    silent = [(info.execution.workflow_id, it) for info, it in answers if isinstance(it, ServiceError)]
     return {
         "approvals": [
             {**_named(info), "approval": approval}
-            for info, answer in zip(found.executions, answers, strict=True)
-            for approval in answer or ()
+            for info, answer in answers
+            if isinstance(answer, list)
+            for approval in answer
             if isinstance(approval, Mapping) and approval.get("decision") is None
         ],
         "asked": len(answers),
-        "unanswered": [
-            info.execution.workflow_id for info, answer in zip(found.executions, answers, strict=True) if answer is None
-        ],
+        "unanswered": [id for id, why in silent if not isinstance(why, PausedRun)],
+        "paused": [id for id, why in silent if isinstance(why, PausedRun)],
         "more": bool(found.next_page_token),
     }
 

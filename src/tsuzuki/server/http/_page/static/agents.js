@@ -40,6 +40,7 @@ async function act(panel, button, call) {
   } catch (error) {
     say(panel, error.message);
   }
+  silent.delete(panel);
   button.disabled = false;
   await refresh();
 }
@@ -211,6 +212,7 @@ let lookedAt = 0;
 let patience = PATIENCE_MS; // twice as much after each time
 let refreshing = null;
 let again = false;
+const silent = new Set(); // panels that say why they could not be shown anew
 
 const known = (panel) => !PANELS[panel].query || queries?.has(PANELS[panel].query);
 const agentic = () => Object.keys(PANELS).some((panel) => PANELS[panel].query && known(panel));
@@ -235,8 +237,9 @@ async function refreshAll() {
   await Promise.all(wanted.map(async (panel) => {
     try {
       PANELS[panel].show(await got(PANELS[panel].from));
-      if (panel === "executions") say(panel, "");
+      if (silent.delete(panel)) say(panel, "");
     } catch (error) {
+      silent.add(panel);
       say(panel, error.message);
     }
     by(panel).hidden = false;
