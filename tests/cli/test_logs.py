@@ -61,10 +61,16 @@ def test_a_log_is_shown_as_text_and_as_json() -> None:
     assert shown[3] == "Traceback (most recent call last):"
     assert shown[-1] == "ValueError: broken"
     lines = [json.loads(line) for line in run("workflow", "logs", "-w", "one", "--output", "json").stdout.splitlines()]
-    assert [(line["level"], line["activity_type"], line["fields"]) for line in lines] == [
-        (20, "", {}),
+    for line, text in zip(lines, (shown[0], *shown[1:3]), strict=True):
+        assert (line["time"][:19], line["time"][-1]) == (text[:19], "Z"), "as in all JSON of this command"
+    assert [sorted(line) for line in lines[:2]] == [
+        ["id", "level", "logger", "message", "time"],
+        ["activityId", "activityType", "attempt", "fields", "id", "level", "logger", "message", "time"],
+    ]
+    assert [(line["level"], line.get("activityType"), line.get("fields")) for line in lines] == [
+        (20, None, None),
         (20, "weigh", {"kilos": 3}),
-        (40, "weigh", {}),
+        (40, "weigh", None),
     ]
     after = run("workflow", "logs", "-w", "one", "--follow", "--after", lines[1]["id"]).stdout.splitlines()
     assert after == shown[2:]

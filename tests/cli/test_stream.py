@@ -60,7 +60,12 @@ def test_a_stream_is_shown_as_text_and_as_json() -> None:
         "--- end of speak 1",
     ]
     events = [json.loads(line) for line in run("workflow", "stream", "-w", "one", "-o", "json").stdout.splitlines()]
-    assert [(event["kind"], event["value"]) for event in events[2:]] == [
+    assert [list(event) for event in events[2:4]] == [
+        ["id", "kind", "activityId", "activityType", "attempt", "seq", "time"],
+        ["id", "kind", "activityId", "activityType", "attempt", "seq", "time", "value"],
+    ]
+    assert all(event["time"].endswith("Z") for event in events), "as in all JSON of this command"
+    assert [(event["kind"], event.get("value")) for event in events[2:]] == [
         ("begin", None),
         ("data", "Once "),
         ("data", {"tool": "süß"}),

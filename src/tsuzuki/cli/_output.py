@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 from temporalio.api.common.v1 import Payload
 
@@ -82,6 +83,13 @@ def payload_text(payload: Payload) -> str:
 def time_text(time: datetime | None) -> str:
     """Write a point in time; empty for none."""
     return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact_time_text(time: datetime) -> str:
+    """Write a point in time as the JSON of messages has it, with all of its digits."""
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp.ToJsonString()
 
 
 def _readable(value: Any) -> Any:

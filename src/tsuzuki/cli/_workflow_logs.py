@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from typing import Annotated, Final
@@ -13,7 +12,7 @@ from tsuzuki.client import Client, LogLine
 
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
-from ._output import Output, OutputOption, time_text
+from ._output import Output, OutputOption, exact_time_text, time_text
 from ._terminal import one_line, printable
 
 _LEVELS: Final = {name.lower(): number for name, number in logging.getLevelNamesMapping().items() if number}
@@ -48,7 +47,16 @@ def logs(
 
 
 def _json(line: LogLine) -> str:
-    return json.dumps({**dataclasses.asdict(line), "at": line.at.isoformat()}, ensure_ascii=False)
+    facts = {"id": line.id, "time": exact_time_text(line.at), "level": line.level, "logger": line.logger}
+    more = {
+        "fields": line.fields,
+        "exception": line.exception,
+        "activityId": line.activity_id,
+        "activityType": line.activity_type,
+        "attempt": line.attempt,
+    }
+    said = {name: value for name, value in more.items() if value}
+    return json.dumps({**facts, "message": line.message, **said}, ensure_ascii=False)
 
 
 def _text(line: LogLine) -> str:

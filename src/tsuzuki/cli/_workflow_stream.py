@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from tsuzuki.client import Client, StreamEvent, StreamEventKind
 
 from ._connection import Connection, connected
 from ._ids import RunId, WorkflowId
-from ._output import Output, OutputOption
+from ._output import Output, OutputOption, exact_time_text
 from ._terminal import one_line, printable
 
 
@@ -41,7 +40,17 @@ def stream(
 
 
 def _line(event: StreamEvent) -> str:
-    return json.dumps({**dataclasses.asdict(event), "at": event.at.isoformat()}, ensure_ascii=False, default=str)
+    facts = {
+        "id": event.id,
+        "kind": event.kind.value,
+        "activityId": event.activity_id,
+        "activityType": event.activity_type,
+        "attempt": event.attempt,
+        "seq": event.seq,
+        "time": exact_time_text(event.at),
+    }
+    said = {"value": event.value} if event.kind is StreamEventKind.DATA else {}
+    return json.dumps({**facts, **said}, ensure_ascii=False, default=str)
 
 
 class _Text:

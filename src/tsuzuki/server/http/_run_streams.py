@@ -30,6 +30,9 @@ from ._refusals import refusal
 
 _WAIT_S: Final = 15
 _KINDS: Final = {BEGIN: "begin", DATA: "data", END: "end", FULL: "full"}
+_NAMES: Final = {"activity_id": "activityId", "activity_type": "activityType"}
+_TIMES_END_NS: Final = 253_402_300_800 * SECOND
+"""The year 10000, which no timestamp reaches."""
 _END: Final = "event: end\ndata: {}\n\n"
 
 
@@ -112,8 +115,7 @@ async def _blocks(
 def stream_events(batch: dict[str, Any], events: Payload) -> Iterator[tuple[int, dict[str, Any]]]:
     """The events of a batch of an event stream."""
     values = _values(batch["kinds"], events)
-    seconds, nanos = divmod(batch["at_ns"], SECOND)
-    at = Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
+    at = _time_text(batch["at_ns"])
     for index, (kind, value) in enumerate(zip(batch["kinds"], values, strict=True)):
         offset = batch["first"] + index
         yield (
@@ -137,7 +139,21 @@ def log_lines(batch: dict[str, Any], lines: Payload) -> Iterator[tuple[int, dict
     if values is None:
         values = [{"payload": to_json(lines)}, *({} for _ in range(batch["lines"] - 1))]
     for offset, value in enumerate(values, batch["first"]):
-        yield offset, {"offset": offset, **(value if isinstance(value, dict) else {})}
+        yield offset, {"offset": offset, **(_line(value) if isinstance(value, dict) else {})}
+
+
+def _line(said: dict[str, Any]) -> dict[str, Any]:
+    """A line as a worker sent it, in the names and times of this API's JSON; a worker may send anything."""
+    line = {_NAMES.get(name, name): value for name, value in said.items() if name != "at_ns"}
+    at_ns = said.get("at_ns")
+    if type(at_ns) is int and 0 <= at_ns < _TIMES_END_NS:
+        line["time"] = _time_text(at_ns)
+    return line
+
+
+def _time_text(ns: int) -> str:
+    seconds, nanos = divmod(ns, SECOND)
+    return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
 
 
 def _values(kinds: str, events: Payload) -> list[dict[str, Any]]:

@@ -13,12 +13,11 @@ const levelOf = (number) => LEVELS.find(([least]) => number >= least)[1];
 const least = () => Number(by("logs-level").value);
 
 function draw(line) {
-  const who = line.activity_type ? `${line.activity_type} ${line.activity_id}${line.attempt > 1 ? `, attempt ${line.attempt}` : ""}` : "workflow";
-  const at = Math.floor(line.at_ns / 1e6);
+  const who = line.activityType ? `${line.activityType} ${line.activityId}${line.attempt > 1 ? `, attempt ${line.attempt}` : ""}` : "workflow";
   const level = levelOf(line.level);
   const fields = Object.entries(line.fields || {}).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join("  ");
   const row = element("div", { class: `line ${level}`, hidden: line.level < least() },
-    element("time", { title: localTime(at) }, localTime(at, false)), element("b", {}, level), element("span", { class: "log-who", title: line.logger }, who),
+    element("time", { title: localTime(line.time) }, localTime(line.time, false)), element("b", {}, level), element("span", { class: "log-who", title: line.logger }, who),
     element("span", { class: "log-text" }, line.message, fields ? element("span", { class: "dim" }, `  ${fields}`) : null,
       line.exception ? element("details", {}, element("summary", {}, line.exception.trimEnd().split("\n").at(-1)), element("pre", {}, line.exception)) : null));
   row.dataset.level = line.level;
