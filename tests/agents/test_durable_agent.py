@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_ai import ModelHTTPError, ModelRetry
@@ -33,7 +34,7 @@ from tsuzuki.agents import (
     RemoteControl,
     Usage,
 )
-from tsuzuki.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from tsuzuki.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from tsuzuki.common import RetryPolicy
 from tsuzuki.exceptions import ApplicationError
 from tsuzuki.worker import Worker
@@ -257,16 +258,13 @@ async def test_what_is_being_written_is_in_heartbeats_and_in_the_event_stream() 
         async def run(self) -> str:
             return (await writer.run("Write!")).output
 
-    async with (
-        await Client.connect("sqlite://") as client,
-        Worker(client, task_queue=QUEUE, workflows=[Write], activities=writer.activities),
-    ):
-        handle = await client.start_workflow(Write.run, id="w", task_queue=QUEUE)
+    async with virtual_site() as site, site.worker([Write], writer.activities):
+        handle = await site.client.start_workflow(Write.run, id="w", task_queue=QUEUE)
         written = ""
         for _ in range(1000):
             (pending,) = (await handle.describe()).raw_description.pending_activities or [None]
             if pending is not None and pending.heartbeat_details.payloads:
-                (written,) = client.data_converter.payload_converter.from_payloads(
+                (written,) = site.client.data_converter.payload_converter.from_payloads(
                     pending.heartbeat_details.payloads, [str]
                 )
             if "night" in written:
@@ -289,21 +287,25 @@ async def test_a_model_that_says_nothing_for_long_is_alive_and_what_it_has_writt
         async def run(self) -> str:
             return (await thinker.run("Think!")).output
 
-    async with (
-        await Client.connect("sqlite://") as client,
-        Worker(client, task_queue=QUEUE, workflows=[Thinking], activities=thinker.activities),
-    ):
-        handle = await client.start_workflow(Thinking.run, id="w", task_queue=QUEUE)
-        heartbeats: set[int] = set()
-        while len(heartbeats) < 5:
-            (pending,) = (await handle.describe()).raw_description.pending_activities or [None]
-            if pending is not None:
-                assert pending.attempt == 1
-                if pending.heartbeat_details.payloads and "think" in str(pending.heartbeat_details.payloads[0].data):
-                    heartbeats.add(pending.last_heartbeat_time.ToNanoseconds())
-            await asyncio.sleep(0.01)
+    async with virtual_site() as site, site.worker([Thinking], thinker.activities):
+        handle = await site.client.start_workflow(Thinking.run, id="w", task_queue=QUEUE)
+        for _ in range(5):
+            async with asyncio.timeout(60):
+                while not await has_heard(handle, "think", site.clock.now_ns()):  # noqa: ASYNC110 - it is elsewhere
+                    await asyncio.sleep(0.01)
+            await site.advance(0.5)  # of the 0.6 s after which a silent attempt is taken for dead
         may_end.set()
         assert await handle.result() == "Let me think."
+
+
+async def has_heard(handle: WorkflowHandle[Any, Any], text: str, at_ns: int) -> bool:
+    """Whether the first attempt of the one activity has sent a heartbeat with this text at this time."""
+    (pending,) = (await handle.describe()).raw_description.pending_activities or [None]
+    if pending is None:
+        return False
+    assert pending.attempt == 1
+    details = "".join(str(payload.data) for payload in pending.heartbeat_details.payloads)
+    return text in details and pending.last_heartbeat_time.ToNanoseconds() == at_ns
 
 
 async def test_model_calls_are_booked_on_the_workflows_budget(tmp_path: Path) -> None:
