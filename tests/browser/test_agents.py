@@ -221,6 +221,17 @@ async def test_what_workflows_say_is_text_and_others_have_no_panels(site: Site) 
     await expect(site.page.locator("#agents")).to_be_hidden()
 
 
+async def test_what_comes_of_a_pause_is_said(site: Site) -> None:
+    async def unheard(route: Route) -> None:
+        await route.fulfill(json={"note": "Recorded. No worker has answered yet."})
+
+    await research(site)
+    await site.page.route("**/control/pause?*", unheard)
+    control = site.panel("control")
+    await control.get_by_role("button", name="Pause").click()
+    await expect(control.get_by_role("alert")).to_have_text("Recorded. No worker has answered yet.")
+
+
 async def test_panels_of_a_paused_run_say_so_until_it_goes_on(site: Site) -> None:
     handle = await research(site)
     approvals = site.panel("approvals")

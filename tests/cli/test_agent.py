@@ -104,9 +104,13 @@ async def data(*arguments: str) -> Any:
     return await asyncio.to_thread(run_json, *arguments)
 
 
-async def test_pause_approve_and_resume(agents: Client) -> None:
+async def test_pause_approve_and_resume(agents: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tsuzuki.cli import _agent_control
+
+    monkeypatch.setattr(_agent_control, "_HEARD_S_MAX", 60.0)
     handle = await agents.start_workflow("Asking", id="a", task_queue="q")
-    assert (await text("agent", "pause", "-w", "a", "--reason", "lunch", "--by", "ann")).startswith("Pause recorded.")
+    told = await text("agent", "pause", "-w", "a", "--reason", "lunch", "--by", "ann")
+    assert told == "Pause recorded. `tsuzuki agent status` shows where the run stands.\n"
     state = await data("agent", "status", "-w", "a")
     assert (state["status"], state["reason"], state["by"]) == ("paused", "lunch", "ann")
     assert "pause   ann" in await text("agent", "status", "-w", "a")
@@ -141,6 +145,23 @@ async def test_a_run_without_control_or_budget_says_what_is_missing(agents: Clie
     )
     told = await text("agent", "approval", "approve", "-w", "quiet", "-a", "approval-1", code=1)
     assert told.endswith(". A run takes this if its code has Approvals (tsuzuki.agents).\n")
+
+
+async def test_a_pause_that_nothing_heeds_says_so(agents: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tsuzuki.cli import _agent_control
+
+    monkeypatch.setattr(_agent_control, "_HEARD_S_MAX", 60.0)
+    quiet = await agents.start_workflow("Quiet", id="quiet", task_queue="q")
+    told = await text("agent", "pause", "-w", "quiet")
+    assert told.startswith("Pause recorded. But nothing in the code answers get_status so far")
+    assert told.endswith(". A run heeds this if its code enters a Control (tsuzuki.agents).\n")
+    assert (await data("agent", "resume", "-w", "quiet"))["note"].startswith("But nothing in the code answers")
+    await quiet.pause()
+    assert (await text("agent", "pause", "-w", "quiet")).startswith("Pause recorded. The workflow is paused;")
+    monkeypatch.setattr(_agent_control, "_HEARD_S_MAX", 0.1)
+    await agents.start_workflow("Asking", id="alone", task_queue="elsewhere")
+    told = await text("agent", "pause", "-w", "alone")
+    assert told == "Pause recorded. No worker has answered yet; the code acts upon it once one is there.\n"
 
 
 async def test_cancel_says_why_and_who(agents: Client) -> None:

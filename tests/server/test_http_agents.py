@@ -141,17 +141,19 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 def test_the_names_are_those_of_the_agents() -> None:
     assert _agent_calls.ACTIONS == (_control_state.PAUSE, _control_state.RESUME, _control_state.CANCEL)
+    assert _agent_calls.STATUS == _control_state.GET_STATUS
     assert _agent_calls.CONTROL_STATE == _control_state.GET_CONTROL_STATE
     assert (_agent_calls.APPROVALS, _agent_calls.DECIDE) == (_approvals.LIST, _approvals.DECIDE)
     assert (_agent_calls.BUDGET, _agent_calls.INCREASE) == (_budget.GET_BUDGET, _budget.INCREASE)
 
 
 @pytest.mark.parametrize("base", ["/api/v1/", "/api/v1/namespaces/default/"])
-async def test_pause_approve_resume(site: Site, base: str) -> None:
+async def test_pause_approve_resume(site: Site, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_agent_calls, "_HEARD_S_MAX", 60.0)
     site.base = base
     handle = await site.start(Asking.run, "a/b")
     run = "workflows/a%2Fb/"
-    assert await site.post(run + "control/pause", {"reason": "lunch", "by": "ann"}) == {}
+    assert await site.post(run + "control/pause", {"reason": "lunch", "by": "ann"}) == {"status": "paused"}
     state = await site.get(run + "control")
     assert {key: state[key] for key in ("status", "reason", "by")} == {
         "status": "paused",
@@ -170,6 +172,23 @@ async def test_pause_approve_resume(site: Site, base: str) -> None:
     await site.post(run + "control/resume")
     assert await handle.result() == "True by ben: {'steps': 2}"
     assert [it["action"] for it in (await site.get(run + "control"))["actions"]] == ["pause", "resume"]
+
+
+async def test_a_pause_that_nothing_heeds_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_agent_calls, "_HEARD_S_MAX", 60.0)
+    other = await site.start(Other.run, "other")
+    told = await site.post("workflows/other/control/pause")
+    assert told["note"].startswith("Recorded, but nothing in the code answers get_status so far")
+    assert told["note"].endswith(". A run heeds this if its code enters a Control (tsuzuki.agents).")
+    signaled = [it.workflow_execution_signaled_event_attributes for it in (await other.fetch_history()).events]
+    assert [it.signal_name for it in signaled if it.signal_name] == ["pause"]
+    await other.pause()
+    told = await site.post("workflows/other/control/resume")
+    assert told == {"note": "Recorded. The workflow is paused; its code acts upon this once it is unpaused."}
+    monkeypatch.setattr(_agent_calls, "_HEARD_S_MAX", 0.05)
+    await site.client.start_workflow("Nobody", id="alone", task_queue="elsewhere")
+    told = await site.post("workflows/alone/control/pause")
+    assert told == {"note": "Recorded. No worker has answered yet; the code acts upon this once one is there."}
 
 
 async def test_cancel_says_why_and_cancels(site: Site) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from tsuzuki.agents import ControlState, RemoteControl
-from tsuzuki.client import Client
+from tsuzuki.client import (
+    Client,
+    RPCError,
+    ServiceUnavailableError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 
 from ._connection import Connection, connected
 from ._ids import Code, RunId, WorkflowId
 from ._output import Output, OutputOption, plain, time_text, write_fields, write_json, write_table
 from ._query import ask
 from ._user import user
+
+_HEARD_S_MAX: Final = 2.0
+"""How long a run may take to say that it has heard a signal."""
 
 Reason = Annotated[str, typer.Option(help="Why; recorded with it.")]
 By = Annotated[str, typer.Option("--by", help="Who asks; by default --identity, or who you are on this machine.")]
@@ -113,12 +124,35 @@ def _control(
 ) -> None:
     who = by or connection.identity or user()
 
-    async def work(client: Client) -> None:
+    async def work(client: Client) -> str:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
         await send(RemoteControl(handle, by=who))
+        # Only code acts upon a pause. The service acts upon a cancel; and no worker reaches the file of this process.
+        return "" if action == "cancel" or connection.embedded else await _unheard(handle)
 
-    replace(connection, identity=connection.identity or who).run(work, "Sending")
+    note = replace(connection, identity=connection.identity or who).run(work, "Sending")
     if output is not Output.TEXT:
-        write_json({"workflowId": workflow_id, "action": action, "by": who}, output)
+        write_json({"workflowId": workflow_id, "action": action, "by": who, **({"note": note} if note else {})}, output)
+    elif note:
+        typer.echo(f"{action.capitalize()} recorded. {note}")
     else:
         typer.echo(f"{action.capitalize()} recorded. `tsuzuki agent status` shows where the run stands.")
+
+
+async def _unheard(handle: WorkflowHandle[Any, Any]) -> str:
+    """Why it is not known that the code of a run heeds a signal; empty if it does."""
+    try:
+        async with asyncio.timeout(_HEARD_S_MAX):
+            await handle.query("get_status")
+    except (TimeoutError, ServiceUnavailableError):
+        return "No worker has answered yet; the code acts upon it once one is there."
+    except WorkflowQueryRejectedError:
+        return "The workflow is paused; its code acts upon this once it is unpaused (tsuzuki workflow unpause)."
+    except WorkflowQueryFailedError as error:
+        return (
+            f"But nothing in the code answers get_status so far, so it may be that nothing comes of it: "
+            f"{error.message}. A run heeds this if its code enters a Control (tsuzuki.agents)."
+        )
+    except RPCError as error:
+        return f"Whether the code heeds it could not be asked: {error.message}"
+    return ""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
+from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsRequest,
@@ -39,6 +40,7 @@ PAUSE: Final = "pause"
 RESUME: Final = "resume"
 CANCEL: Final = "cancel"
 ACTIONS: Final = (PAUSE, RESUME, CANCEL)
+STATUS: Final = "get_status"
 CONTROL_STATE: Final = "get_control_state"
 APPROVALS: Final = "list_approvals"
 DECIDE: Final = "decide_approval"
@@ -51,6 +53,8 @@ _OPEN: Final = "(ExecutionStatus = 'Running' OR ExecutionStatus = 'Paused')"
 _AT_ONCE: Final = 16
 _ANSWER_S_MAX: Final = 5.0
 """How long one of many runs may take to say what it asks."""
+_HEARD_S_MAX: Final = 2.0
+"""How long a run may take to say that it has heard a signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,12 @@ class AgentCalls:
         """Tell whether the run is paused or cancelled, since when, why, by whom, and what was asked of it."""
         return await self._query(CONTROL_STATE)
 
-    async def control(self, action: str, reason: str = "") -> None:
-        """Pause, resume or cancel the run; in its history on return. A cancelled run may clean up."""
+    async def control(self, action: str, reason: str = "") -> dict[str, str]:
+        """Pause, resume or cancel the run; in its history on return. A cancelled run may clean up.
+
+        Returns:
+            Of pause and resume, which only code can act upon: `status`, as the code says; or `note`, why it says none.
+        """
         announced = action == CANCEL
         await self._signal(action, {"reason": reason, "by": self._by, "announced": announced})
         if announced:
@@ -117,6 +125,23 @@ class AgentCalls:
                 request_id=str(uuid.uuid4()),
             )
             await self._caller.ask(request, RequestCancelWorkflowExecutionResponse)
+            return {}
+        return await self._heard()
+
+    async def _heard(self) -> dict[str, str]:
+        try:
+            return {"status": str(await self._query(STATUS, wait_s=_HEARD_S_MAX))}
+        except PausedRun:
+            return {"note": "Recorded. The workflow is paused; its code acts upon this once it is unpaused."}
+        except ServiceError as error:
+            if error.status == StatusCode.DEADLINE_EXCEEDED:
+                return {"note": "Recorded. No worker has answered yet; the code acts upon this once one is there."}
+            if isinstance(error.detail, QueryFailedFailure):
+                return {
+                    "note": f"Recorded, but nothing in the code answers {STATUS} so far, so it may be that nothing "
+                    f"comes of this: {error.message}. A run heeds this if its code enters a Control (tsuzuki.agents)."
+                }
+            return {"note": f"Recorded. Whether the code heeds this could not be asked: {error.message}"}
 
     async def approvals(self, *, wait_s: float | None = None) -> list[Any]:
         """Every question with its answer, oldest first."""

@@ -103,8 +103,7 @@ async def _control_state(asked: Asked, records: AgentRecords) -> Any:
 
 def _controls(action: str) -> Callable[[Asked, AgentRecords], Awaitable[Any]]:
     async def control(asked: Asked, records: AgentRecords) -> Any:
-        await asked.calls.control(action, asked.given.get("reason", ""))
-        return {}
+        return await asked.calls.control(action, asked.given.get("reason", ""))
 
     return control
 

@@ -82,8 +82,9 @@ by("control-form").addEventListener("submit", (event) => {
   const form = event.currentTarget;
   const reason = form.elements.reason.value;
   act("control", event.submitter, async () => {
-    await sent(`control/${event.submitter.value}`, { reason });
+    const { note } = await sent(`control/${event.submitter.value}`, { reason });
     form.reset();
+    if (note) say("control", note);
   });
 });
 
