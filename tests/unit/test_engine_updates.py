@@ -30,7 +30,15 @@ from tsuzuki.core.update import UPDATE_MOVES, UpdateInput, UpdateState
 from tsuzuki.engine import Limits
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
-from tsuzuki.testing._local_server import NAMESPACE, QUEUE, complete_workflow, notation, start_timer
+from tsuzuki.testing._local_server import (
+    NAMESPACE,
+    QUEUE,
+    complete_workflow,
+    notation,
+    request_cancel_activity,
+    schedule_activity,
+    start_timer,
+)
 
 Stage = UpdateWorkflowExecutionLifecycleStage
 ADMITTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED
@@ -564,3 +572,18 @@ def test_update_with_start_is_refused_as_a_whole(server: LocalServer) -> None:
     assert isinstance(detail, MultiOperationExecutionFailure)
     assert [status.code for status in detail.statuses] == [StatusCode.ALREADY_EXISTS, StatusCode.ABORTED]
     assert words(server) == "Started | WFT"
+
+
+def test_a_rejection_takes_no_event_id(server: LocalServer) -> None:
+    """What a command later names by the id of an event of the same workflow task is found past rejections."""
+    server.start_workflow()
+    server.complete_workflow_task()
+    server.signal("go")
+    Sent(server)
+    named = Command(command_type=CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE)
+    named.protocol_message_command_attributes.message_id = "u/reject"
+    task = server.take_workflow_task()
+    respond(server, task, [reject()], named, schedule_activity("a"), request_cancel_activity(9))
+    assert server.notation().endswith(
+        "WFT | ActivityScheduled a | ActivityCancelRequested | ActivityCanceled | WorkflowTaskScheduled"
+    )

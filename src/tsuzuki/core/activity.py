@@ -415,17 +415,32 @@ def fail(run: Execution, activity: Activity, failure: Failure, identity: str, no
 
 def report_cancelled(run: Execution, activity: Activity, details: Payloads | None, identity: str, now_ns: int) -> None:
     """The worker stopped the attempt because it was asked to."""
-    started_event_id = _record_started(run, activity) if activity.state == ActivityState.STARTED else 0
+    started_event_id = _record_started(run, activity)
+    event = _cancelled_event(run, activity, details, now_ns)
+    attributes = event.activity_task_canceled_event_attributes
+    attributes.started_event_id = started_event_id
+    attributes.identity = identity
+    run.record_or_buffer(event)
+    schedule_if_needed(run, now_ns)
+
+
+def cancel_waiting(run: Execution, activity: Activity, details: Payloads, now_ns: int) -> None:
+    """A workflow task cancels an activity whose attempt no worker has: it is over, behind the task's events."""
+    scheduled_event_id = activity.scheduled_event_id
+    run.buffer(_cancelled_event(run, activity, details, now_ns))
+    for ready in (run.ready_activities, run.eager_activities):
+        if scheduled_event_id in ready:  # the same task scheduled it
+            ready.remove(scheduled_event_id)
+
+
+def _cancelled_event(run: Execution, activity: Activity, details: Payloads | None, now_ns: int) -> HistoryEvent:
     event = run.event(CANCELED, now_ns)
     attributes = event.activity_task_canceled_event_attributes
     if details is not None:
         attributes.details.CopyFrom(details)
     attributes.latest_cancel_requested_event_id = activity.cancel_requested_event_id
     attributes.scheduled_event_id = activity.scheduled_event_id
-    attributes.started_event_id = started_event_id
-    attributes.identity = identity
-    run.record_or_buffer(event)
-    schedule_if_needed(run, now_ns)
+    return event
 
 
 def due(run: Execution, scheduled_event_id: int, now_ns: int) -> None:

@@ -15,8 +15,8 @@ from .activity import (
     ENDS,
     SCHEDULED,
     ActivityState,
+    cancel_waiting,
     outcome_of,
-    report_cancelled,
     watch_deadline,
 )
 from .commands import Plan, carries_out
@@ -52,12 +52,13 @@ def _check_schedule(run: Execution, command: Command, plan: Plan, moment: Moment
         raise BadCommand(
             _BAD_SCHEDULE, too_large(f"the input of {_name(asked)}", size, limits.payload_bytes_max), ends_run=True
         )
-    if activity_id in run.activity_ids or activity_id in plan.activity_ids:
+    is_pending = activity_id in run.activity_ids and activity_id not in plan.activity_ids_freed
+    if is_pending or activity_id in plan.activity_ids:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID,
             f"{_name(asked)}: an activity of that id is already pending in this run; use another id.",
         )
-    pending = len(run.activities) + len(plan.activity_ids)
+    pending = len(run.activities) - len(plan.activity_ids_freed) + len(plan.activity_ids)
     if pending >= limits.pending_activities_max:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
@@ -81,7 +82,7 @@ def _check_schedule(run: Execution, command: Command, plan: Plan, moment: Moment
             retry.normalize(asked.retry_policy, RetryPolicy())
         except InvalidInput as error:
             raise BadCommand(_BAD_SCHEDULE, f"{_name(asked)}: {error}") from None
-    plan.activity_ids.add(activity_id)
+    plan.activity_ids[activity_id] = plan.next_event_id
 
 
 def _name(asked: ScheduleActivityTaskCommandAttributes) -> str:
@@ -163,6 +164,13 @@ def _set_timeouts(
 
 def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     scheduled_event_id = command.request_cancel_activity_task_command_attributes.scheduled_event_id
+    if scheduled_event_id in plan.activities_over:
+        return
+    for activity_id, planned_event_id in plan.activity_ids.items():
+        if planned_event_id == scheduled_event_id:
+            del plan.activity_ids[activity_id]
+            plan.activities_over.add(scheduled_event_id)
+            return
     activity = run.activities.get(scheduled_event_id)
     asked_before = activity is not None and activity.cancel_requested_event_id
     if asked_before or scheduled_event_id in plan.activities_cancelled:
@@ -177,7 +185,11 @@ def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) 
             f"RequestCancelActivityTask names scheduled event {scheduled_event_id}, which is no activity that is "
             "pending in this run.",
         )
-    plan.activities_cancelled.add(scheduled_event_id)
+    if activity is None or activity.state == ActivityState.STARTED:
+        plan.activities_cancelled.add(scheduled_event_id)
+        return
+    plan.activities_over.add(scheduled_event_id)
+    plan.activity_ids_freed.add(activity.asked.activity_id)
 
 
 @carries_out(CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK, _check_cancel)
@@ -195,4 +207,4 @@ def request_cancel_command(run: Execution, command: Command, completed_event_id:
     if activity.state == ActivityState.STARTED:
         run.cancelled_activities.append((scheduled_event_id, activity.attempt))
     else:
-        report_cancelled(run, activity, _NOT_STARTED, "", moment.now_ns)
+        cancel_waiting(run, activity, _NOT_STARTED, moment.now_ns)

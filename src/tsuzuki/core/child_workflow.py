@@ -151,8 +151,8 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
         if duration_ns(getattr(asked, name)) < 0:
             raise BadCommand(_BAD, f"child '{asked.workflow_id}': {name} is negative; expected 0 or more.")
     check_in_command(asked.search_attributes, run.namespace, moment)
-    plan.children += 1
-    pending = len(run.children) + plan.children
+    plan.children.append(asked.workflow_id)
+    pending = len(run.children) + len(plan.children)
     if pending > limits.pending_children_max:
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED,

@@ -21,13 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Plan:
-    """What the commands checked so far will have changed."""
+    """What the commands checked so far will have changed.
 
-    activity_ids: set[str] = field(default_factory=set)
+    Attributes:
+        next_event_id: Of the event that the next command leaves.
+        activity_ids: Pending by their commands, with their scheduled event ids.
+        activity_ids_freed: Of activities that were pending and end with this workflow task.
+        activities_over: Scheduled event ids of those that end with this workflow task, as no worker has them.
+        activities_cancelled: Scheduled event ids of those whose workers are to be told.
+        timers: Whether one runs, where commands have changed that.
+        children: Workflow ids of those that are to start.
+    """
+
+    next_event_id: int = 0
+    activity_ids: dict[str, int] = field(default_factory=dict)
+    activity_ids_freed: set[str] = field(default_factory=set)
+    activities_over: set[int] = field(default_factory=set)
     activities_cancelled: set[int] = field(default_factory=set)
-    timers_started: set[str] = field(default_factory=set)
-    timers_cancelled: set[str] = field(default_factory=set)
-    children: int = 0
+    timers: dict[str, bool] = field(default_factory=dict)
+    children: list[str] = field(default_factory=list)
     updates: dict[str, UpdateState] = field(default_factory=dict)
     closed_by: Command | None = None
     """The command that ends the run."""

@@ -27,7 +27,7 @@ from .close import end_run_for
 from .commands import COMMANDS, Plan
 from .refusal import BadCommand, WrongState
 from .times import duration_ns
-from .workflow_task import complete, fail, forget, is_heartbeat, original_ns, schedule_if_needed
+from .workflow_task import complete, fail, first_command_event_id, forget, is_heartbeat, original_ns, schedule_if_needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def _keep_alive(run: Execution, request: RespondWorkflowTaskCompletedRequest, mo
 
 
 def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
-    plan = Plan()
+    plan = Plan(next_event_id=first_command_event_id(run))
     for position, command in enumerate(commands):
         kind = COMMANDS.get(command.command_type)
         if kind is None:
@@ -117,6 +117,7 @@ def _check(run: Execution, commands: Sequence[Command], moment: Moment) -> None:
                 "nothing may follow it.",
             )
         kind.check(run, command, plan, moment)
+        plan.next_event_id += 1
         if kind.closes:
             plan.closed_by = command
             if run.buffered:

@@ -268,7 +268,11 @@ class Execution:
             show(self)
         if self.workflow_task.state != _TASK_STARTED:
             self.record(event)
-            return
+        else:
+            self.buffer(event)
+
+    def buffer(self, event: HistoryEvent) -> None:
+        """Apply an event whose place in history is behind the workflow task at hand."""
         apply = APPLY.get(event.event_type)
         if apply is not None:
             apply(self, event)

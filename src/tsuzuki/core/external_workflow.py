@@ -115,6 +115,12 @@ def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) 
         check_id("the workflow id to cancel", asked.workflow_id, moment.limits)
     except InvalidInput as error:
         raise BadCommand(_BAD_CANCEL, str(error)) from None
+    if asked.workflow_id in plan.children:
+        raise BadCommand(
+            _BAD_CANCEL,
+            f"child '{asked.workflow_id}' is to start and to be cancelled in one workflow task; that is not allowed. "
+            "Wait for its start first, or do not start it.",
+        )
 
 
 @carries_out(CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION, _check_cancel)

@@ -76,13 +76,12 @@ def _check_start(run: Execution, command: Command, plan: Plan, moment: Moment) -
     duration = duration_ns(asked.start_to_fire_timeout)
     if duration < 0:
         raise BadCommand(bad, f"timer '{asked.timer_id}' lasts {in_words(duration)}; expected 0 seconds or more.")
-    running = asked.timer_id in run.timers and asked.timer_id not in plan.timers_cancelled
-    if running or asked.timer_id in plan.timers_started:
+    if plan.timers.get(asked.timer_id, asked.timer_id in run.timers):
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID,
             f"timer '{asked.timer_id}' is already running in this run; use another timer id.",
         )
-    plan.timers_started.add(asked.timer_id)
+    plan.timers[asked.timer_id] = True
 
 
 @carries_out(CommandType.COMMAND_TYPE_START_TIMER, _check_start)
@@ -100,14 +99,12 @@ def start_command(run: Execution, command: Command, completed_event_id: int, mom
 
 def _check_cancel(run: Execution, command: Command, plan: Plan, moment: Moment) -> None:
     timer_id = command.cancel_timer_command_attributes.timer_id
-    known = timer_id in run.timers or timer_id in plan.timers_started or _fired(run, timer_id) is not None
-    if not known or timer_id in plan.timers_cancelled:
+    if not plan.timers.get(timer_id, timer_id in run.timers or _fired(run, timer_id) is not None):
         raise BadCommand(
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_TIMER_ATTRIBUTES,
             f"CancelTimer names timer '{timer_id}', which is not running in this run.",
         )
-    plan.timers_cancelled.add(timer_id)
-    plan.timers_started.discard(timer_id)
+    plan.timers[timer_id] = False
 
 
 @carries_out(CommandType.COMMAND_TYPE_CANCEL_TIMER, _check_cancel)

@@ -289,6 +289,7 @@ def _check(run: Execution, command: Command, plan: Plan, moment: Moment) -> None
     state = None if update is None else plan.updates.get(update_id, update.state)
     what, body = _read(message)
     if what is UpdateInput.REJECT:
+        plan.next_event_id -= 1  # it leaves no event
         return
     if state is None or (state, what) not in UPDATE_MOVES:
         found = "is not known" if state is None else f"is {state.name}"

@@ -407,6 +407,12 @@ def complete(run: Execution, request: RespondWorkflowTaskCompletedRequest, now_n
     return run.record(event)
 
 
+def first_command_event_id(run: Execution) -> int:
+    """The id that the event of the first command will have, if `complete` ends the task."""
+    unseen = 2 if run.workflow_task.transient_at else 0  # scheduled, started
+    return run.next_event_id + unseen + 1
+
+
 def fail(
     run: Execution,
     now_ns: int,
