@@ -125,6 +125,39 @@ def test_closed_runs_are_left_out_with_no_sample(site: Path) -> None:
     assert "BROKEN  research: 1 open and 0 closed replayed, 1 broken" in result.stdout
 
 
+async def start_for_nobody() -> None:
+    async with await Client.connect("sqlite:///runs.db") as client:
+        for id in ("new", "terminated", "cancelled"):
+            await client.start_workflow("research", "soon", id=id, task_queue="nobody")
+        await client.get_workflow_handle("terminated").terminate()
+        await client.get_workflow_handle("cancelled").cancel()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("word: int", "argument 'word' of workflow 'research'"),
+        ("word: str, limit: int", "was started with 1 argument(s); missing: limit"),
+        ("", "was started with 1 argument(s), but takes 0"),
+    ],
+)
+def test_a_run_that_has_not_begun_and_cannot_read_its_input_is_broken(site: Path, changed: str, reason: str) -> None:
+    asyncio.run(start_for_nobody())
+    assert run("check", "--workflows", "old_code", "--allow-empty", "*").exit_code == 0
+    write(site, "narrowed_code", OLD.replace("research(word: str)", f"research({changed})"))
+    sys.modules.pop("narrowed_code", None)
+    result = run("check", "--workflows", "narrowed_code", "--allow-empty", "*", "--format", "json")
+    assert result.exit_code == 1
+    (found,) = (each for each in json.loads(result.stdout)["types"] if each["workflow_type"] == "research")
+    broken = {each["workflow_id"]: each for each in found["broken"]}
+    assert set(broken) == {"wait", "closed", "new", "cancelled"}, "what was ended before it began stops nobody"
+    line = 1 + next(
+        n for n, text in enumerate((site / "narrowed_code.py").read_text().splitlines()) if "def research" in text
+    )
+    assert {(each["path"], each["line"], each["gate"]) for each in broken.values()} == {("narrowed_code.py", line, "")}
+    assert all(reason in each["error"] for each in broken.values())
+
+
 class Holding(OutboundInterceptor):
     """Gives no history before so many were asked for; one of them has been deleted meanwhile."""
 

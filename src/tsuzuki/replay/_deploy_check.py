@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -192,11 +192,19 @@ class _Check:
         try:
             events = await reading
             run = self._rebuilder.rebuild(events, workflow_id=execution.id, run_id=execution.run_id)
+            try:
+                if is_open:  # what waits for its first task has nothing to replay yet
+                    self._rebuilder.check_beginning(run)
+            finally:
+                run.evict()
         except RPCError:
             raise
         except Exception as error:
-            return describe_failure(error, execution.id, execution.run_id, is_open=is_open)
-        run.evict()
+            failure = describe_failure(error, execution.id, execution.run_id, is_open=is_open)
+            if failure.path:
+                return failure
+            path, line = self._rebuilder.line_of(execution.workflow_type)  # no code of the user's was reached
+            return replace(failure, path=path and _relative(path), line=line)
         return None
 
 

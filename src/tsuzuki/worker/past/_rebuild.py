@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,11 +15,13 @@ from .. import _guard
 from .._activation import activate
 from .._interceptor import Interceptor, workflow_interceptors
 from .._run_settings import RunSettings
+from .._workflow_arguments import decode_arguments
 from .._workflow_chain import chain_of
 from .._workflow_run import WorkflowRun
 from .._workflows import Workflows
 
 TASK_QUEUE: Final = "ReplayTaskQueue"
+_WHERE: Final = "the code at hand"
 
 
 class Rebuilder:
@@ -64,6 +68,27 @@ class Rebuilder:
         """Names of the workflows, without the dynamic one."""
         return sorted(name for name in self._workflows.definitions if name is not None)
 
+    def line_of(self, workflow_type: str) -> tuple[str, int]:
+        """The file and line where the code of a workflow begins; an empty name and 0 where it has none of its own."""
+        code = getattr(inspect.unwrap(self._workflows.find(workflow_type, _WHERE).run), "__code__", None)
+        if code is None:
+            return "", 0
+        file, first = code.co_filename, code.co_firstlineno  # that of a decorator, if it has one
+        for line, text in enumerate(linecache.getlines(file)[first - 1 :], first):
+            if text.lstrip().startswith(("async def", "def")):
+                return file, line
+        return file, first
+
+    def check_beginning(self, run: WorkflowRun) -> None:
+        """Check that a run whose code has not begun can be given its arguments.
+
+        Raises:
+            PayloadDecodeError: One does not fit its parameter.
+            TypeError: Too few, or too many.
+        """
+        if run.arguments is None:
+            decode_arguments(run.definition, run.facts.started.input.payloads, run.payload_converter)
+
     def rebuild(
         self, events: Sequence[HistoryEvent], *, workflow_id: str, run_id: str, until_event_id: int | None = None
     ) -> WorkflowRun:
@@ -84,7 +109,7 @@ class Rebuilder:
             Exception: What the code raised and what does not fail the workflow.
         """
         name = events[0].workflow_execution_started_event_attributes.workflow_type.name
-        definition = self._workflows.find(name, "the code at hand")
+        definition = self._workflows.find(name, _WHERE)
         run = WorkflowRun(self._settings, definition, events[0], workflow_id, run_id)
         try:
             activate(run, events, replay_only=True, until_event_id=until_event_id)
