@@ -11,6 +11,7 @@ from virtual_run import QUEUE, scheduled, virtual_site
 
 from tsuzuki import activity, workflow
 from tsuzuki.agents import Entry, EntryKind, MemoryStore, compress, recall, remember
+from tsuzuki.agents._memory import Recall
 from tsuzuki.client import Client, WorkflowHistory
 from tsuzuki.replay import Replayer
 from tsuzuki.worker import Worker
@@ -101,6 +102,20 @@ async def test_memory_has_layers_a_summary_what_is_relevant_and_what_was_last(tm
         "What of owls?",
     ]
     assert store.messages("monday")[-2:] == [user("What of owls?"), Entry(EntryKind.REPLY, "about What of owls?")]
+    store.close()
+
+
+async def test_of_what_is_equally_relevant_the_last_is_told_in_every_process(tmp_path: Path) -> None:
+    """The order of a set of words is another in each, and sums of fractions depend on it."""
+    store = MemoryStore(tmp_path / "memory.db")
+    answers = [[f"word{answer}in{times}" for times in (3, 5, 7, 9, 11, 13, 17)] for answer in range(8)]
+    for words in answers:
+        store.add("s", [user(word) for word in words for _ in range(int(word.partition("in")[2]) - 1)], key=words[0])
+    store.add("s", [reply(" ".join(words)) for words in answers], key="answers")
+    store.add("s", [user("-")] * 6, key="last")
+    question = " ".join(word for words in answers for word in words)
+    _, *relevant, _, _, _, _, _, _ = await store.retrieve(Recall("s", question))
+    assert [entry.text for entry in relevant] == [" ".join(words) for words in answers[-4:]]
     store.close()
 
 

@@ -332,9 +332,9 @@ def _dict(message: Message, leave_out: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def _masked(value: Any) -> Any:
-    """Times and intervals are told from each other by their presence only."""
+    """Times and intervals are told from each other by their presence only; maps have no order, here they get one."""
     if isinstance(value, dict):
-        return {key: _told(key, inner) for key, inner in value.items() if key not in _LEFT_OUT}
+        return {key: _told(key, inner) for key, inner in sorted(value.items()) if key not in _LEFT_OUT}
     if isinstance(value, list):
         return [_masked(inner) for inner in value]
     return value

@@ -135,7 +135,7 @@ class Notation:
 
 def _payload(payload: Payload) -> str:
     encoding = payload.metadata["encoding"].decode()
-    extra = {key: value.decode() for key, value in payload.metadata.items() if key != "encoding"}
+    extra = {key: value.decode() for key, value in sorted(payload.metadata.items()) if key != "encoding"}
     content = payload.data.decode() if payload.data else ""
     if encoding.startswith("json"):
         value = json.loads(payload.data)

@@ -196,6 +196,18 @@ def test_large_payloads_leave_and_small_ones_stay() -> None:
     assert list(store.blobs) == [reference.metadata["sha256"].decode()]
 
 
+def test_equal_payloads_share_a_blob() -> None:
+    """Whatever the order of their metadata, which is none: it differs from process to process."""
+    store = MemoryBlobStore()
+    codec = OffloadCodec(store, threshold_bytes=10)
+    metadata = {f"key {number}": b"value" for number in range(40)}
+
+    one, two = encode(codec, Payload(metadata=metadata), Payload(metadata=dict(reversed(metadata.items()))))
+
+    assert one == two
+    assert len(store.blobs) == 1
+
+
 def test_metadata_counts_as_size_too() -> None:
     codec = OffloadCodec(MemoryBlobStore(), threshold_bytes=1000)
 

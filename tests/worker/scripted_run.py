@@ -226,6 +226,10 @@ class ScriptedRun:
             request.input.args.payloads.extend(CONVERTER.to_payloads(args))
         self._updates[update_id] = request
 
+    def waiting_update(self, update_id: str) -> Request:
+        """An update that the next workflow task brings, to be changed."""
+        return self._updates[update_id]
+
     def advance(self, duration: timedelta) -> None:
         """Let time pass."""
         self.now_ns += int(duration.total_seconds() * 1e9)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 from left_behind import left_behind
 from scripted_run import CONVERTER, ScriptedRun, WorkflowTaskFailedError, query_of
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Header, Payload
 
 from tsuzuki import activity, workflow
 from tsuzuki.client import WorkflowHistory
@@ -216,6 +216,50 @@ def test_updates_pass_validator_and_handler(cached: bool) -> None:
     run.complete_activity("1", 7)
     run.workflow_task()
     assert SEEN.count("a validator change ['good']") == 1  # not again on replay
+
+
+class ReadsHeaders(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        SEEN.append(" ".join(input.headers))
+        return await super().execute_workflow(input)
+
+    async def handle_signal(self, input: HandleSignalInput) -> None:
+        SEEN.append(" ".join(input.headers))
+        await super().handle_signal(input)
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:
+        SEEN.append(" ".join(input.headers))
+        return await super().handle_query(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        SEEN.append(" ".join(input.headers))
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        SEEN.append(" ".join(input.headers))
+        return await super().handle_update_handler(input)
+
+
+def test_headers_come_in_the_same_order_in_every_process(cached: bool) -> None:
+    """Maps of messages have another order in each; code may go through its headers."""
+    run = ScriptedRun(Talks, 7, cached=cached, interceptors=[ReadsHeaders])
+    names = "abcdefghijkl"
+
+    def fill(header: Header) -> None:
+        for name in names:
+            header.fields[name].CopyFrom(payload(name))
+
+    fill(run.events[0].workflow_execution_started_event_attributes.header)
+    run.workflow_task()
+    run.signal("tell", "hello")
+    fill(run.events[-1].workflow_execution_signaled_event_attributes.header)
+    run.update("u", "change", "good")
+    fill(run.waiting_update("u").input.header)
+    query = query_of("ask", "as")
+    fill(query.header)
+    run.workflow_task({"q": query})
+    assert len(SEEN) >= 5
+    assert set(SEEN) == {" ".join(names)}
 
 
 @workflow.defn

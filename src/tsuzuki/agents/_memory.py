@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import fsum
 from os import PathLike
 from typing import Any, Final
 
@@ -211,7 +212,7 @@ def _about(query: str, entries: Sequence[Entry]) -> list[Entry]:
     words = [set(_words(entry.text)) for entry in entries]
     common = Counter(word for each in words for word in each)
     asked = set(_words(query))
-    scores = [sum(1 / common[word] for word in each & asked) for each in words]
+    scores = [fsum(1 / common[word] for word in each & asked) for each in words]  # sets have no order, and sums do
     best = sorted(range(len(entries)), key=lambda at: (-scores[at], -at))[:RELEVANT]
     return [entries[at] for at in sorted(best) if scores[at] > 0]
 

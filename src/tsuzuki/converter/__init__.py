@@ -20,7 +20,7 @@ from ._failure_converter import (
     DefaultFailureConverterWithEncodedAttributes,
     FailureConverter,
 )
-from ._headers import write_headers
+from ._headers import read_headers, write_headers
 from ._offload import OffloadCodec
 from ._payload_converter import DefaultPayloadConverter, PayloadConverter
 from ._payload_fields import has_payloads, transform_payloads
@@ -63,6 +63,7 @@ __all__ = [
     "decode_typed_search_attributes",
     "encode_search_attributes",
     "has_payloads",
+    "read_headers",
     "transform_payloads",
     "write_headers",
 ]

@@ -59,7 +59,7 @@ class OffloadCodec(PayloadCodec):
     async def _encode(self, payload: Payload) -> Payload:
         if payload.ByteSize() < self._threshold_bytes:
             return payload
-        whole = payload.SerializeToString()
+        whole = payload.SerializeToString(deterministic=True)  # one name for equal payloads, whoever offloads them
         digest = hashlib.sha256(whole).hexdigest()
         await self._store.put(digest, whole)
         return Payload(

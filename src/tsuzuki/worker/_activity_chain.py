@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from tsuzuki.activity import ActivityCancellationDetails, ActivityContext, ActivityDefinition, Info, current_context
 from tsuzuki.common import MetricMeter
-from tsuzuki.converter import PayloadConverter
+from tsuzuki.converter import PayloadConverter, read_headers
 
 from ._activity_attempt import Attempt
 from ._interceptor import (
@@ -59,7 +59,7 @@ class ActivityChain:
         inbound.init(_Outbound(attempt))
         current_context.set(InterceptedContext(attempt, root.outbound))
         executor = None if root.sync is None else root.sync.executor
-        input = ExecuteActivityInput(definition.fn, args, executor, dict(attempt.task.header.fields))
+        input = ExecuteActivityInput(definition.fn, args, executor, read_headers(attempt.task.header))
         return lambda: inbound.execute_activity(input)
 
 

@@ -30,6 +30,7 @@ from temporalio.api.sdk.v1 import (
     WorkflowMetadata,
 )
 
+from tsuzuki.converter import read_headers
 from tsuzuki.exceptions import TsuzukiError
 from tsuzuki.workflow import HandlerDefinition, ReadOnlyContextError
 
@@ -94,7 +95,7 @@ def _ask(run: WorkflowRun, query: WorkflowQuery, query_id: str) -> Any:
                 value = _without_waiting(value, name)
         else:
             args = intercepted_arguments(handler, arguments)
-            asked = HandleQueryInput(query_id, name, args, dict(query.header.fields))
+            asked = HandleQueryInput(query_id, name, args, read_headers(query.header))
             value = contextvars.Context().run(_without_waiting, run.inbound.handle_query(asked), name)
     if run.loop.is_disturbed():
         raise SpoiledByQueryError(

@@ -15,7 +15,7 @@ from temporalio.api.common.v1 import SearchAttributes as SearchAttributesProto
 from temporalio.api.history.v1 import HistoryEvent
 
 from tsuzuki.common import Priority, RetryPolicy, SearchAttributeValue
-from tsuzuki.converter import PayloadConverter
+from tsuzuki.converter import PayloadConverter, read_headers
 from tsuzuki.workflow import Info, ParentInfo, RootInfo
 
 
@@ -38,7 +38,7 @@ def build_info(
         cron_schedule=attributes.cron_schedule or None,
         execution_timeout=_bound(attributes.workflow_execution_timeout),
         first_execution_run_id=attributes.first_execution_run_id,
-        headers=dict(sorted(attributes.header.fields.items())),
+        headers=read_headers(attributes.header),
         namespace=namespace,
         original_execution_run_id=attributes.original_execution_run_id,
         parent=(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
+from tsuzuki.converter import read_headers
 from tsuzuki.exceptions import CancelledError, is_cancelled_exception
 from tsuzuki.workflow import ContinueAsNewError, HandlerDefinition
 
@@ -47,7 +48,7 @@ def start_workflow(run: WorkflowRun) -> None:
     arguments = prepare(run)
     function: Callable[..., Any] = definition.run
     if run.inbound is not None:
-        headers = dict(run.facts.started.header.fields)
+        headers = read_headers(run.facts.started.header)
         arguments = [ExecuteWorkflowInput(definition.cls, function, arguments, headers)]
         function = run.inbound.execute_workflow
     elif definition.cls is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 
-from tsuzuki.converter import PayloadDecodeError
+from tsuzuki.converter import PayloadDecodeError, read_headers
 from tsuzuki.workflow import SignalChannel, SignalDefinition
 
 from .._handler_arguments import call_handler, handler_arguments, intercepted_arguments
@@ -60,7 +60,7 @@ def deliver(run: WorkflowRun, signal: WorkflowExecutionSignaledEventAttributes) 
         coroutine = _handle(run, handler, arguments)
     else:
         args = intercepted_arguments(handler, arguments)
-        coroutine = inbound.handle_signal(HandleSignalInput(name, args, dict(signal.header.fields)))
+        coroutine = inbound.handle_signal(HandleSignalInput(name, args, read_headers(signal.header)))
     task = start_handler(run, coroutine, f"signal {name}")
     task.add_done_callback(lambda _: handler_ended(run, handling))
 

@@ -23,6 +23,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Acceptance, Rejection, Request, Response
 
+from tsuzuki.converter import read_headers
 from tsuzuki.exceptions import CancelledError, TsuzukiError
 from tsuzuki.workflow import CURRENT_UPDATE, HandlerDefinition, ReadOnlyContextError, UpdateInfo
 
@@ -247,7 +248,7 @@ def _require_enough(run: WorkflowRun, handler: HandlerDefinition, name: str, cou
 def _input(arrival: Arrival, handler: HandlerDefinition, arguments: list[Any]) -> HandleUpdateInput:
     request = arrival.request
     args = intercepted_arguments(handler, arguments)
-    return HandleUpdateInput(request.meta.update_id, request.input.name, args, dict(request.input.header.fields))
+    return HandleUpdateInput(request.meta.update_id, request.input.name, args, read_headers(request.input.header))
 
 
 def _unknown(run: WorkflowRun, name: str) -> str:
