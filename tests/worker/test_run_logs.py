@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -203,14 +203,20 @@ async def test_another_failure_and_one_after_the_run_got_further_are_told_too() 
 class Keeper:
     """A service that keeps logs, or refuses to."""
 
-    def __init__(self, version: str = "tsuzuki-1", refusals: int = 0) -> None:
+    def __init__(self, version: str = "tsuzuki-1", refusals: int = 0, faults: Sequence[Exception] = ()) -> None:
         self.version = version
         self.refusals = refusals
+        self.faults = list(faults)
+        self.looked = 0
         self.kept: list[dict[str, Any]] = []
         self.asked = 0
         self.news = asyncio.Event()
 
     async def get_system_info(self, request: object) -> GetSystemInfoResponse:
+        self.looked += 1
+        if self.faults:
+            self.news.set()
+            raise self.faults.pop()
         return GetSystemInfoResponse(server_version=self.version)
 
     async def record_activity_task_heartbeat_by_id(
@@ -255,6 +261,18 @@ async def test_lines_are_sent_again_until_they_are_kept() -> None:
         say(logs, "a")
     assert [line["message"] for line in keeper.kept] == ["a"]
     assert keeper.asked == 4
+
+
+async def test_a_look_at_the_server_that_fails_in_an_unexpected_way_ends_no_log() -> None:
+    keeper = Keeper(faults=[RuntimeError("a fault")])
+    async with logs_to(keeper) as logs:
+        say(logs, "a")
+        async with asyncio.timeout(20):
+            await keeper.news.wait()
+        say(logs, "b")
+        say(logs, "c")
+    assert [line["message"] for line in keeper.kept] == ["a", "b", "c"]
+    assert keeper.looked == 2, "what is known is asked no more"
 
 
 async def test_nothing_is_sent_to_a_server_that_keeps_no_logs() -> None:

@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import RecordActivityTaskHeartbeatByIdReq
 from tsuzuki.common.log_frames import BATCH_LINES_MAX, LOG_ACTIVITY_ID
 from tsuzuki.common.stream_frames import write_frame
 from tsuzuki.converter import PayloadConverter
-from tsuzuki.service import ServiceError, WorkflowService
+from tsuzuki.service import WorkflowService
 
 from ._pace import Pace, send_until
 from ._server_kind import ServerKind
@@ -89,8 +89,6 @@ class RunLogs:
         self._lines: deque[tuple[RunIds, Line]] = deque()
         self._taken = 0
         self._dropped = 0
-        self._kept: bool | None = None
-        """Whether the service keeps logs, once that is known."""
         self._news = asyncio.Event()
         self._woken = False
         self._closing = asyncio.Event()
@@ -98,7 +96,7 @@ class RunLogs:
 
     def takes(self, level: int) -> bool:
         """Whether lines of a level are kept."""
-        return level >= self._level and self._kept is not False
+        return level >= self._level and self._server_kind.known is not False
 
     def add(
         self,
@@ -169,7 +167,7 @@ class RunLogs:
             self._woken = False
             if self._lines and await self._is_kept():
                 await self._send_all()
-            elif self._kept is False:
+            elif self._server_kind.known is False:
                 self._lines.clear()
             if not self._closing.is_set():
                 closing = asyncio.ensure_future(self._closing.wait())
@@ -177,13 +175,11 @@ class RunLogs:
                 closing.cancel()
 
     async def _is_kept(self) -> bool:
-        if self._kept is None:
-            try:
-                deadline_s = self._pace.now() + TRY_S
-                self._kept = await send_until(deadline_s, lambda _: self._server_kind.is_ours(), None, self._pace)
-            except ServiceError:
-                return False  # asked again with the next lines
-        return self._kept
+        try:
+            return await send_until(self._pace.now() + TRY_S, lambda _: self._server_kind.is_ours(), None, self._pace)
+        except Exception as error:  # asked again with the next lines
+            _logger.debug("whether the service keeps logs of runs is not known yet: %s", error)
+            return False
 
     async def _send_all(self) -> None:
         by_run: dict[RunIds, list[Line]] = {}

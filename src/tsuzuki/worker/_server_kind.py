@@ -17,6 +17,11 @@ class ServerKind:
         self._service = service
         self._is_ours: bool | None = None
 
+    @property
+    def known(self) -> bool | None:
+        """What `is_ours` has found out; None before."""
+        return self._is_ours
+
     async def is_ours(self) -> bool:
         """Whether it is one of this package, which keeps event streams and logs of runs.
 
