@@ -179,6 +179,62 @@ def test_definitions_by_module_name_list_and_function(slow: Path) -> None:
             load_definitions([f"slow_code:{name}"])
 
 
+OBJECTS = """
+from types import SimpleNamespace
+from typing import Any
+from tsuzuki import activity, workflow
+from tsuzuki.agents import BudgetActivities, DurableAgent, ExecutionLog, Ledger
+
+def list_files() -> list[str]:
+    return []
+
+cleaner = DurableAgent("cleaner", "test", tools=[list_files])
+activities = [*cleaner.activities]
+budgets = BudgetActivities(Ledger(":memory:"))
+book = [*budgets.all]
+log = ExecutionLog(":memory:")
+
+class Shop:
+    @activity.defn
+    def order(self) -> None: ...
+
+    @property
+    def quiet(self) -> Any:
+        raise RuntimeError("not asked")
+
+shop = Shop()
+sports = SimpleNamespace(activities=["running", 3])
+
+class Shut:
+    @property
+    def activities(self) -> Any:
+        raise RuntimeError("the shop is shut")
+"""
+
+
+def test_objects_of_a_module_bring_their_activities(here: Path) -> None:
+    sys.modules.pop("object_code", None)
+    (here / "object_code.py").write_text(OBJECTS)
+    brought = {
+        "cleaner": ["cleaner.list_files", "cleaner.model"],
+        "budgets": ["tsuzuki_budget_state", "tsuzuki_increase_budget", "tsuzuki_open_budget"],
+        "log": ["persist_agent_execution"],
+        "shop": ["order"],
+    }
+    everything = sorted(it for types in brought.values() for it in types)
+    assert load_definitions(["object_code"]).activity_types == everything
+    for name, types in brought.items():
+        assert load_definitions([f"object_code:{name}"]).activity_types == types
+    # What is named once more is there once.
+    again = load_definitions(["object_code", "object_code:activities", "object_code:book", "object_code:shop"])
+    assert again.activity_types == everything
+    with (here / "object_code.py").open("a") as code:
+        code.write("\nshut = Shut()\n")
+    del sys.modules["object_code"]
+    with pytest.raises(ModuleLoadError, match="'object_code': the activities of a Shut cannot be told: RuntimeError: "):
+        load_definitions(["object_code"])
+
+
 def test_a_file_is_never_taken_for_another_module_of_its_name(here: Path) -> None:
     code = "from tsuzuki import workflow\n\n@workflow.defn\nasync def flow() -> None: ...\n"
     for folder in ("one", "two"):

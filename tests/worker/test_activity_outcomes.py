@@ -108,6 +108,7 @@ async def test_unknown_type_is_retried_and_names_the_nearest() -> None:
     assert not failure.application_failure_info.non_retryable
     assert "did you mean 'cite'?" in failure.message
     assert "cite, nothing" in failure.message
+    assert "activities=[..., *agent.activities]" in failure.message
 
 
 @pytest.mark.parametrize(

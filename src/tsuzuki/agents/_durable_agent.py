@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tsuzuki import workflow
@@ -118,7 +119,7 @@ class DurableAgent:
         self.price: Final = price
         self._model_options = workflow.ActivityConfig(**{**MODEL_OPTIONS, **(model_options or {})})
 
-    @property
+    @cached_property
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker must know. Needs the extra `agents`."""
         from ._model_calls import activities_of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tsuzuki import workflow
@@ -129,7 +130,7 @@ class PydanticAgent(Generic[DepsT, OutputT]):
         self.function_toolsets: Final = [leaf for leaf in leaves if isinstance(leaf, FunctionToolset)]
         self.outside_toolsets: Final = [leaf for leaf in leaves if not isinstance(leaf, FunctionToolset)]
 
-    @property
+    @cached_property
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker must know."""
         from ._pydantic_activities import activities_of

@@ -43,8 +43,9 @@ def run(
         list[str],
         typer.Argument(
             metavar="MODULE[:NAME]...",
-            help="A module or file: all workflows and activities in it; or one name of it: a workflow, an activity, a "
-            "list of them, or a function that makes a Worker for a client.",
+            help="A module or file: all workflows and activities in it and of its objects; or one name of it: a "
+            "workflow, an activity, an object that has some, a list of them, or a function that makes a Worker for a "
+            "client.",
         ),
     ],
     task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Where to take tasks from.")] = "",

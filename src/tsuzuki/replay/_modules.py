@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from tsuzuki import activity, workflow
@@ -66,8 +67,10 @@ def load_definitions(names: Sequence[str]) -> Definitions:
     """Import what a worker is to run.
 
     Args:
-        names: Each a module (dotted, or the path of a file), which stands for all workflows and activities in it, or
-            `module:name` for one of them, for a list of them, or for a function that makes a `Worker` for a client.
+        names: Each a module (dotted, or the path of a file), which stands for all workflows and activities in it and
+            the activities of the objects in it, or `module:name` for one of them, for a list of them, or for a function
+            that makes a `Worker` for a client. The activities of an object are its methods that are marked, and those
+            that its attribute `activities` lists.
 
     Raises:
         ModuleLoadError: Something cannot be imported, is not there, or is nothing that a worker runs.
@@ -93,13 +96,17 @@ def _collect(found: Definitions, values: Iterable[Any], name: str, *, whole_modu
     values = list(values)
     workflows = list(_marked_among(values, workflow.definition_of))
     activities = [it for it in _marked_among(values, activity.definition_of) if not isinstance(it, type)]
+    activities += [it for value in values for it in _activities_of(value, name)]
     for kind, marked in ((found.workflows, workflows), (found.activities, activities)):
-        kind.extend(it for it in marked if not any(it is other for other in kind))
+        for it in marked:
+            if it not in kind:  # bound methods are made anew each time, and are equal
+                kind.append(it)
     if workflows or activities:
         return True
     if whole_module:
         raise ModuleLoadError(
-            f"module {name!r} has nothing to run: nothing in it is marked with @workflow.defn or @activity.defn"
+            f"module {name!r} has nothing to run: nothing in it is marked with @workflow.defn or @activity.defn, and "
+            "no object in it has activities"
         )
     if len(values) == 1 and callable(values[0]):
         return False
@@ -107,6 +114,25 @@ def _collect(found: Definitions, values: Iterable[Any], name: str, *, whole_modu
         f"{name!r} is nothing that a worker runs: expected a workflow, an activity, a list of them, or a function that "
         "makes a Worker for a client"
     )
+
+
+def _activities_of(value: Any, name: str) -> Iterable[Callable[..., Any]]:
+    """The activities of an object that brings several, looked for without waking what makes its attributes up."""
+    kind = type(value)
+    if issubclass(kind, (type, ModuleType, FunctionType)):
+        return
+    methods = [it for it in dir(kind) if isinstance(inspect.getattr_static(kind, it, None), FunctionType)]
+    yield from _marked_among([getattr(value, it) for it in methods], activity.definition_of)
+    if inspect.getattr_static(value, "activities", None) is None:
+        return
+    try:
+        listed = value.activities
+    except Exception as error:
+        raise ModuleLoadError(
+            f"{name!r}: the activities of a {kind.__name__} cannot be told: {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(listed, (list, tuple)):
+        yield from (it for it in _marked_among(listed, activity.definition_of) if not isinstance(it, type))
 
 
 def load_module(name: str) -> ModuleType:

@@ -215,6 +215,7 @@ class ActivityRunner:
             f"activity {task.activity_type.name!r} is not registered on this worker "
             f"(task queue {self._host.task_queue!r}); "
             + (f"did you mean {nearest[0]!r}? " if nearest else "")
-            + f"It knows: {', '.join(known) or 'none'}. It is tried again as its retry policy allows",
+            + f"It knows: {', '.join(known) or 'none'}. What an agent, a budget or a log brings along is given to it "
+            "too, as in activities=[..., *agent.activities]. It is tried again as its retry policy allows",
             type="NotFoundError",
         )
