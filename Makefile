@@ -21,11 +21,11 @@ test: check ## Everything that CI runs: make check, then every test
 	@tools/chromium.sh
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-check: setup ## Format, lint, strict types, import arrows, public names
+check: setup ## Format, lint, strict types, import arrows, public names and their reference
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_public_names.py
+	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_public_names.py tests/unit/test_python_reference.py
 
 bench: setup ## Compare with the bare disk, the Temporal development server and DBOS, in one table
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
@@ -38,8 +38,9 @@ format: setup ## Format the code and fix what the linter can fix
 public-names: setup ## Write the lists of public names anew; review the difference
 	@$(BIN)/python tests/unit/test_public_names.py
 
-reference: setup ## Write docs/reference from the command line anew; review the difference
+reference: setup ## Write docs/reference from the command line and the public names anew; review the difference
 	@PYTHONPATH=tests $(BIN)/python tests/cli/test_reference.py
+	@$(BIN)/python tests/unit/test_python_reference.py
 
 setup: $(STAMP) ## Make .venv with everything in it; does nothing the second time
 

@@ -88,6 +88,7 @@ class ActivityContext(ABC):
 
 
 current_context: Final[ContextVar[ActivityContext | None]] = ContextVar("tsuzuki_activity", default=None)
+"""The attempt that runs, for the worker that calls it; code asks `info` and its neighbours."""
 
 
 class CompleteAsyncSignal(BaseException):

@@ -49,6 +49,7 @@ PRIORITY_SLOTS: Final[Mapping[Level, Slots]] = {
     Level.NORMAL: Slots(8, 8),
     Level.LOW: Slots(4, 4),
 }
+"""How many tasks a worker of each level takes at a time, where nothing else is said."""
 
 
 def queue_of(task_queue: str, level: Level) -> str:

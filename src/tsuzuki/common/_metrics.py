@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 MetricAttributes: TypeAlias = Mapping[str, str | int | float | bool]
+"""What a measurement is told apart by."""
 Record: TypeAlias = Callable[[int | float, MetricAttributes], None]
 
 

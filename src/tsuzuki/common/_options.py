@@ -17,7 +17,9 @@ from temporalio.api.common.v1 import Priority as PriorityProto
 from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
 
 SearchAttributeValue: TypeAlias = str | int | float | bool | datetime | Sequence[str]
+"""A value to find runs by; a sequence is a list of keywords."""
 SearchAttributes: TypeAlias = Mapping[str, SearchAttributeValue]
+"""Values to find runs by, under their registered names."""
 
 FAIRNESS_KEY_BYTES_MAX: Final = 64
 

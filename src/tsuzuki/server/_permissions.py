@@ -20,6 +20,7 @@ from ._fields import fields_named
 from ._rpcs import Rpc
 
 EVERY_NAMESPACE: Final = "*"
+"""Stands for all namespaces in what a key may reach."""
 
 
 class Access(Enum):

@@ -68,3 +68,4 @@ class LoggerAdapter(logging.LoggerAdapter[logging.Logger]):
 
 
 logger = LoggerAdapter(logging.getLogger("tsuzuki.workflow"))
+"""Logger for workflow code: silent on replay, with the run's ids in every record."""

@@ -18,6 +18,7 @@ class QueryDefinition(HandlerDefinition):
 
 
 QUERY: Final = HandlerKind("query", QueryDefinition)
+"""How query handlers are marked and found, for tools that read workflow classes."""
 
 
 @overload

@@ -24,6 +24,7 @@ class SignalDefinition(HandlerDefinition):
 
 
 SIGNAL: Final = HandlerKind("signal", SignalDefinition)
+"""How signal handlers are marked and found, for tools that read workflow classes."""
 
 
 @overload

@@ -34,9 +34,11 @@ class UpdateInfo:
 
 
 UPDATE: Final = HandlerKind("update", UpdateDefinition)
+"""How update handlers are marked and found, for tools that read workflow classes."""
 CURRENT_UPDATE: Final[contextvars.ContextVar[UpdateInfo | None]] = contextvars.ContextVar(
     "tsuzuki_current_update", default=None
 )
+"""The update whose handler runs, for the worker that calls it; code asks `current_update_info`."""
 
 
 Result = TypeVar("Result", covariant=True)

@@ -54,3 +54,4 @@ RULES: Final[tuple[Rule, ...]] = (
     _blind_loop.RULE,
     _gate_names.RULE,
 )
+"""What the lint looks for, each with its code, its reason and an example."""
