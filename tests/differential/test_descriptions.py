@@ -149,7 +149,32 @@ def reset(side: Described) -> list[dict[str, str]]:
     side.signal("s")
     side.task()
     new = side.reset(9)
-    return [_without_internal(side.described(run_id=new)), side.described(run_id=run)]
+    facts = [side.described(run_id=new), side.described(run_id=run)]
+    side.task()
+    return [*facts, side.described(run_id=side.reset(9, new))]
+
+
+def met_by_other_starts(side: Described) -> list[dict[str, str]]:
+    """With their request ids: of events in history, and of one that waits for its place there."""
+    run = side.start()
+    side.meet("second")
+    side.meet("second")
+    task = side.take()
+    side.meet("third")
+    waiting = side.described()
+    side.answer(task)
+    told = side.described()
+    side.task(timer("t"))
+    side.meet("fourth")
+    new = side.reset(5)
+    return [waiting, told, side.described(run_id=run), side.described(run_id=new)]
+
+
+def met_by_another_start_and_closed(side: Described) -> list[dict[str, str]]:
+    run = side.start()
+    side.meet("second")
+    side.task(done())
+    return [side.described(run_id=run)]
 
 
 def continued(side: Described) -> list[dict[str, str]]:
@@ -182,6 +207,8 @@ SITUATIONS: Final[tuple[Callable[[Described], list[dict[str, str]]], ...]] = (
     with_an_activity,
     parent_and_child,
     reset,
+    met_by_other_starts,
+    met_by_another_start_and_closed,
     continued,
     by_cron,
 )

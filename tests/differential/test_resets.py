@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -18,6 +19,7 @@ from temporalio.api.enums.v1 import (
     ResetReapplyExcludeType,
     ResetReapplyType,
     UpdateWorkflowExecutionLifecycleStage,
+    WorkflowIdConflictPolicy,
 )
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
@@ -79,6 +81,25 @@ class Side:
 
     def task(self, *commands: Command, of: str = "w") -> None:
         self.answer(self.take(of), *commands)
+
+    def meet(self, request_id: str) -> None:
+        """A start that goes on with the run that is open, and leaves its request id and a link there."""
+        request = rpc.StartWorkflowExecutionRequest(
+            namespace="default", workflow_id=self.name("w"), request_id=self.name(request_id), identity="client"
+        )
+        request.workflow_type.name, request.task_queue.name = "Workflow", self.name("w")
+        request.workflow_id_conflict_policy = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+        request.on_conflict_options.attach_request_id = request.on_conflict_options.attach_links = True
+        caller = request.links.add().workflow_event
+        caller.namespace, caller.workflow_id, caller.run_id = "default", "caller", str(uuid.UUID(int=1))
+        self._stub.StartWorkflowExecution(request)
+
+    def set_priority(self, priority_key: int) -> None:
+        request = rpc.UpdateWorkflowExecutionOptionsRequest(namespace="default", identity="operator")
+        request.workflow_execution.workflow_id = self.name("w")
+        request.workflow_execution_options.priority.priority_key = priority_key
+        request.update_mask.paths.append("priority")
+        self._stub.UpdateWorkflowExecutionOptions(request)
 
     def signal(self, signal_name: str, workflow_id: str = "w") -> None:
         request = rpc.SignalWorkflowExecutionRequest(namespace="default", signal_name=signal_name, identity="client")
@@ -192,9 +213,9 @@ class Side:
         for field, value in attributes.ListFields():
             if field.name.endswith("run_id"):
                 facts.append(f"{field.name}={self.run(value)}")
-            elif field.name in _TOLD:
+            elif field.name in _TOLD or (field.name == "request_id" and event.event_type == _SIGNALED):
                 facts.append(f"{field.name}={str(value).replace(self._prefix, '')}".strip())
-        told = f"{event.event_id} {_name(event)} {' '.join(facts)}".strip()
+        told = f"{event.event_id} {_name(event)} {' '.join(facts)} {'linked' if event.links else ''}".strip()
         return told.replace("identity=tsuzuki", "identity=history-service")
 
 
@@ -213,10 +234,14 @@ _TOLD: Final = frozenset(
     (
         *("request", "origin", "protocol_instance_id", "accepted_request", "accepted_event_id", "outcome"),
         *("accepted_request_message_id", "accepted_request_sequencing_event_id"),
+        *("attached_request_id", "priority", "unset_versioning_override"),
         *("attempt", "cause", "failure", "identity", "reason", "signal_name", "scheduled_event_id"),
         *("started_event_id", "initiated_event_id", "timer_id", "activity_id", "workflow_task_completed_event_id"),
     )
 )
+
+
+_SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 
 def _name(event: HistoryEvent) -> str:
@@ -294,6 +319,61 @@ def a_signal_that_is_sent_again_after_the_reset(side: Side) -> None:
     side.signal("newest")
     side.task()
     side.tell(new)
+
+
+def _with_options(side: Side) -> str:
+    run = _two_tasks(side)
+    side.meet("second start")
+    side.set_priority(2)
+    side.task()
+    return run
+
+
+def with_new_options(side: Side) -> None:
+    """They are set again; the start that met the run is known to have done so."""
+    run = _with_options(side)
+    new = side.reset(4, run)
+    side.meet("second start")
+    side.meet("third start")
+    side.tell(run, new)
+
+
+def with_new_options_that_wait(side: Side) -> None:
+    run = _two_tasks(side)
+    side.take()
+    side.meet("second start")
+    side.set_priority(2)
+    side.tell(side.reset(4, run))
+
+
+def past_new_options(side: Side) -> None:
+    run = _with_options(side)
+    side.signal("later")
+    side.task()
+    new = side.reset(12, run)
+    side.meet("second start")
+    side.tell(new)
+
+
+def with_new_options_but_nothing_else(side: Side) -> None:
+    run = _with_options(side)
+    side.tell(side.reset(4, run, reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE))
+
+
+def with_new_options_and_signals(side: Side) -> None:
+    run = _with_options(side)
+    side.tell(side.reset(4, run, reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_SIGNAL))
+
+
+def with_new_options_without_signals(side: Side) -> None:
+    run = _with_options(side)
+    excluded = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
+    side.tell(side.reset(4, run, reset_reapply_exclude_types=[excluded]))
+
+
+def without_anything(side: Side) -> None:
+    run = _with_options(side)
+    side.tell(side.reset(4, run, reset_reapply_exclude_types=[1, 2, 3, 4]))
 
 
 def closed_to_its_last_task(side: Side) -> None:
@@ -514,6 +594,13 @@ def places_that_are_none(side: Side) -> None:
 
 SCENARIOS: Final[tuple[Callable[[Side], None], ...]] = (
     closed_to_its_first_task,
+    with_new_options,
+    with_new_options_that_wait,
+    past_new_options,
+    with_new_options_but_nothing_else,
+    with_new_options_and_signals,
+    with_new_options_without_signals,
+    without_anything,
     closed_to_its_last_task,
     to_the_start_of_a_task,
     open_with_input_that_waits,

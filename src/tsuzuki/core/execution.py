@@ -53,6 +53,8 @@ class Execution:
     __slots__ = (
         "activities",
         "activity_ids",
+        "attached",
+        "base_run_id",
         "buffered",
         "buffered_bytes",
         "builds",
@@ -171,6 +173,10 @@ class Execution:
         self.builds: Builds = Builds()
         self.reset_ns = 0
         """When this run was made from another one, or 0."""
+        self.base_run_id = ""
+        """That other one."""
+        self.attached: list[HistoryEvent] = []
+        """The events of starts that met this run and left their request id."""
 
         # During a transition of several parts: a workflow task's completion, or several wake-ups.
         self.completing = False

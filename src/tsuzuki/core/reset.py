@@ -1,10 +1,10 @@
 """A reset: a new run of the same chain that takes another way from a workflow task of an old one.
 
 The new run's history is that of the old one up to the start of that task, as it is; then the task fails as
-RESET_WORKFLOW, so that every SDK replays it and decides anew; then the signals and updates that came after that place
-are applied again (requests to cancel are not, as on the real server). What was pending there goes on: activities are
-scheduled again, timers fire when they would have, children report to the new run, and what children and others had
-reported by now is told again.
+RESET_WORKFLOW, so that every SDK replays it and decides anew; then the signals, updates and new options that came after
+that place are applied again (requests to cancel are not, as on the real server). What was pending there goes on:
+activities are scheduled again, timers fire when they would have, children report to the new run, and what children and
+others had reported by now is told again.
 
 Invariant: of the old run nothing changes but that it ends, if it is open.
 """
@@ -23,7 +23,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from . import child_workflow, signal, update, workflow_task
+from . import child_workflow, signal, update, workflow_options, workflow_task
 from .branch import copy_event, fail_task, offer_pending, take_past
 from .refusal import InvalidInput
 
@@ -39,6 +39,9 @@ _EXCLUDED_AS: Final[Mapping[int, ResetReapplyExcludeType.ValueType]] = {
     update.ACCEPTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
 }
 """Input that is applied again."""
+_ALL_EXCLUDED: Final = frozenset(ResetReapplyExcludeType.values()) - {
+    ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED
+}
 _REPORTS: Final = frozenset(
     (
         *child_workflow.REPORTS,
@@ -102,13 +105,16 @@ def _attributes(event: HistoryEvent) -> Any:
 
 
 def _reapplied(request: ResetWorkflowExecutionRequest) -> frozenset[int]:
-    if request.reset_reapply_type == ResetReapplyType.RESET_REAPPLY_TYPE_NONE:
-        return frozenset()
+    """Options are no input: they are excluded with everything only."""
     excluded = set(request.reset_reapply_exclude_types)
+    if excluded >= _ALL_EXCLUDED:
+        return frozenset()
     kinds = frozenset(kind for kind, excluded_as in _EXCLUDED_AS.items() if excluded_as not in excluded)
-    if request.reset_reapply_type == ResetReapplyType.RESET_REAPPLY_TYPE_SIGNAL:
-        return kinds & {signal.SIGNALED}
-    return kinds
+    if request.reset_reapply_type == ResetReapplyType.RESET_REAPPLY_TYPE_NONE:
+        kinds = frozenset()
+    elif request.reset_reapply_type == ResetReapplyType.RESET_REAPPLY_TYPE_SIGNAL:
+        kinds &= {signal.SIGNALED}
+    return kinds | {workflow_options.UPDATED}
 
 
 def carry_out(
@@ -127,6 +133,8 @@ def carry_out(
     for event in reapplied:
         _AGAIN.get(event.event_type, _report_again)(run, event, moment)
     run.completing = False
+    for attached in run.attached:
+        signal.note_request_id(run, attached.workflow_execution_options_updated_event_attributes.attached_request_id)
     offer_pending(run, moment.now_ns)
     workflow_task.schedule(run, moment.now_ns)
 
@@ -134,12 +142,15 @@ def carry_out(
 # ---- what came after the point -----------------------------------------------------------------------
 
 
-def _signal_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
-    event = run.event(signal.SIGNALED, moment.now_ns)
-    attributes = event.workflow_execution_signaled_event_attributes
-    attributes.CopyFrom(old.workflow_execution_signaled_event_attributes)
-    attributes.request_id = ""
-    run.record(event)
+def _again(run: Execution, old: HistoryEvent, moment: Moment) -> HistoryEvent:
+    """The same event, now."""
+    event = copy_event(old)
+    event.event_time.CopyFrom(run.event(old.event_type, moment.now_ns).event_time)
+    return event
+
+
+def _come_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
+    run.record(_again(run, old, moment))
 
 
 def _admit_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
@@ -153,8 +164,7 @@ def _admit_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
 
 
 def _report_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
-    event = copy_event(old)
-    event.event_time.CopyFrom(run.event(old.event_type, moment.now_ns).event_time)
+    event = _again(run, old, moment)
     attributes = _attributes(event)
     child = run.children.get(attributes.initiated_event_id)
     if child is not None and child.started_event_id:
@@ -163,7 +173,8 @@ def _report_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
 
 
 _AGAIN: Final[Mapping[int, Callable[[Execution, HistoryEvent, Moment], None]]] = {
-    signal.SIGNALED: _signal_again,
+    signal.SIGNALED: _come_again,
+    workflow_options.UPDATED: _come_again,
     update.ADMITTED: _admit_again,
     update.ACCEPTED: _admit_again,
 }

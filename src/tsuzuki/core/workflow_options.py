@@ -34,6 +34,8 @@ def apply_updated(run: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_options_updated_event_attributes
     if attributes.unset_versioning_override:  # else a start was attached to this run, and its options are as they were
         run.priority = attributes.priority if is_given(attributes.priority) else None
+    if attributes.attached_request_id:
+        run.attached.append(event)
 
 
 def options_of(run: Execution) -> WorkflowExecutionOptions:

@@ -144,7 +144,7 @@ def apply_failed(run: Execution, event: HistoryEvent) -> None:
     run.workflow_task.attempt += 1
     attributes = event.workflow_task_failed_event_attributes
     if attributes.new_run_id:
-        run.reset_ns = time_ns(event.event_time)
+        run.reset_ns, run.base_run_id = time_ns(event.event_time), attributes.base_run_id
     if attributes.new_run_id and run.run_timeout_ns and run.started.first_execution_run_id != run.run_id:
         _time_again(run, time_ns(event.event_time))
 

@@ -5,7 +5,8 @@ An open run knows these; of a closed one only the start is in memory, and as muc
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
@@ -18,17 +19,29 @@ from tsuzuki.store import Store
 
 from ._history_pages import read_backwards, read_page
 
+if TYPE_CHECKING:
+    from ._engine import Engine
+
 READ_EVENTS_MAX: Final = 1_000
 """Of the history of a closed run, from each end."""
+_RESETS_MAX: Final = 10
+"""Runs that are looked at for the one that a client started: each may have been made from another one."""
 _TASK_FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
+class _Past(NamedTuple):
+    builds: Builds
+    reset_ns: int
+    base_run_id: str
+    attached: Sequence[HistoryEvent]
+
+
 def fill_past(
-    info: WorkflowExecutionInfo, extended: WorkflowExecutionExtendedInfo, store: Store, run: Execution
+    info: WorkflowExecutionInfo, extended: WorkflowExecutionExtendedInfo, engine: Engine, run: Execution
 ) -> None:
-    """Builds, the time of the reset that the run came from, and the request that started it."""
-    builds, reset_ns = (run.builds, run.reset_ns) if run.is_open else _of_closed(store, run)
-    for build in builds.known:
+    """Builds, the time of the reset that the run came from, the request that started it, and those that met it."""
+    past = _past_of(engine.store, run)
+    for build in past.builds.known:
         point = info.auto_reset_points.points.add(
             build_id=build.build_id,
             binary_checksum=build.checksum,
@@ -37,16 +50,24 @@ def fill_past(
             resettable=True,
         )
         set_time(point.create_time, build.completed_ns)
-    if builds.latest is not None:
-        info.most_recent_worker_version_stamp.CopyFrom(builds.latest)
-    if reset_ns:
-        set_time(extended.last_reset_time, reset_ns)
-    elif run.start_request_id:
-        started = extended.request_id_infos[run.start_request_id]
+    if past.builds.latest is not None:
+        info.most_recent_worker_version_stamp.CopyFrom(past.builds.latest)
+    if past.reset_ns:
+        set_time(extended.last_reset_time, past.reset_ns)
+    if request_id := _started_by(engine, run, past.base_run_id):
+        started = extended.request_id_infos[request_id]
         started.event_id, started.event_type = 1, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    for event in past.attached:
+        attached = extended.request_id_infos[
+            event.workflow_execution_options_updated_event_attributes.attached_request_id
+        ]
+        attached.event_id, attached.event_type = event.event_id, event.event_type
+        attached.buffered = not event.event_id
 
 
-def _of_closed(store: Store, run: Execution) -> tuple[Builds, int]:
+def _past_of(store: Store, run: Execution) -> _Past:
+    if run.is_open:
+        return _Past(run.builds, run.reset_ns, run.base_run_id, run.attached)
     frames, _ = read_page(store, run, 1, run.durable_event_id, READ_EVENTS_MAX)
     events = History.FromString(frames).events
     builds = builds_of(events)
@@ -55,9 +76,24 @@ def _of_closed(store: Store, run: Execution) -> tuple[Builds, int]:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             builds.latest = builds_of([event]).latest
             break
-    return builds, max(map(_reset_ns, events), default=0)
+    reset_ns, base_run_id = 0, ""
+    for event in events:
+        if event.event_type == _TASK_FAILED and event.workflow_task_failed_event_attributes.new_run_id:
+            reset_ns = time_ns(event.event_time)
+            base_run_id = event.workflow_task_failed_event_attributes.base_run_id
+    attached = [
+        event for event in events if event.workflow_execution_options_updated_event_attributes.attached_request_id
+    ]
+    return _Past(builds, reset_ns, base_run_id, attached)
 
 
-def _reset_ns(event: HistoryEvent) -> int:
-    failed = event.event_type == _TASK_FAILED and event.workflow_task_failed_event_attributes.new_run_id
-    return time_ns(event.event_time) if failed else 0
+def _started_by(engine: Engine, run: Execution, base_run_id: str) -> str:
+    """The request that started the run, or the run whose past it has; empty if that is gone."""
+    for _ in range(_RESETS_MAX):
+        if not base_run_id:
+            return run.start_request_id
+        base = engine.runs.find(run.namespace, run.workflow_id, base_run_id)
+        if base is None:
+            break
+        run, base_run_id = base, _past_of(engine.store, base).base_run_id
+    return ""

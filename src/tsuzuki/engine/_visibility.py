@@ -73,7 +73,7 @@ class Visibility:
             extended.execution_expiration_time.CopyFrom(started.workflow_execution_expiration_time)
         if run.parent_workflow_id:  # only ever of the same namespace
             response.workflow_execution_info.parent_namespace_id = engine.namespaces.find(run.namespace).namespace_id
-        fill_past(response.workflow_execution_info, extended, engine.store, run)
+        fill_past(response.workflow_execution_info, extended, engine, run)
         for activity in run.activities.values():
             response.pending_activities.append(_pending_activity(activity, engine.clock.now_ns()))
         for child in run.children.values():
