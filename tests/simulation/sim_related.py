@@ -213,18 +213,20 @@ class RelatedWorld(World):
         super()._got_workflow_task(task)
         run_id = task.workflow_execution.run_id
         to_accept = self._to_accept[run_id] = [message.protocol_instance_id for message in task.messages]
-        to_accept += [
-            event.workflow_execution_update_admitted_event_attributes.request.meta.update_id
-            for event in task.history.events
-            if event.event_type == _ADMITTED
-        ]
-        if task.history.events[0].event_id == 1:
-            self._to_complete[run_id] = []
-        self._to_complete.setdefault(run_id, []).extend(
+        accepted = [
             event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
             for event in task.history.events
             if event.event_type == _ACCEPTED
+        ]
+        admitted = (
+            event.workflow_execution_update_admitted_event_attributes.request.meta.update_id
+            for event in task.history.events
+            if event.event_type == _ADMITTED
         )
+        to_accept += [update_id for update_id in admitted if update_id not in accepted]  # else it is a replay
+        if task.history.events[0].event_id == 1:
+            self._to_complete[run_id] = []
+        self._to_complete.setdefault(run_id, []).extend(accepted)
 
     def _dress(self, request: RespondWorkflowTaskCompletedRequest, task: PollWorkflowTaskQueueResponse) -> None:
         chance, run_id = self.chance, task.workflow_execution.run_id

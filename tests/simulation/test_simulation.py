@@ -37,6 +37,7 @@ FOUND = {
 FOUND_RELATED = {
     171: "an earlier run of a scheduled workflow, read again, was taken for the end of the workflow",
     227: "no fault: a signal was sent again to the run that a reset made",
+    511899005: "no fault: a worker accepted again, task after task, what its history said it had accepted",
 }
 
 
