@@ -40,7 +40,7 @@ def run(command: str, folder: Path) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,  # only a hang takes so long
         check=False,
     )
     killed = done.returncode == -signal.SIGKILL
