@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -10,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from in_turn import InTurn
+
+from tsuzuki.client import Client
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,11 +159,29 @@ STREAMS = {"streaming_agent"}
 """They show an event stream, which no other server keeps."""
 
 
-@pytest.mark.parametrize("name", [name for name in OUTPUT if name not in STREAMS])
+SLEEPERS = {"first_come": ("first-come", 3), "three_of_five": ("three-of-five", 4)}
+"""Whose output goes by the order in which activities end: the workflow id, and how many of them sleep."""
+
+
+@pytest.mark.parametrize("name", [name for name in OUTPUT if name not in STREAMS | SLEEPERS.keys()])
 async def test_it_runs_the_same_on_the_real_server(
     name: str, real_server: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await importlib.reload(importlib.import_module(name)).main(real_server)
+    assert capfd.readouterr().out == OUTPUT[name]
+
+
+@pytest.mark.parametrize("name", SLEEPERS)
+async def test_it_takes_results_in_the_same_order_on_the_real_server(
+    name: str, real_server: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, (workflow_id, count) = importlib.import_module(name), SLEEPERS[name]
+    in_turn = InTurn(count)
+    monkeypatch.setattr(module, "asyncio", in_turn)
+    async with await Client.connect(real_server) as client:
+        conducting = asyncio.create_task(in_turn.conduct(client.get_workflow_handle(workflow_id)))
+        await module.main(real_server)
+        await conducting
     assert capfd.readouterr().out == OUTPUT[name]
 
 
