@@ -1,7 +1,8 @@
 """Two namespaces on one server, and a caller of one who tries for the other: nothing is seen, nothing is moved.
 
 The caller is admin of its own namespace and knows everything of the other but its keys: ids, run ids, task and page
-tokens. `TSUZUKI_SEED` repeats a run, `TSUZUKI_ROUNDS` makes it longer.
+tokens. The server's time stands still: a task that was handed out must not time out by itself on a slow machine, which
+would change what is compared. `TSUZUKI_SEED` repeats a run, `TSUZUKI_ROUNDS` makes it longer.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ import os
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice import v1 as rpc
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
+import tsuzuki.server._server
 from server._hostile import Hostile
 from server._running import in_process
 from server.test_calls import start_request
 from server.test_hostile_input import offered
+from tsuzuki.engine import open_embedded
 from tsuzuki.server import AccessFile, Role, Server, ServerOptions
 from tsuzuki.server._calls import WAITS_S_MAX
+from tsuzuki.testing import VirtualClock
 
 SEED: Final = int(os.environ.get("TSUZUKI_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS: Final = int(os.environ.get("TSUZUKI_ROUNDS") or 30)
@@ -85,9 +91,12 @@ class Tenant:
         return seen
 
 
-async def test_a_caller_of_one_namespace_sees_and_moves_nothing_of_the_other(tmp_path: Path) -> None:
+async def test_a_caller_of_one_namespace_sees_and_moves_nothing_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     print(f"TSUZUKI_SEED={SEED} TSUZUKI_ROUNDS={ROUNDS} pytest tests/server/test_two_namespaces.py")
     db = tmp_path / "runs.db"
+    monkeypatch.setattr(tsuzuki.server._server, "open_embedded", partial(open_embedded, clock=VirtualClock()))
     with AccessFile.of_database(db) as file:
         keys = {
             name: file.create(name, namespaces=[name], roles=[Role.ADMIN], now_s=0, expires_s=None)
