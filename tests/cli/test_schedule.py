@@ -51,7 +51,7 @@ def test_what_a_trigger_starts_is_a_workflow() -> None:
 def test_what_is_wrong_is_one_line() -> None:
     run(*CREATE, "--interval", "24h")
     assert "there is a schedule daily already" in run(*CREATE, "--interval", "24h", code=1).stderr
-    assert "give --cron or --interval" in run(*CREATE, code=2).stderr
+    assert "give --calendar, --cron or --interval" in run(*CREATE, code=2).stderr
     assert "expected one of Skip" in run(*CREATE, "--interval", "1h", "--overlap-policy", "No", code=2).stderr
     assert "one of them" in run("schedule", "toggle", "-s", "daily", code=2).stderr
     missing = run("schedule", "describe", "-s", "nobody", code=1).stderr

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from google.protobuf import json_format
+from temporalio.api.schedule.v1 import CalendarSpec
 
 from tsuzuki.client import (
     Client,
@@ -27,6 +29,8 @@ from ._connection import Connection, connected
 from ._endings import FAILED, refuse
 from ._inputs import InputBase64, InputFiles, InputMeta, Inputs, arguments, duration, pairs
 from ._output import Output, OutputOption, write_json
+from ._signature import with_options
+from ._start_options import bounds_and_labels, search_attributes
 
 ScheduleId = Annotated[str, typer.Option("--schedule-id", "-s", help="The schedule.")]
 Overlap = Annotated[
@@ -37,6 +41,10 @@ Overlap = Annotated[
     ),
 ]
 Cron = Annotated[list[str] | None, typer.Option(metavar="CRON", help="When: '30 12 * * MON-FRI'; may be given again.")]
+Calendar = Annotated[
+    list[str] | None,
+    typer.Option(metavar="JSON", help="""When: '{"dayOfWeek":"Fri","hour":"17","minute":"5"}'; may be given again."""),
+]
 Interval = Annotated[
     list[str] | None,
     typer.Option(metavar="DURATION[/OFFSET]", help="When: every so often, 45m or 6h/5h; may be given again."),
@@ -56,13 +64,18 @@ IdBeginning = Annotated[
 ]
 
 
+_starting = with_options(bounds_and_labels, into="started_with")
+
+
 @connected
+@_starting
 def create(
     connection: Connection,
     schedule_id: ScheduleId,
     type: Annotated[str, typer.Option("--type", "--name", help="Workflow type.")],
     task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Where its worker takes tasks from.")],
     workflow_id: IdBeginning = "",
+    calendar: Calendar = None,
     cron: Cron = None,
     interval: Interval = None,
     time_zone: TimeZone = None,
@@ -79,23 +92,28 @@ def create(
     input_file: InputFiles = None,
     input_meta: InputMeta = None,
     input_base64: InputBase64 = False,
-    memo: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=JSON", help="A value shown with each workflow.")
+    *,
+    started_with: dict[str, Any],
+    schedule_memo: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=JSON", help="A value shown with the schedule; may be given again.")
+    ] = None,
+    schedule_search_attribute: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=JSON", help="A value to find the schedule by; may be given again.")
     ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Make a schedule. A database that does not exist is made."""
     given = dict(locals())
-    if not (cron or interval):
-        refuse("give --cron or --interval: when is it to start something?")
-    action = ScheduleActionStartWorkflow(
-        type, id=workflow_id or schedule_id, task_queue=task_queue, memo=pairs("--memo", memo) or None
-    )
+    if not (calendar or cron or interval):
+        refuse("give --calendar, --cron or --interval: when is it to start something?")
+    action = ScheduleActionStartWorkflow(type, id=workflow_id or schedule_id, task_queue=task_queue)
+    shown = pairs("--schedule-memo", schedule_memo)
+    found_by = search_attributes("--schedule-search-attribute", schedule_search_attribute)
     made = _changed(Schedule(action, ScheduleSpec(), SchedulePolicy(), ScheduleState()), given)
 
     async def work(client: Client) -> ScheduleAlreadyRunningError | None:
         try:
-            await client.create_schedule(schedule_id, made)
+            await client.create_schedule(schedule_id, made, memo=shown or None, search_attributes=found_by)
         except ScheduleAlreadyRunningError as error:
             return error
         return None
@@ -106,12 +124,14 @@ def create(
 
 
 @connected
+@_starting
 def update(
     connection: Connection,
     schedule_id: ScheduleId,
     type: Annotated[str, typer.Option("--type", "--name", help="Workflow type.")] = "",
     task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Where its worker takes tasks from.")] = "",
     workflow_id: IdBeginning = "",
+    calendar: Calendar = None,
     cron: Cron = None,
     interval: Interval = None,
     time_zone: TimeZone = None,
@@ -130,9 +150,11 @@ def update(
     input_file: InputFiles = None,
     input_meta: InputMeta = None,
     input_base64: InputBase64 = False,
+    *,
+    started_with: dict[str, Any],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Change a schedule; what is not given stays. --cron and --interval together replace all its times."""
+    """Change a schedule; what is not given stays. --calendar, --cron and --interval together replace all its times."""
     given = dict(locals())
 
     def change(now: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -156,15 +178,16 @@ def _changed(now: Schedule, given: Mapping[str, Any]) -> Schedule:
     ):
         if value:
             setattr(now.action, name, value)
+    now.action.set_options(**given["started_with"])
     return Schedule(now.action, _times(now.spec, given), _policy(now.policy, given), _state(now.state, given))
 
 
 def _times(now: ScheduleSpec, given: Mapping[str, Any]) -> ScheduleSpec:
-    if given["cron"] or given["interval"]:
+    if given["calendar"] or given["cron"] or given["interval"]:
         now = replace(
             now,
             calendars=[],
-            cron_expressions=given["cron"] or [],
+            cron_expressions=[*(given["cron"] or ()), *map(_cron_of, given["calendar"] or ())],
             intervals=[_interval(each) for each in given["interval"] or ()],
         )
     return _with(
@@ -218,6 +241,31 @@ def tell(schedule_id: str, done: str, output: Output) -> None:
         write_json({"scheduleId": schedule_id, "status": done.upper()}, output)
     else:
         typer.echo(f"Schedule {schedule_id} {done}.")
+
+
+def _cron_of(text: str) -> str:
+    """A calendar as the cron expression that Temporal's own command line makes of it."""
+    calendar = CalendarSpec()
+    try:
+        json_format.Parse(text, calendar)
+    except json_format.ParseError as error:
+        refuse(f"--calendar {text}: {error}")
+    fields = [getattr(calendar, name) or default for name, default in _CALENDAR]
+    if any(character.isspace() or character == "#" for character in "".join(fields)):
+        refuse(f"--calendar {text}: a field has a space or # in it")
+    return " ".join(fields) + (f" # {calendar.comment}" if calendar.comment else "")
+
+
+_CALENDAR: Final = (
+    ("second", "0"),
+    ("minute", "0"),
+    ("hour", "0"),
+    ("day_of_month", "*"),
+    ("month", "*"),
+    ("day_of_week", "*"),
+    ("year", "*"),
+)
+"""The fields of a calendar in the order of cron, and what they are when not given."""
 
 
 def _interval(text: str) -> ScheduleIntervalSpec:

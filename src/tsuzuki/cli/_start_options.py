@@ -68,6 +68,39 @@ class Start:
         return str(self.options["task_queue"])
 
 
+def bounds_and_labels(
+    execution_timeout: ExecutionTimeout = None,
+    run_timeout: RunTimeout = None,
+    task_timeout: TaskTimeout = None,
+    memo: Memo = None,
+    search_attribute: SearchAttribute = None,
+    static_summary: Summary = None,
+    static_details: Details = None,
+    priority_key: PriorityKey = None,
+    fairness_key: FairnessKey = None,
+    fairness_weight: FairnessWeight = None,
+) -> dict[str, Any]:
+    """Read what a start by hand and one by a schedule have in common: options of a start, those that were given."""
+    urgency: dict[str, Any] = {
+        "priority_key": priority_key,
+        "fairness_key": fairness_key,
+        "fairness_weight": fairness_weight,
+    }
+    options = {
+        "execution_timeout": execution_timeout,
+        "run_timeout": run_timeout,
+        "task_timeout": task_timeout,
+        "memo": pairs("--memo", memo) or None,
+        "search_attributes": search_attributes("--search-attribute", search_attribute),
+        "static_summary": static_summary,
+        "static_details": static_details,
+        "priority": Priority(**{name: value for name, value in urgency.items() if value})
+        if any(urgency.values())
+        else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def start_of(
     type: Type,
     task_queue: Queue,
@@ -96,14 +129,19 @@ def start_of(
     options: dict[str, Any] = {
         "id": workflow_id or str(uuid4()),
         "task_queue": task_queue,
-        "execution_timeout": execution_timeout,
-        "run_timeout": run_timeout,
-        "task_timeout": task_timeout,
         "start_delay": start_delay,
-        "memo": pairs("--memo", memo) or None,
-        "search_attributes": _search_attributes(search_attribute),
-        "static_summary": static_summary,
-        "static_details": static_details,
+        **bounds_and_labels(
+            execution_timeout,
+            run_timeout,
+            task_timeout,
+            memo,
+            search_attribute,
+            static_summary,
+            static_details,
+            priority_key,
+            fairness_key,
+            fairness_weight,
+        ),
     }
     if cron:
         options["cron_schedule"] = cron
@@ -113,13 +151,6 @@ def start_of(
         options["id_reuse_policy"] = _policy(WorkflowIDReusePolicy, "id-reuse-policy", id_reuse_policy)
     if id_conflict_policy:
         options["id_conflict_policy"] = _policy(WorkflowIDConflictPolicy, "id-conflict-policy", id_conflict_policy)
-    urgency: dict[str, Any] = {
-        "priority_key": priority_key,
-        "fairness_key": fairness_key,
-        "fairness_weight": fairness_weight,
-    }
-    if any(urgency.values()):
-        options["priority"] = Priority(**{name: value for name, value in urgency.items() if value})
     return Start(type, arguments(inputs, input_file, input_meta, input_base64), options)
 
 
@@ -136,6 +167,7 @@ def _policy(kind: type[Any], option: str, text: str) -> Any:
     return found
 
 
-def _search_attributes(given: list[str] | None) -> dict[str, Any] | None:
-    found = pairs("--search-attribute", given)
+def search_attributes(option: str, given: list[str] | None) -> dict[str, Any] | None:
+    """Read search attributes; None for none."""
+    found = pairs(option, given)
     return {key: value if isinstance(value, list) else [value] for key, value in found.items()} or None

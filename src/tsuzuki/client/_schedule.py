@@ -229,17 +229,35 @@ class ScheduleActionStartWorkflow:
         """As it was received; kept, so that an update changes nothing of it but what was set anew."""
         self._received_args: list[Any] = []
 
+    def set_options(self, **options: Any) -> None:
+        """Set options anew; what is not named stays, also of an action that was received.
+
+        Args:
+            options: Of `StartWorkflowOptions`, those that a schedule has: the timeouts, `retry_policy`, `memo`,
+                `search_attributes`, `static_summary`, `static_details`, `priority`.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        unknown = ", ".join(options.keys() - self._options.keys())
+        if unknown:
+            raise TypeError(f"a schedule has no option {unknown}; it has {', '.join(self._options)}")
+        self._options.update(options)
+
     def _write(self, context: ClientContext, proto: NewWorkflowExecutionInfo) -> None:
+        given = {name: value for name, value in self._options.items() if value is not None}
+        args = self.args if self._raw is None else ()
+        request = start_request(context, self.workflow, args, {"id": self.id, "task_queue": self.task_queue, **given})
         if self._raw is not None:
             proto.CopyFrom(self._raw)
             proto.workflow_id, proto.task_queue.name, proto.workflow_type.name = self.id, self.task_queue, self.workflow
             if list(self.args) != self._received_args:
                 proto.input.CopyFrom(context.payloads.to_payloads_wrapper(self.args))
+            for name in {_FIELDS_OF_OPTIONS.get(option, option) for option in given}:
+                if name not in _IN_PARTS:
+                    proto.ClearField(name)  # type: ignore[arg-type]
+                getattr(proto, name).MergeFrom(getattr(request, name))
             return
-        given = {name: value for name, value in self._options.items() if value is not None}
-        request = start_request(
-            context, self.workflow, self.args, {"id": self.id, "task_queue": self.task_queue, **given}
-        )
         for descriptor, value in request.ListFields():
             if descriptor.name in _SHARED and descriptor.message_type is None:
                 setattr(proto, descriptor.name, value)
@@ -256,6 +274,15 @@ class ScheduleActionStartWorkflow:
         return action
 
 
+_FIELDS_OF_OPTIONS: Final = {
+    "execution_timeout": "workflow_execution_timeout",
+    "run_timeout": "workflow_run_timeout",
+    "task_timeout": "workflow_task_timeout",
+    "static_summary": "user_metadata",
+    "static_details": "user_metadata",
+}
+_IN_PARTS: Final = frozenset({"user_metadata", "priority"})
+"""Fields of which a part may be given: the rest of it stays."""
 _SHARED: Final = frozenset(
     field.name for field in NewWorkflowExecutionInfo.DESCRIPTOR.fields if field.name != "workflow_id_reuse_policy"
 )
