@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from engine_requests import HOUR, Refused
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, QueryResultType, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
 from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
@@ -19,7 +19,10 @@ from temporalio.api.workflowservice.v1 import (
     ListWorkersRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
+    QueryWorkflowRequest,
+    QueryWorkflowResponse,
     RecordWorkerHeartbeatRequest,
+    RespondQueryTaskCompletedRequest,
     ShutdownWorkerRequest,
     StartWorkflowExecutionRequest,
 )
@@ -296,3 +299,41 @@ def test_the_sticky_queue_of_a_worker_that_goes_is_left(server: LocalServer) -> 
     server.signal("s")
     server.complete_workflow_task(complete_workflow())
     assert server.notation() == "Started | WFT | Signaled s | WFT | Completed"
+
+
+def test_what_waits_in_the_sticky_queue_of_a_worker_that_goes_is_for_all_workers_at_once(server: LocalServer) -> None:
+    """And waits once, also when the sticky time-out would have come."""
+    server.start_workflow()
+    server.complete_workflow_task(sticky_queue="sticky")
+    server.poll_workflow_task("sticky", sticky=True)
+    server.signal("s")
+    assert server.poll_workflow_task() is None
+    request = ShutdownWorkerRequest(namespace="default", sticky_task_queue="sticky")
+    server.call(server.service.shutdown_worker(request))
+    server.advance(timedelta(minutes=1))
+    assert describe(server, report_stats=True).stats.approximate_backlog_count == 1
+    task = server.take_workflow_task()
+    assert task.history.events[0].event_id == 1
+    server.answer_workflow_task(task, complete_workflow())
+    assert server.notation() == "Started | WFT | Signaled s | WFT | Completed"
+
+
+def test_a_query_that_waits_for_a_worker_that_goes_is_asked_of_another_at_once(server: LocalServer) -> None:
+    server.start_workflow()
+    server.complete_workflow_task(sticky_queue="sticky")
+    server.poll_workflow_task("sticky", sticky=True)
+    query = QueryWorkflowRequest(namespace="default")
+    query.execution.workflow_id, query.query.query_type = "w", "how"
+
+    async def ask() -> QueryWorkflowResponse:
+        asking = asyncio.ensure_future(server.service.query_workflow(query))
+        await server.clock.settle()
+        await server.service.shutdown_worker(ShutdownWorkerRequest(namespace="default", sticky_task_queue="sticky"))
+        token = await asyncio.wait_for(poll(server, "b"), 30)
+        answer = RespondQueryTaskCompletedRequest(namespace="default", task_token=token)
+        answer.completed_type = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+        answer.query_result.payloads.add().data = b"well"
+        await server.service.respond_query_task_completed(answer)
+        return await asking
+
+    assert server.call(ask()).query_result.payloads[0].data == b"well"

@@ -139,13 +139,18 @@ class Matching:
                 queue.waiting.remove(poll)
                 _end(poll)
 
-    def forget_workers(self, key: QueueKey) -> None:
-        """Nobody polls this (sticky) queue any more: its next tasks are for all workers."""
+    def forget_workers(self, key: QueueKey) -> list[ReadyTask]:
+        """Nobody polls this (sticky) queue any more: its tasks are for all workers. Gives those that wait in it."""
         queue = self._queues.get(key)
-        if queue is not None:
-            queue.last_poll_ns = -RECENT_NS
-            while queue.waiting:
-                _end(queue.waiting.popleft())
+        if queue is None:
+            return []
+        queue.last_poll_ns = -RECENT_NS
+        while queue.waiting:
+            _end(queue.waiting.popleft())
+        left = []
+        while queue.backlog:
+            left.append(queue.next_task()[1])
+        return left
 
     def queue(self, key: QueueKey) -> TaskQueue:
         found = self._queues.get(key)

@@ -14,6 +14,7 @@ from temporalio.api.common.v1 import Priority
 from tsuzuki.core.activity import Activity, ActivityState
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.priority import of_task
+from tsuzuki.core.wake import WakeKind
 from tsuzuki.core.workflow_task import WorkflowTaskState
 
 from ._matching import Poll, ReadyTask
@@ -55,7 +56,23 @@ class ReadyTasks:
                 return
             task.on_sticky_queue = False  # its worker is gone: any worker may have the task, at once
             run.sticky_queue = None
+            run.wake_no_more(WakeKind.WORKFLOW_TASK_SCHEDULED)
         engine.matching.offer((run.namespace, run.task_queue, False), (run.key, 0))
+
+    def leave_sticky_queue(self, namespace: str, name: str) -> None:
+        """The worker of a sticky queue has gone: what waits there is for all workers, at once.
+
+        The real server lets it wait for the sticky time-out.
+        """
+        engine = self._engine
+        for run_key, subject in engine.matching.forget_workers((namespace, name, False)):
+            run = engine.runs.get(run_key)
+            if run is None:
+                continue
+            if subject:
+                engine.matching.offer((namespace, run.task_queue, False), (run_key, subject))
+            elif run.workflow_task.on_sticky_queue and run.workflow_task.state == WorkflowTaskState.SCHEDULED:
+                self.offer_workflow_task(run)
 
     def offer_activity(self, run: Execution, scheduled_event_id: int) -> None:
         activity = run.activities.get(scheduled_event_id)

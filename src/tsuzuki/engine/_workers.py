@@ -1,7 +1,8 @@
 """The RPCs by which workers say how they are, and that they go.
 
 What they say is kept in memory, for a bounded number of workers: it is news, and nothing is decided by it. A worker
-that goes has its polls ended here, so that none of them takes a task that nobody would run.
+that goes has its polls ended here, so that none of them takes a task that nobody would run, and what waits for it alone
+is given to all workers.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class Workers:
         if request.HasField("worker_heartbeat"):
             self._note(request.namespace, request.worker_heartbeat)
         if request.sticky_task_queue:
-            engine.matching.forget_workers((request.namespace, request.sticky_task_queue, False))
+            engine.ready_tasks.leave_sticky_queue(request.namespace, request.sticky_task_queue)
         if request.worker_instance_key:
             engine.matching.shut_down(request.namespace, request.worker_instance_key)
         return ShutdownWorkerResponse()
