@@ -1,8 +1,9 @@
 """Task queues: work that is ready meets workers that wait.
 
 Owns: for each queue the waiting polls and the backlog. A backlog entry is a hint: whether its task is still there
-to be taken is asked of the run when a poll comes. It is in order of arrival, or of priority once one was seen.
-Invariant: a queue never has both a waiting poll and a backlog.
+to be taken is asked of the run when a poll comes. It is in order of arrival, or of priority once one was seen; what is
+offered again while it waits (by an operator, or by a run that was read from the store) waits once.
+Invariants: a queue never has both a waiting poll and a backlog; one that a poll waits on is never forgotten.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class Poll:
 class TaskQueue:
     waiting: deque[Poll] = field(default_factory=deque)
     backlog: deque[ReadyTask] | PriorityBacklog = field(default_factory=deque)
+    queued: dict[ReadyTask, Priority | None] = field(default_factory=dict)
+    """What is in the backlog, with the priority that it waits with."""
     last_poll_ns: int = 0
     pollers: dict[str, int] = field(default_factory=dict)
     """Identity -> when it polled last; the one that did so longest ago first."""
@@ -89,7 +92,9 @@ class TaskQueue:
     def next_task(self) -> tuple[int, ReadyTask]:
         """Take the next one out of the backlog, with its priority level."""
         backlog = self.backlog
-        return backlog.pop() if isinstance(backlog, PriorityBacklog) else (LEVEL_DEFAULT, backlog.popleft())
+        level, task = backlog.pop() if isinstance(backlog, PriorityBacklog) else (LEVEL_DEFAULT, backlog.popleft())
+        self.queued.pop(task, None)
+        return level, task
 
     def waiting_by_level(self) -> Mapping[int, int]:
         """How many tasks wait, by priority level."""
@@ -174,6 +179,8 @@ class Matching:
         """A task is ready: the longest waiting poll takes it, or it waits."""
         queue = self.queue(key)
         priority = self._priority_of(task)
+        if task in queue.queued and queue.queued[task] == priority:
+            return
         now_ns = self._now_ns()
         flow = queue.flow(level_of(priority), now_ns)
         flow.added.count(now_ns)
@@ -181,6 +188,7 @@ class Matching:
             poll = queue.waiting.popleft()
             if poll.future.done():
                 continue  # its worker went away
+            queue.last_poll_ns = now_ns  # it is not idle, whatever comes of this task
             if self._hand(task, poll):
                 flow.dispatched.count(now_ns)
             else:
@@ -190,6 +198,7 @@ class Matching:
 
     def _queue_up(self, queue: TaskQueue, task: ReadyTask, priority: Priority | None) -> None:
         """Put a task into the backlog, which is a plain one until a priority comes."""
+        queue.queued[task] = priority
         if not isinstance(queue.backlog, PriorityBacklog):
             if priority is None:
                 queue.backlog.append(task)
@@ -229,8 +238,9 @@ class Matching:
         if poll.expired:
             poll.future.set_result(poll.empty)
             return
-        queue = self.queue(key)
-        if not self._takes_from_backlog(queue, poll, self._now_ns()):
+        queue, now_ns = self.queue(key), self._now_ns()
+        queue.last_poll_ns = now_ns
+        if not self._takes_from_backlog(queue, poll, now_ns):
             queue.waiting.appendleft(poll)
 
     def detach(self, key: QueueKey, poll: Poll) -> None:
@@ -263,6 +273,7 @@ class Matching:
         """Drop all backlogs; the waiting polls stay."""
         for queue in self._queues.values():
             queue.backlog.clear()
+            queue.queued.clear()
 
 
 def _end(poll: Poll) -> None:
