@@ -68,6 +68,15 @@ def test_search_puts_what_is_about_a_word_before_what_mentions_it(index: Index) 
     assert index.word("nothing") == ("nothing", 0, 0)
 
 
+def test_of_equally_frequent_spellings_the_first_is_kept(corpus: str) -> None:
+    """In every process: not the order of a set decides."""
+    names = [f"Fuse{letter}ox" for letter in "ABCDEFGHIJKL"]
+    text = " ".join(f"{name} and {name.lower()}" for name in names)
+    Path(corpus, "names.md").write_text(f"# Names\n\n{text}.\n")
+    with open_index(corpus) as index:
+        assert [index.word(name.lower())[0] for name in names] == names
+
+
 def test_any_word_can_be_quoted_for_a_query(index: Index) -> None:
     for word in ('say "lamp"', "AND", "lamp*", "title : lamp", "lamp)"):
         index.count(quote(word))
@@ -138,6 +147,16 @@ def test_a_question_is_taken_apart_into_its_subjects_and_what_is_asked_of_them(i
         "switch: what can go wrong",
         "lamp and switch together",
     ]
+
+
+def test_subjects_that_begin_with_the_same_word_come_as_in_the_question(corpus: str) -> None:
+    subjects = ["garden lamp", "garden switch", "garden fuse", "garden dimmer"]
+    for number in range(3):
+        text = ". ".join(f"The {subject} is number {number}" for subject in subjects)
+        Path(corpus, f"more{number}.md").write_text(f"# More {number}\n\n{text}.\n")
+    with open_index(corpus) as index:
+        plan = decompose(f"What is a {', a '.join(subjects)}?", index, first=4, reserve=0)
+    assert [topic.subject for topic in plan.first] == subjects
 
 
 def test_a_search_takes_few_passages_of_each_text(index: Index) -> None:

@@ -139,7 +139,7 @@ def _fill(connection: sqlite3.Connection, documents: Iterable[Document], progres
                 "INSERT INTO passages (title, text, source) VALUES (?, ?, ?)",
                 (passage.title, passage.text, passage.source),
             )
-            for word in set(words(passage.text)):
+            for word in dict.fromkeys(words(passage.text)):  # of equally frequent spellings the first is kept
                 forms.setdefault(word.lower(), Counter())[word] += 1
             # The last part of a dotted name is what a docstring is about; the others are where it lives.
             headings.update(word.lower() for word in set(words(passage.title.rpartition(".")[2])))

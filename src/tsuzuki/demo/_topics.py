@@ -165,10 +165,9 @@ def _subjects(question: str, index: Index) -> list[str]:
     subjects = list(dict.fromkeys(phrases + [word for word in known if word not in inside]))
     common = max(GENERIC_PASSAGES_MIN, GENERIC_SHARE * index.passages)
     narrow = [s for s in subjects if s not in GENERIC and index.count(quote(s)) <= common] or subjects
-    rare_first = sorted(narrow, key=lambda subject: index.count(quote(subject)))
-    kept = set(rare_first[:SUBJECTS_MAX]) if len(narrow) > SUBJECTS_MAX else set(narrow)
+    kept = set(sorted(narrow, key=lambda subject: index.count(quote(subject)))[:SUBJECTS_MAX])
     position = {word: number for number, word in reversed(list(enumerate(in_order)))}
-    return sorted(kept, key=lambda subject: position.get(subject.split()[0], 0))
+    return sorted((s for s in narrow if s in kept), key=lambda subject: position.get(subject.split()[0], 0))
 
 
 def _belong_together(left: str, right: str, index: Index) -> bool:
