@@ -216,10 +216,16 @@ def _event(event: HistoryEvent, detailed: bool) -> str:
     name = event_name(event)
     time = event.event_time.ToDatetime().strftime("%Y-%m-%dT%H:%M:%SZ")
     if not detailed:
-        return f"{event.event_id:>6}  {time}  {name:<38} {_subject(event)}".rstrip()
+        return f"{event.event_id:>6}  {time}  {name:<38} {_subject(event)}{_caller(event)}".rstrip()
     attributes = _attributes(event)
     lines = json.dumps(as_data(attributes), indent=2, ensure_ascii=False) if attributes is not None else "{}"
-    return f"{event.event_id:>6}  {time}  {name}\n{lines}"
+    return f"{event.event_id:>6}  {time}  {name}{_caller(event)}\n{lines}"
+
+
+def _caller(event: HistoryEvent) -> str:
+    """Who asked for it, as the server found out."""
+    who = event.principal
+    return f"  [{one_line(f'{who.type} {who.name}')}]" if event.HasField("principal") else ""
 
 
 def event_name(event: HistoryEvent) -> str:

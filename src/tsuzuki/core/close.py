@@ -25,6 +25,7 @@ from temporalio.api.history.v1 import History, HistoryEvent, WorkflowExecutionSt
 from . import cron, retry
 from .activity import ActivityState
 from .apply import applies
+from .caller import sign
 from .child_workflow import close_children
 from .commands import Plan, Successor, carries_out
 from .limits import too_large
@@ -176,6 +177,7 @@ def terminate(
     if details is not None:
         attributes.details.CopyFrom(details)
     attach(event, links)
+    sign(event, run)
     run.record(event)
 
 

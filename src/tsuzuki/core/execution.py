@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from temporalio.api.common.v1 import Memo, Priority, SearchAttributes
+from temporalio.api.common.v1 import Memo, Principal, Priority, SearchAttributes
 from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.protocol.v1 import Message
@@ -58,6 +58,7 @@ class Execution:
         "buffered",
         "buffered_bytes",
         "builds",
+        "caller",
         "cancel_requested",
         "cancelled_activities",
         "chain",
@@ -200,6 +201,9 @@ class Execution:
 
         self.stream: Stream | None = None
         """None until it is needed; the store has it."""
+
+        self.caller: Principal | None = None
+        """Who asked for the transition at hand, where that is known."""
 
         # What the shell takes.
         self.is_new = False

@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from . import child_workflow, signal, update, workflow_options, workflow_task
 from .branch import copy_event, fail_task, offer_pending, take_past
+from .caller import caller_of
 from .refusal import InvalidInput
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _admit_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:
         else old.workflow_execution_update_accepted_event_attributes.accepted_request
     )
     if request.meta.update_id and request.meta.update_id not in run.updates:  # else it was admitted before, or is done
-        update.admit_again(run, request, moment.now_ns)
+        update.admit_again(run, request, moment.now_ns, caller_of(old))
 
 
 def _report_again(run: Execution, old: HistoryEvent, moment: Moment) -> None:

@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from .apply import applies
+from .caller import sign
 from .limits import check_id, too_large
 from .links import attach, check_links
 from .refusal import InvalidInput, NotFound, TooMuch
@@ -76,6 +77,7 @@ def signal(
     if request.header.fields:
         attributes.header.CopyFrom(request.header)
     attach(event, request.links)
+    sign(event, run)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     if cuts_delay and run.first_workflow_task_pending:
@@ -139,6 +141,7 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
     attributes.cause = request.reason
     attributes.identity = request.identity
     attach(event, request.links)
+    sign(event, run)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     _show_at_once(run, now_ns)

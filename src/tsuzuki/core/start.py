@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, St
 
 from . import cron, retry
 from .apply import applies
+from .caller import sign
 from .limits import check_id, too_large
 from .links import attach, check_links
 from .priority import inherited, is_given
@@ -181,6 +182,7 @@ def start(
     if request.HasField("user_metadata"):
         event.user_metadata.CopyFrom(request.user_metadata)
     attach(event, request.links)
+    sign(event, run)
     run.record(event)
     if signalled is not None:
         signal(run, signalled, now_ns, limits)

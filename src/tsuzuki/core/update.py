@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 from temporalio.api.command.v1 import Command
+from temporalio.api.common.v1 import Principal
 from temporalio.api.enums.v1 import CommandType, EventType, UpdateAdmittedEventOrigin, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -23,6 +24,7 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 
 from . import workflow_task
 from .apply import applies
+from .caller import caller_of
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
 from .refusal import BadCommand, Exhausted, InvalidInput, NotFound, TooMuch, WrongState
@@ -91,6 +93,7 @@ class Update:
         accepted_event_id: Where it was accepted.
         completed_event_id: Where its outcome is.
         rejection: Why it was rejected.
+        caller: Who asked, where that is known; read until it is accepted.
     """
 
     update_id: str
@@ -101,6 +104,7 @@ class Update:
     accepted_event_id: int = 0
     completed_event_id: int = 0
     rejection: Failure | None = None
+    caller: Principal | None = None
 
     def move(self, what: UpdateInput) -> None:
         self.state = UPDATE_MOVES[self.state, what]
@@ -114,7 +118,12 @@ def apply_admitted(run: Execution, event: HistoryEvent) -> None:
     request = event.workflow_execution_update_admitted_event_attributes.request
     update_id = request.meta.update_id
     run.updates[update_id] = Update(
-        update_id, UpdateState.ADMITTED, request, sent_after=event.event_id, admitted_event_id=event.event_id
+        update_id,
+        UpdateState.ADMITTED,
+        request,
+        sent_after=event.event_id,
+        admitted_event_id=event.event_id,
+        caller=caller_of(event),
     )
 
 
@@ -170,17 +179,19 @@ def admit(run: Execution, request: Request, now_ns: int, limits: Limits) -> Upda
             f"run {run.run_id} of workflow '{run.workflow_id}' has had {run.updates_accepted} updates, which is the "
             "limit; continue as new to take more."
         )
-    update = run.updates[update_id] = Update(update_id, UpdateState.ADMITTED, request)
+    update = run.updates[update_id] = Update(update_id, UpdateState.ADMITTED, request, caller=run.caller)
     ask_for_task(run, now_ns)
     return update
 
 
-def admit_again(run: Execution, request: Request, now_ns: int) -> None:
+def admit_again(run: Execution, request: Request, now_ns: int, caller: Principal | None) -> None:
     """Let history show an update that another run had accepted; the caller schedules the workflow task for it."""
     event = run.event(ADMITTED, now_ns)
     attributes = event.workflow_execution_update_admitted_event_attributes
     attributes.request.CopyFrom(request)
     attributes.origin = UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
+    if caller is not None:
+        event.principal.CopyFrom(caller)
     run.record(event)
 
 
@@ -332,6 +343,8 @@ def protocol_message_command(run: Execution, command: Command, completed_event_i
         accepted.accepted_request_sequencing_event_id = update.sent_after
         if not update.admitted_event_id:
             accepted.accepted_request.CopyFrom(update.request)
+        if update.caller is not None:
+            event.principal.CopyFrom(update.caller)
         run.record(event)
     elif isinstance(body, Response):
         assert update is not None

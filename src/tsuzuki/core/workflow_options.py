@@ -12,6 +12,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest
 
 from .apply import applies
+from .caller import sign
 from .limits import Limits, check_text
 from .links import attach
 from .priority import check_priority, is_given
@@ -71,6 +72,7 @@ def update_options(run: Execution, request: UpdateWorkflowExecutionOptionsReques
         attributes.priority.CopyFrom(priority)
     attributes.unset_versioning_override = True  # as the real server notes it where there is none
     attributes.identity = request.identity
+    sign(event, run)
     run.record_or_buffer(event)
 
 
@@ -87,6 +89,7 @@ def attach_start(run: Execution, request: StartWorkflowExecutionRequest, now_ns:
         note_request_id(run, request.request_id)
     if wanted.attach_links:
         attach(event, request.links)
+    sign(event, run)
     run.record_or_buffer(event)
 
 

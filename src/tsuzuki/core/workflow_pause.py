@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, Unp
 from . import update, workflow_task
 from .activity import go_on, watch_deadline
 from .apply import applies
+from .caller import sign
 from .limits import Limits, check_text
 from .pause_info import note_pauses
 from .refusal import NotFound, WrongState
@@ -79,6 +80,7 @@ def pause(run: Execution, request: PauseWorkflowExecutionRequest, now_ns: int, l
     attributes.identity = request.identity
     attributes.reason = request.reason
     attributes.request_id = request.request_id
+    sign(event, run)
     run.record_or_buffer(event)
     for activity in run.activities.values():
         watch_deadline(run, activity)
@@ -115,6 +117,7 @@ def end(run: Execution, now_ns: int, identity: str, reason: str = "", request_id
     attributes.identity = identity
     attributes.reason = reason
     attributes.request_id = request_id
+    sign(event, run)
     run.record_or_buffer(event)
 
 

@@ -29,6 +29,7 @@ from tsuzuki.service import ServiceError, StatusCode
 from tsuzuki.store import Store
 
 from ._between_runs import deliver
+from ._caller import CALLER
 from ._cancel_watches import CancelWatches
 from ._clock import Clock
 from ._journal import Journal
@@ -60,6 +61,7 @@ class Changing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._run.caller = None
         if kind is None:
             try:
                 self._engine.settle(self._run)
@@ -143,6 +145,12 @@ class Engine:
         if run.key in self.left_alone:
             raise self._internal(run)
         return Changing(self, run)
+
+    def asked_to_change(self, run: Execution) -> Changing:
+        """`changing`, for what the caller of the RPC at hand asks of a run: the run is told who that is."""
+        changing = self.changing(run)
+        run.caller = CALLER.get()
+        return changing
 
     def broke(self, run: Execution, error: Exception) -> ServiceError:
         """A transition or loading of `run` broke an assertion of this engine: drop what it may have half done."""

@@ -64,7 +64,7 @@ class Lifecycle:
             raise service_error(refusal) from None
         if answer is None:
             run = engine.runs.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
-            with engine.changing(run):
+            with engine.asked_to_change(run):
                 if plan is None:
                     eager = request.request_eager_execution
                     start.start(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace), eager=eager)
@@ -143,7 +143,7 @@ class Lifecycle:
         request_id = request.request_id if request.on_conflict_options.attach_request_id else ""
         if not self.answered_before(existing, request_id):
             now_ns = self._engine.clock.now_ns()
-            with self._engine.changing(existing):
+            with self._engine.asked_to_change(existing):
                 attach_start(existing, request, now_ns, self._engine.limits_of(existing.namespace))
         if request_id:
             refer_to_attached(answer, request_id)
@@ -169,7 +169,7 @@ class Lifecycle:
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_execution)
             if not self.answered_before(run, request.request_id):
-                with self._engine.changing(run):
+                with self._engine.asked_to_change(run):
                     signal.signal(run, request, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace))
         await self._engine.durable()
         return signal_answer(run, request.request_id)
@@ -181,7 +181,7 @@ class Lifecycle:
             run = self._find(request.namespace, request.workflow_execution)
             check_first_run(run, request.first_execution_run_id)
             if not self.answered_before(run, request.request_id):
-                with self._engine.changing(run):
+                with self._engine.asked_to_change(run):
                     signal.request_cancel(
                         run, request, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace)
                     )
@@ -196,7 +196,7 @@ class Lifecycle:
                 raise NotFound(signal.closed_message(run))
             check_links(request.links)
             details = request.details if request.HasField("details") else None
-            with self._engine.changing(run):
+            with self._engine.asked_to_change(run):
                 moment = self._engine.moment(run.namespace)
                 close.terminate(run, request.reason, details, request.identity, moment, request.links)
         await self._engine.durable()

@@ -54,7 +54,7 @@ class SignalWithStart:
             existing = self._lifecycle.existing_for(asked)
             if existing is None:
                 run = engine.runs.create(request.namespace, request.workflow_id, engine.new_id(), request.request_id)
-                with engine.changing(run):
+                with engine.asked_to_change(run):
                     start.start(run, asked, engine.clock.now_ns(), engine.limits_of(run.namespace), signalled)
             else:
                 run = existing
@@ -66,7 +66,7 @@ class SignalWithStart:
         request_id = signalled.request_id
         if (request_id and run.start_request_id == request_id) or self._lifecycle.answered_before(run, request_id):
             return
-        with self._engine.changing(run):
+        with self._engine.asked_to_change(run):
             signal.signal(
                 run, signalled, self._engine.clock.now_ns(), self._engine.limits_of(run.namespace), cuts_delay=True
             )

@@ -65,7 +65,7 @@ class UpdateWithStart:
         except Refusal as refusal:
             raise _failure(service_error(refusal), failing) from None
         run = engine.runs.create(asked.namespace, asked.workflow_id, engine.new_id(), asked.request_id)
-        with engine.changing(run):
+        with engine.asked_to_change(run):
             now_ns = engine.clock.now_ns()
             start.start(run, asked, now_ns, engine.limits_of(run.namespace))
             known = update.admit(run, wanted.request, now_ns, engine.limits_of(run.namespace))

@@ -72,7 +72,7 @@ class Updates:
         """
         known, now_ns = self._known(run, request.request.meta.update_id), self._engine.clock.now_ns()
         if known is None:
-            with self._engine.changing(run):
+            with self._engine.asked_to_change(run):
                 known = update.admit(run, request.request, now_ns, self._engine.limits_of(run.namespace))
         elif known.state == UpdateState.ADMITTED:
             with self._engine.changing(run):  # of one from a reset, code may have had its say before a restart

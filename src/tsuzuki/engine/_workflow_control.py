@@ -30,7 +30,7 @@ class WorkflowControl:
         engine = self._engine
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_id, request.run_id)
-            with engine.changing(run):
+            with engine.asked_to_change(run):
                 workflow_pause.pause(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
         await engine.durable()
         return PauseWorkflowExecutionResponse()
@@ -39,7 +39,7 @@ class WorkflowControl:
         engine = self._engine
         with refusals_as_errors():
             run = self._find(request.namespace, request.workflow_id, request.run_id)
-            with engine.changing(run):
+            with engine.asked_to_change(run):
                 workflow_pause.unpause(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
         await engine.durable()
         return UnpauseWorkflowExecutionResponse()
@@ -50,7 +50,7 @@ class WorkflowControl:
         engine, execution = self._engine, request.workflow_execution
         with refusals_as_errors():
             run = self._find(request.namespace, execution.workflow_id, execution.run_id)
-            with engine.changing(run):
+            with engine.asked_to_change(run):
                 workflow_options.update_options(run, request, engine.clock.now_ns(), engine.limits_of(run.namespace))
             answer = UpdateWorkflowExecutionOptionsResponse(workflow_execution_options=workflow_options.options_of(run))
         await engine.durable()

@@ -35,7 +35,7 @@ class Authentication:
         if self._key_ring is None:
             common_name = b" ".join(context.auth_context().get("x509_common_name", ()))
             name = common_name.decode("utf-8", "replace") or "a client with a certificate"
-            return Identity(name, frozenset({EVERY_NAMESPACE}), frozenset({Role.ADMIN}))
+            return Identity(name, frozenset({EVERY_NAMESPACE}), frozenset({Role.ADMIN}), "client-certificate")
         presented = ""
         for header, value in context.invocation_metadata() or ():
             if header == _HEADER:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from tsuzuki.engine import calling
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._about import About
 from ._authentication import Authentication
 from ._nesting import Nesting
-from ._permissions import Authorization, is_public
+from ._permissions import Authorization, Identity, is_public
 from ._refusals import refuse
 from ._rpcs import RPCS, Rpc
 from ._signed_tokens import RpcTokens, TokenSeal
@@ -96,11 +98,12 @@ class Calls(grpc.GenericRpcHandler):
 
         async def call(data: bytes, context: Context) -> Message:
             try:
-                request = admit(data, context)
-                if wait_s_max is None:
-                    response = await answer(request)
-                else:
-                    response = await answer(request, wait_ns=_wait_ns(context, wait_s_max))
+                request, identity = admit(data, context)
+                with nullcontext() if identity is None else calling(identity.principal):
+                    if wait_s_max is None:
+                        response = await answer(request)
+                    else:
+                        response = await answer(request, wait_ns=_wait_ns(context, wait_s_max))
             except ServiceError as error:
                 await refuse(context, error)
             except Exception:
@@ -113,26 +116,26 @@ class Calls(grpc.GenericRpcHandler):
 
         return call
 
-    def _admission(self, rpc: Rpc, tokens: RpcTokens) -> Callable[[bytes, Context], Any]:
-        """What turns the bytes of a call into a request that its caller may make."""
+    def _admission(self, rpc: Rpc, tokens: RpcTokens) -> Callable[[bytes, Context], tuple[Any, Identity | None]]:
+        """What turns the bytes of a call into a request that its caller may make, and tells who that is, if asked."""
 
         nesting = Nesting(rpc.request)
 
-        def admit_anyone(data: bytes, context: Context) -> Any:
+        def admit_anyone(data: bytes, context: Context) -> tuple[Any, None]:
             request = _parse(rpc, data)
             nesting.check(request)
             tokens.open(request)
-            return request
+            return request, None
 
         authentication, authorization = self._authentication, Authorization(rpc)
         if authentication is None or is_public(rpc):
             return admit_anyone
 
-        def admit(data: bytes, context: Context) -> Any:
+        def admit(data: bytes, context: Context) -> tuple[Any, Identity]:
             identity = authentication.authenticate(context)  # first: who is nobody learns nothing
-            request = admit_anyone(data, context)
+            request, _ = admit_anyone(data, context)
             authorization.check(identity, request)
-            return request
+            return request, identity
 
         return admit
 

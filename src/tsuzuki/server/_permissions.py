@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, NoReturn
 
 from google.protobuf.message import Message
+from temporalio.api.common.v1 import Principal
 from temporalio.api.errordetails.v1 import PermissionDeniedFailure
 
 from tsuzuki.service import ServiceError, StatusCode
@@ -77,11 +78,18 @@ class Identity:
         name: For people.
         namespaces: What the caller may reach; `*` is every namespace, and the server itself.
         roles: What the caller may do there.
+        kind: What shows who it is.
     """
 
     name: str
     namespaces: frozenset[str]
     roles: frozenset[Role]
+    kind: str = "api-key"
+
+    @property
+    def principal(self) -> Principal:
+        """As events keep it."""
+        return Principal(type=self.kind, name=self.name)
 
     @property
     def access(self) -> frozenset[Access]:

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
+from tsuzuki.engine import calling
 from tsuzuki.service import ServiceError, StatusCode
 
 from .._about import About
@@ -164,7 +166,8 @@ class Answers:
             door.enter(request, identity)
             if answer is None:
                 raise ServiceError(StatusCode.UNIMPLEMENTED, f"{rpc.name} is not offered by this server.")
-            response = await self._answer(rpc, answer, request, wait_s)
+            with nullcontext() if identity is None else calling(identity.principal):
+                response = await self._answer(rpc, answer, request, wait_s)
         except ServiceError:
             raise
         except Exception:

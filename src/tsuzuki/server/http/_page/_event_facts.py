@@ -1,6 +1,6 @@
-"""What people look for in an event that they open: what went in, what came out, what went wrong. Exactly as it was.
+"""What people look for in an event that they open: what went in, what came out, what went wrong, whose key it was.
 
-It is written here and not in the browser, which would read 49.0 as 49 and round large numbers.
+Exactly as it was: it is written here and not in the browser, which would read 49.0 as 49 and round large numbers.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ _LOOKED_AT: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
 def facts(event: HistoryEvent) -> list[dict[str, Any]]:
     """Each with `title`, `text`, and `bad` for what went wrong."""
     attributes = getattr(event, str(event.WhichOneof("attributes")))
-    return [
+    found = [
         {"title": title, "text": _text(value), "bad": isinstance(value, Failure)}
         for title, path in _LOOKED_AT
         for value in _at(attributes, path)
     ]
+    if event.HasField("principal"):
+        found.append({"title": "Asked by", "text": f"{event.principal.type} {event.principal.name}", "bad": False})
+    return found
 
 
 def _at(message: Any, path: Sequence[str]) -> Iterator[Payloads | Failure]:
