@@ -55,6 +55,33 @@ def test_how_a_run_ended_without_a_result_is_said() -> None:
     assert run_json("workflow", "result", "-w", "two", *WORKER, code=1)["status"] == "CANCELED"
 
 
+def test_search_attributes_are_shown_one_a_line() -> None:
+    values = {
+        "Topic": ("Keyword", '"green tea"'),
+        "Urgent": ("Bool", "true"),
+        "Cups": ("Int", "7"),
+        "Tags": ("KeywordList", '["a, b", "ü"]'),
+        "Due": ("Datetime", '"2026-01-02T03:04:05.5Z"'),
+    }
+    start("tea", workflow_id="none")
+    assert "Search attributes" not in run("workflow", "describe", "-w", "none").stdout
+    for name, (kind, _) in values.items():
+        run("operator", "search-attribute", "create", "--name", name, "--type", kind)
+    start("tea", *(word for name, (_, value) in values.items() for word in ("--search-attribute", f"{name}={value}")))
+    shown = run("workflow", "describe", "-w", "one").stdout
+    assert (
+        """
+Search attributes:
+  Cups    7
+  Due     2026-01-02T03:04:05.500Z
+  Tags    ["a, b", "ü"]
+  Topic   green tea
+  Urgent  true
+"""
+        in shown
+    )
+
+
 def test_a_duration_longer_than_any_time_is_bad_input() -> None:
     refused = run("workflow", "start", "--type", "T", "-t", "q", "-w", "one", "--run-timeout", "999999999999d", code=2)
     assert "'999999999999d' is longer than any time" in str(refused.exception) + refused.output

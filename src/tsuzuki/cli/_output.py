@@ -121,6 +121,11 @@ def json_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def value_text(value: Any) -> str:
+    """Write a value that may be a time in one line."""
+    return exact_time_text(value) if isinstance(value, datetime) else json_text(value)
+
+
 def plain(value: Any) -> Any:
     """Give a dataclass, or a list of them, as what its JSON would be."""
     import msgspec

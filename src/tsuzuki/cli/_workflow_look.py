@@ -30,6 +30,7 @@ from ._output import (
     as_data,
     payload_text,
     time_text,
+    value_text,
     write_fields,
     write_json,
     write_table,
@@ -119,11 +120,13 @@ def describe(
             ("HistoryLength", described.history_length),
             ("HistorySize", info.history_size_bytes),
             ("Memo", json.dumps(memo, ensure_ascii=False, default=str) if memo else ""),
-            ("SearchAttributes", described.search_attributes),
             ("ParentWorkflowId", described.parent_id),
             ("ParentRunId", described.parent_run_id),
         ],
     )
+    if described.search_attributes:
+        values = sorted(described.search_attributes.items())
+        write_fields("Search attributes", ((name, value_text(value)) for name, value in values))
     _write_pending(described)
 
 
