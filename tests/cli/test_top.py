@@ -34,6 +34,7 @@ def test_a_file_is_read_beside_its_owner(here: Path) -> None:
         shown = run("top", "--once").stdout
         assert "running 1   completed 1" in shown
         assert "Research" in shown
+        assert "queues what waits in them and who polls is not in the file" in shown
     finally:
         owner.close()
 
@@ -75,6 +76,7 @@ async def test_a_server_is_asked(here: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert queue == {"name": "q", **waiting}
         shown = (await asyncio.to_thread(run, "top", "--once")).stdout
         assert "workflow pollers" in shown
+        assert "not in the file" not in shown
 
         @workflow.defn(name="Research")
         class Waiting:

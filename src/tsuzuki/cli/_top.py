@@ -36,6 +36,7 @@ OPEN_RUNS_MAX: Final = 1000
 QUEUES_MAX: Final = 20
 """Task queues that are shown, those with most open runs."""
 
+_UNKNOWN: Final = "what waits in them and who polls is not in the file: a server knows (tsuzuki server start)"
 _OPEN: Final = (WorkflowExecutionStatus.RUNNING.name, WorkflowExecutionStatus.PAUSED.name)
 
 
@@ -101,7 +102,8 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Look once, print it, leave.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Watch what runs and waits: runs by status, task queues with backlog and pollers, rates. Ctrl-C leaves.
+    """Watch what runs and waits: runs by status and task queue, rates; of a server also the backlog of each task queue
+    and who polls it. Ctrl-C leaves.
 
     `--output json` looks once; `--output jsonl` writes a line for each look.
     """
@@ -201,6 +203,7 @@ def _picture(look: Look, since: Rates | None) -> RenderableType:
         lines.append(Text(text + (f"   {since.commits:,.1f} commits/s" if since.commits is not None else "")))
     if look.owner:
         lines.append(Text(f"open   in {look.owner}", style="dim"))
+        lines.append(Text(f"queues {_UNKNOWN}", style="dim"))
     if look.queues:
         lines.append(_queue_table(look.queues))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
