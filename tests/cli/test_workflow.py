@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from cli._site import execute, run, run_json, start
 from tsuzuki.cli import _trace
 from tsuzuki.cli._many import _open_ones
 from tsuzuki.client import Client, WorkflowHistory
+from tsuzuki.common import RetryPolicy
 from tsuzuki.store import SqliteStore
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -44,6 +47,72 @@ def test_the_result_of_a_run_is_there_though_another_one_has_its_id_by_now() -> 
     newest = run_json("workflow", "describe", "-w", "one")["workflowExecutionInfo"]["execution"]["runId"]
     for which in ((), ("-r", newest)):
         assert "--worker MODULE" in run("workflow", "result", "-w", "one", *which, code=2).stderr
+
+
+CHAINS = """
+from tsuzuki import workflow
+from tsuzuki.exceptions import ApplicationError
+
+@workflow.defn
+class Chain:
+    @workflow.run
+    async def run(self, left: int, how: str) -> str:
+        if left:
+            workflow.continue_as_new(args=[left - 1, how])
+        if how == "wait":
+            await workflow.wait_condition(lambda: False)
+        if how == "fail" and workflow.info().attempt < 3:
+            raise ApplicationError(f"failed {workflow.info().attempt}")
+        return f"attempt {workflow.info().attempt}"
+"""
+BESIDE = ("--worker", "cli_chains", "--task-queue", "q")
+
+
+def chain(here: Path, workflow_id: str, left: int, how: str, *more: str) -> str:
+    """Start a chain, and give the id of its first run."""
+    (here / "cli_chains.py").write_text(CHAINS)
+    sys.modules.pop("cli_chains", None)  # of an earlier test, in another folder
+    begin = ("workflow", "start", "--type", "Chain", "-t", "q", "-w", workflow_id)
+    return str(run_json(*begin, "-i", str(left), "-i", json.dumps(how), *more)["runId"])
+
+
+def test_the_result_of_a_run_is_that_of_what_it_continued_as(here: Path) -> None:
+    first = chain(here, "one", 2, "done")
+    exactly = ("workflow", "result", "-w", "one", "-r", first)
+    assert "--worker MODULE" in run(*exactly, code=2).stderr
+    assert run_json(*exactly, *BESIDE)["result"] == "attempt 1"
+    assert run_json(*exactly)["result"] == "attempt 1"
+    start("tea")  # another workflow has the id by now
+    assert run_json(*exactly)["result"] == "attempt 1"
+
+    first = chain(here, "two", 1, "wait", "--run-timeout", "1s")
+    exactly = ("workflow", "result", "-w", "two", "-r", first)
+    ended = run_json(*exactly, *BESIDE, code=1)
+    assert (ended["status"], run_json(*exactly, code=1)) == ("TIMEOUT", ended), "as the last run ended, not the first"
+
+
+def test_a_run_of_a_cron_schedule_has_a_result_though_the_next_one_waits(here: Path) -> None:
+    first = chain(here, "one", 0, "done", "--cron", "@every 1s")
+    exactly = ("workflow", "result", "-w", "one", "-r", first)
+    assert run_json(*exactly, *BESIDE)["result"] == "attempt 1"
+    assert run_json(*exactly)["result"] == "attempt 1"
+    assert "--worker MODULE" in run("workflow", "result", "-w", "one", code=2).stderr, "the newest is to come"
+    assert run_json("workflow", "result", "-w", "one", *BESIDE)["result"] == "attempt 1"
+
+
+async def start_retried() -> str:
+    async with await Client.connect("sqlite:///runs.db") as client:
+        policy = RetryPolicy(initial_interval=timedelta(milliseconds=1))
+        handle = await client.start_workflow("Chain", args=[0, "fail"], id="one", task_queue="q", retry_policy=policy)
+        return handle.result_run_id or ""
+
+
+def test_the_result_of_a_workflow_is_that_of_its_last_retry(here: Path) -> None:
+    chain(here, "other", 0, "done")  # writes the code
+    first = asyncio.run(start_retried())
+    assert run_json("workflow", "result", "-w", "one", *BESIDE)["result"] == "attempt 3"
+    failed = run_json("workflow", "result", "-w", "one", "-r", first, code=1)
+    assert (failed["status"], failed["failure"]) == ("FAILED", "ApplicationError: failed 1")
 
 
 def test_how_a_run_ended_without_a_result_is_said() -> None:

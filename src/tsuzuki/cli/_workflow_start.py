@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,6 +10,8 @@ import typer
 from tsuzuki.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowContinuedAsNewError,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -75,7 +77,7 @@ def execute(
         started = _started(connection, handle, what)
         if output is Output.TEXT:
             _tell_started(started)
-        return started, await _outcome(handle)
+        return started, await _outcome(client, handle.id, handle.result_run_id or "")
 
     started, outcome = connection.run(
         with_worker(connection, worker, what.task_queue, work), f"Waiting for {what.type}", create=True
@@ -142,12 +144,15 @@ def result(
     task_queue: Annotated[str, typer.Option("--task-queue", "-t", help="Of the worker.")] = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Wait for the result of a workflow. Exit code 1: it ended without one."""
+    """Wait for the result of a workflow, past retries and to the end of a chain of continue-as-new. With --run-id for
+    that of this run, or of what it continued as. Exit code 1: it ended without one."""
+
+    def check(described: WorkflowExecutionDescription) -> None:
+        if alone and described.close_time is None:
+            refuse_to_wait(connection)
 
     async def work(client: Client) -> dict[str, Any]:
-        if alone and await _is_to_come(client, workflow_id, run_id):
-            refuse_to_wait(connection)
-        return await _outcome(client.get_workflow_handle(workflow_id, run_id=run_id or None))
+        return await _outcome(client, workflow_id, run_id, retried=not run_id, check=check)
 
     alone = connection.embedded and worker is None
     waiting = work if alone else with_worker(connection, worker, task_queue, work)
@@ -155,29 +160,45 @@ def result(
     _tell_outcome(outcome, output, {"workflowId": workflow_id})
 
 
-async def _is_to_come(client: Client, workflow_id: str, run_id: str) -> bool:
-    """Whether the run that is asked for, or one that took over from it, is still open."""
-    newest = await client.get_workflow_handle(workflow_id).describe()
-    if newest.close_time is not None or run_id in ("", newest.run_id):
-        return newest.close_time is None
-    asked = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-    return asked.raw_info.first_run_id == newest.raw_info.first_run_id
+async def _outcome(
+    client: Client,
+    workflow_id: str,
+    run_id: str,
+    *,
+    retried: bool = True,
+    check: Callable[[WorkflowExecutionDescription], None] = lambda described: None,
+) -> dict[str, Any]:
+    """Wait for how a run ended; what has completed has its result, though a cron schedule goes on.
+
+    Args:
+        client: Where it is.
+        workflow_id: Which workflow.
+        run_id: Which run; the newest if empty.
+        retried: Go on with the run that follows on a failure.
+        check: Told of each run before it is waited for.
+    """
+    while True:
+        described = await client.get_workflow_handle(workflow_id, run_id=run_id or None).describe()
+        check(described)
+        handle = client.get_workflow_handle(workflow_id, run_id=described.run_id)
+        try:
+            return {"status": "COMPLETED", "result": await handle.result(follow_runs=False)}
+        except WorkflowContinuedAsNewError as error:
+            run_id = error.new_execution_run_id
+        except WorkflowFailureError as error:
+            run_id = error.new_execution_run_id
+            if not (retried and run_id):
+                return await _failure(handle, error)
 
 
-async def _outcome(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-    try:
-        return {"status": "COMPLETED", "result": await handle.result()}
-    except WorkflowFailureError as error:
-        failed = {"status": await _how_it_ended(handle), "failure": f"{error.cause.__class__.__name__}: {error.cause}"}
-        cause = error.cause.__cause__
-        if cause is not None:
-            failed["cause"] = f"{cause.__class__.__name__}: {cause}"
-        return failed
-
-
-async def _how_it_ended(handle: WorkflowHandle[Any, Any]) -> str:
+async def _failure(handle: WorkflowHandle[Any, Any], error: WorkflowFailureError) -> dict[str, Any]:
     """How a run ended that has no result; a failure can say that something was cancelled, so the run is asked."""
-    return _ENDINGS.get((await handle.describe()).status, "FAILED")
+    status = _ENDINGS.get((await handle.describe()).status, "FAILED")
+    failed = {"status": status, "failure": f"{error.cause.__class__.__name__}: {error.cause}"}
+    cause = error.cause.__cause__
+    if cause is not None:
+        failed["cause"] = f"{cause.__class__.__name__}: {cause}"
+    return failed
 
 
 def _tell_outcome(outcome: dict[str, Any], output: Output, started: dict[str, str]) -> None:

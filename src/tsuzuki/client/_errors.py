@@ -78,15 +78,18 @@ class WorkflowFailureError(TsuzukiError):
     Attributes:
         cause: Why: an `ApplicationError`, `CancelledError`, `TerminatedError`, `TimeoutError`, or an
             `ActivityError` or `ChildWorkflowError` that the workflow did not handle.
+        new_execution_run_id: The run that goes on nevertheless, a retry or the next of a cron schedule; empty for none,
+            and where runs are followed.
     """
 
-    def __init__(self, *, cause: BaseException, workflow_id: str | None = None) -> None:
+    def __init__(self, *, cause: BaseException, workflow_id: str | None = None, new_execution_run_id: str = "") -> None:
         super().__init__(
             f"workflow {workflow_id!r} ended without a result: {type(cause).__name__}: {cause}"
             if workflow_id is not None
             else "workflow execution failed"
         )
         self.workflow_id = workflow_id
+        self.new_execution_run_id = new_execution_run_id
         self.__cause__ = cause
 
     @property

@@ -45,7 +45,11 @@ async def wait_for_result(
         attributes = getattr(event, field)
         next_run_id = getattr(attributes, "new_execution_run_id", "")
         if not (follow_runs and next_run_id):
-            return outcome(context, attributes, workflow_id, result_type)
+            try:
+                return outcome(context, attributes, workflow_id, result_type)
+            except WorkflowFailureError as error:
+                error.new_execution_run_id = next_run_id
+                raise
         run_id = next_run_id
 
 
