@@ -122,6 +122,9 @@ def set_update_handler(
 ) -> None:
     """Set, replace or (with None) remove the handler of an update, for this run.
 
+    An update that comes with the run's first task, as one that starts it, is looked at before `run` begins: what is to
+    take it is a method marked with `@workflow.update`, or set in `__init__`.
+
     Args:
         name: Name of the update.
         handler: Plain or `async def`; None to remove it.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateStage
+from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 
@@ -246,3 +246,48 @@ async def scenario_update_with_start_rejected(d: Driver) -> None:
 
 
 _NEVER_AGAIN = WorkflowIDReusePolicy.REJECT_DUPLICATE
+
+
+@workflow.defn
+class Registering:
+    """Sets one handler when it is made, and the others as it begins to run."""
+
+    def __init__(self) -> None:
+        workflow.set_update_handler("made", lambda: "made with the object")
+
+    @workflow.run
+    async def run(self) -> str:
+        done = False
+
+        def finish() -> str:
+            nonlocal done
+            done = True
+            return "finished"
+
+        workflow.set_update_handler("finish", finish)
+        workflow.set_update_handler("add", lambda amount: amount + 1)
+        await workflow.wait_condition(lambda: done)
+        return "done"
+
+
+async def scenario_update_with_start_whose_handler_run_sets(d: Driver) -> None:
+    """What comes with the first task meets the handlers that the object has when it is made, not those of `run`."""
+    for name in ("made", "add"):
+        operation = WithStartWorkflowOperation(
+            Registering.run,
+            id=d.workflow_id(name),
+            task_queue=d.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+        args = [] if name == "made" else [3]
+        try:
+            d.note(
+                await d.client.execute_update_with_start_workflow(name, args=args, start_workflow_operation=operation)
+            )
+        except WorkflowUpdateFailedError:  # in the words of each package
+            d.note(f"no handler of {name} yet")
+        handle = await operation.workflow_handle()
+        d.watch(handle)
+        await d.attempt("add later", handle.execute_update("add", 4))
+        await d.attempt("finish", handle.execute_update("finish"))
+        await d.outcome(handle)

@@ -166,7 +166,7 @@ def take_admitted(run: WorkflowRun) -> list[Arrival]:
 
 
 def arrive(run: WorkflowRun, arrival: Arrival) -> None:
-    """Job: start the update as a task of its own; its handler may be set by code that runs before it."""
+    """Job: start the update as a task of its own; its handler may be set by a signal that came before it."""
     request = arrival.request
     context = contextvars.Context()
     context.run(CURRENT_UPDATE.set, UpdateInfo(request.meta.update_id, request.input.name))
