@@ -87,6 +87,16 @@ async def test_a_message_over_4_mib_is_refused(stub: WorkflowServiceStub) -> Non
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.StartWorkflowExecution(request)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    expected = f"grpc: received message larger than max ({request.ByteSize()} vs. 4194304)"  # the words that SDKs know
+    assert refused.value.details() == expected
+
+
+async def test_a_message_over_64_mib_is_not_read(stub: WorkflowServiceStub) -> None:
+    request = start_request("huge")
+    request.input.payloads.add().data = b"x" * (64 * 1024 * 1024)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.StartWorkflowExecution(request)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_a_compressed_request_is_read(server: Server) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from scripted_service import ScriptedService, VirtualPace, settle
-from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
     RespondWorkflowTaskCompletedRequest,
@@ -118,6 +118,20 @@ async def test_answer_that_is_not_taken_evicts_the_run(
     await scene.handler.execute(workflow_task())
     assert scene.processor.evicted == ["run 1"]
     assert [record.levelno for record in caplog.records if "was not taken" in record.getMessage()] == [level]
+
+
+async def test_answer_too_large_for_a_message_ends_the_run() -> None:
+    """Every answer to that task would be as large."""
+    scene = Scene()
+    message = "grpc: received message larger than max (5 vs. 4)"
+    scene.service.refuse("workflow completed", ServiceError(StatusCode.RESOURCE_EXHAUSTED, message))
+    await scene.handler.execute(workflow_task())
+    refused, failed = scene.service.sent
+    assert refused == answer(workflow_task())
+    assert isinstance(failed, RespondWorkflowTaskFailedRequest)
+    assert failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE
+    assert message in failed.failure.message
+    assert scene.processor.evicted == ["run 1", "run 1"]
 
 
 async def test_outage_is_waited_out_for_ten_seconds_then_the_run_is_evicted() -> None:

@@ -15,14 +15,14 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedResponse,
 )
 
-from tsuzuki.core import update, workflow_task
+from tsuzuki.core import close, update, workflow_task
 from tsuzuki.core.completion import complete_workflow_task
 from tsuzuki.core.execution import Execution
 from tsuzuki.core.failure import bounded
 from tsuzuki.core.limits import check_id, check_text
 from tsuzuki.core.refusal import NotFound, Refusal
 from tsuzuki.core.times import SECOND, set_time
-from tsuzuki.core.workflow_task import NORMAL, WorkflowTaskState
+from tsuzuki.core.workflow_task import ENGINE_IDENTITY, NORMAL, WorkflowTaskState
 from tsuzuki.service import ServiceError, StatusCode
 
 from ._activity_tasks import ActivityTasks
@@ -37,6 +37,9 @@ from ._tokens import parse_workflow_token, workflow_token
 from ._updates import Updates
 
 _CAUSE_PREFIX: Final = "WORKFLOW_TASK_FAILED_CAUSE_"
+_MESSAGE_TOO_LARGE: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE
+_MESSAGE_TOO_LARGE_REASON: Final = "GrpcMessageTooLarge"
+"""The word of the real server."""
 
 
 class WorkflowTasks:
@@ -243,14 +246,17 @@ class WorkflowTasks:
             else None
         )
         with engine.changing(run):
-            workflow_task.fail(
-                run,
-                engine.clock.now_ns(),
-                cause=request.cause,
-                failure=failure,
-                identity=request.identity,
-                limits=engine.limits_of(run.namespace),
-            )
+            if request.cause == _MESSAGE_TOO_LARGE:  # and so it would be every time
+                close.terminate(run, _MESSAGE_TOO_LARGE_REASON, None, ENGINE_IDENTITY, engine.moment(run.namespace))
+            else:
+                workflow_task.fail(
+                    run,
+                    engine.clock.now_ns(),
+                    cause=request.cause,
+                    failure=failure,
+                    identity=request.identity,
+                    limits=engine.limits_of(run.namespace),
+                )
         engine.journal.ahead.discard(stamp)
         self._queries.workflow_task_ended(run, {})
         await engine.durable()

@@ -32,6 +32,7 @@ Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
 Answer: TypeAlias = Callable[..., Awaitable[Message]]
 Call: TypeAlias = Callable[[bytes, Context], Awaitable[Message]]
 
+MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 _SECOND_NS: Final = 1_000_000_000
 WAITS_S_MAX: Final[Mapping[str, float]] = {
     "PollWorkflowTaskQueue": 60.0,
@@ -155,6 +156,9 @@ def _not_offered(rpc: Rpc) -> Answer:
 
 
 def _parse(rpc: Rpc, data: bytes) -> Any:
+    if len(data) > MESSAGE_BYTES_MAX:  # in the very words of gRPC for Go, by which SDKs know it
+        size = f"{len(data)} vs. {MESSAGE_BYTES_MAX}"
+        raise ServiceError(StatusCode.RESOURCE_EXHAUSTED, f"grpc: received message larger than max ({size})")
     try:
         return rpc.request.FromString(data)
     except DecodeError as error:

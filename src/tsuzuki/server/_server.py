@@ -33,14 +33,16 @@ from ._tls import TlsFileError, TlsFiles
 from .http import HttpOptions, HttpServer
 from .http._answers import Access
 
-MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+RECEIVE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What gRPC reads at all. What is over `MESSAGE_BYTES_MAX` is refused by `_calls`, in words that SDKs know: they then
+end the workflow whose answer it was, which they would otherwise work out and send again and again."""
 PENDING_CALLS_MAX: Final = 20_000
 STOP_GRACE_S: Final = 2.0
 _END_POLLS_EVERY_S: Final = 0.02
 
 _SERVICES: Final = (WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
     # Calls that have arrived and wait for this process, such as the polls of all workers after a restart. From its
     # default of 1,000 on gRPC ends some at random.

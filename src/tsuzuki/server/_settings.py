@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from tsuzuki.engine import Limits
 
+from ._calls import MESSAGE_BYTES_MAX
 from ._nesting import CAUSES_MAX
-from ._server import MESSAGE_BYTES_MAX
 
 _NS_IN_S: Final = 1_000_000_000
 _SECONDS_MAX: Final = 1e9

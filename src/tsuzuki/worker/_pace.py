@@ -57,6 +57,11 @@ def is_about_size(error: ServiceError) -> bool:
     )
 
 
+def is_about_message_size(error: ServiceError) -> bool:
+    """Tell whether gRPC did not take a request because of its size; the engine has not seen it."""
+    return error.status is StatusCode.RESOURCE_EXHAUSTED and is_about_size(error)
+
+
 @dataclass(frozen=True)
 class Pace:
     """Time and chance.

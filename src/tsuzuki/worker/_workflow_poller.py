@@ -22,7 +22,7 @@ from tsuzuki.converter import DataConverter
 from tsuzuki.service import ServiceError, StatusCode, WorkflowService
 
 from ._eager_activities import EagerActivities
-from ._pace import Pace, send_until
+from ._pace import Pace, is_about_message_size, send_until
 
 RESPOND_S_MAX: Final = 10.0
 """For how long a response is sent again: the default timeout of a workflow task."""
@@ -104,10 +104,22 @@ class WorkflowTaskHandler:
             )
         except ServiceError as error:
             self._not_taken(task, "was not taken", error)
+            if isinstance(response, RespondWorkflowTaskCompletedRequest) and is_about_message_size(error):
+                await self._end_for_size(task, error)
             return None
         if answer.reset_history_event_id:
             self._processor.rewind(task)
         return answer.workflow_task if answer.HasField("workflow_task") and answer.workflow_task.task_token else None
+
+    async def _end_for_size(self, task: PollWorkflowTaskQueueResponse, error: ServiceError) -> None:
+        """Tell the server that the answer to a task does not fit into a message: it ends the run, as every answer to
+        that task would be as large."""
+        failed = self._failed(task, error)
+        failed.cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE
+        try:
+            await self._service.respond_workflow_task_failed(failed)
+        except ServiceError as again:
+            self._not_taken(task, "could not be told to be too large", again)
 
     def _not_taken(self, task: PollWorkflowTaskQueueResponse, what: str, error: ServiceError) -> None:
         self._processor.evict(task.workflow_execution.run_id)

@@ -1,4 +1,5 @@
-"""Commands of one workflow task that are about each other leave the history that they leave on the real server."""
+"""Commands of one workflow task that are about each other, and answers that are too large to be sent, leave the history
+that they leave on the real server."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Final
 
 import pytest
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import CommandType
+from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 
 from differential._by_hand import Hand, Played, Scenario
 from differential.test_resets import done, timer
@@ -188,6 +189,34 @@ async def a_child_is_started_and_cancelled_as_any_workflow(h: Hand) -> None:
     await h.task()
 
 
+# ---- answers that workers could not send ---------------------------------------------------------------
+
+
+async def fail(h: Hand, cause: WorkflowTaskFailedCause.ValueType) -> None:
+    await h.start()
+    task = await h.take()
+    await h.signal()
+    told = {"message": "too large", "application_failure_info": {"type": "TooLarge"}}
+    await h.call("RespondWorkflowTaskFailed", "fail", task_token=task.task_token, cause=cause, failure=told)
+
+
+@scenario
+async def an_answer_is_too_large_for_a_message(h: Hand) -> None:
+    await fail(h, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE)
+
+
+@scenario
+async def payloads_are_too_large(h: Hand) -> None:
+    await fail(h, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_PAYLOADS_TOO_LARGE)
+    await h.task()
+
+
+@scenario
+async def a_request_is_too_large(h: Hand) -> None:
+    await fail(h, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_REQUEST_TOO_LARGE)
+    await h.task()
+
+
 # ---- the comparison ----------------------------------------------------------------------------------
 
 
@@ -197,5 +226,5 @@ def played(real_server: str) -> Played:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_commands_do_together_what_they_do_on_the_real_server(name: str, played: Played) -> None:
+def test_answers_do_what_they_do_on_the_real_server(name: str, played: Played) -> None:
     played.check(name)
