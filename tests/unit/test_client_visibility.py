@@ -89,6 +89,20 @@ async def test_a_row_says_what_the_engine_said() -> None:
     assert repr(run) == "<WorkflowExecution Research 'w' COMPLETED run r>"
 
 
+async def test_memo_and_search_attributes_are_in_the_order_of_their_names() -> None:
+    names = list("abcdefghijkl")
+    info = WorkflowExecutionInfo()
+    for name in names:
+        value = Payload(metadata={"encoding": b"json/plain", "type": b"Keyword"}, data=b'"x"')
+        info.search_attributes.indexed_fields[name].CopyFrom(value)
+        info.memo.fields[name].CopyFrom(value)
+    service = AnsweringService(ListWorkflowExecutionsResponse(executions=[info]))
+
+    (run,) = [run async for run in Client(service.service).list_workflows()]
+
+    assert list(run.search_attributes) == list(await run.memo()) == names
+
+
 async def test_a_count_has_its_groups() -> None:
     answer = CountWorkflowExecutionsResponse(count=5)
     for status, count in (("Running", 2), ("Failed", 3)):

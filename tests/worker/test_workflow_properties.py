@@ -100,6 +100,24 @@ def test_a_wrong_value_fails_the_workflow_task(cached: bool, attributes: Any, me
         ScriptedRun(wrong, cached=cached).workflow_task()
 
 
+def test_what_changed_at_once_is_in_the_same_order_in_every_process(cached: bool) -> None:
+    """Maps of messages have another order in each, and code may go through what it has set."""
+    names = list("abcdefghijkl")
+
+    @workflow.defn
+    async def many() -> list[str]:
+        workflow.upsert_search_attributes({name: [name] for name in names})
+        workflow.upsert_memo({name: name for name in names})
+        await asyncio.sleep(1)
+        return [*workflow.info().search_attributes, *workflow.memo()]
+
+    run = ScriptedRun(many, cached=cached)
+    run.workflow_task()
+    run.fire_timer(run.next_timer())
+    run.workflow_task()
+    assert run.result == names * 2
+
+
 def test_typed_attributes_are_a_collection(cached: bool) -> None:
     attributes = TypedSearchAttributes([SearchAttributePair(SIZE, 1), SearchAttributePair(COLOR, "red")])
     assert [pair.key.name for pair in attributes] == ["Color", "Size"]

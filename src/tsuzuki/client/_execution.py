@@ -151,8 +151,9 @@ class WorkflowExecution:
         return decode_typed_search_attributes(self.raw_info.search_attributes.indexed_fields)
 
     async def memo(self) -> dict[str, Any]:
-        """Decode the memo, without type hints."""
-        return {name: self._context.payloads.from_payload(item) for name, item in self.raw_info.memo.fields.items()}
+        """Decode the memo, without type hints, in the order of its keys."""
+        fields = sorted(self.raw_info.memo.fields.items())
+        return {name: self._context.payloads.from_payload(item) for name, item in fields}
 
     async def memo_value(self, key: str, default: Any = UNSET, *, type_hint: Any = None) -> Any:
         """Decode one value of the memo.

@@ -74,8 +74,10 @@ def decode_typed_search_attributes(fields: Mapping[str, Payload]) -> TypedSearch
 
 
 def decode_search_attributes(proto: SearchAttributesProto) -> dict[str, SearchAttributeValue]:
-    """Read search attributes; a list of one stands for its member, as older clients write them."""
-    return {name: decode_search_attribute(payload) for name, payload in proto.indexed_fields.items()}
+    """Read search attributes, in the order of their names, for a protobuf map has another in each process; a list of
+    one stands for its member, as older clients write them.
+    """
+    return {name: decode_search_attribute(payload) for name, payload in sorted(proto.indexed_fields.items())}
 
 
 def decode_search_attribute(payload: Payload) -> SearchAttributeValue:
