@@ -47,7 +47,7 @@ async def command(*arguments: str, code: int = 0) -> Any:
 async def temporal(server: Server, *arguments: str) -> Any:
     """Run Temporal's own command line against the server."""
     line = [str(TEMPORAL), *arguments, "--address", server.target, "-o", "json"]
-    done = await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True, timeout=60, check=True)
+    done = await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True, timeout=600, check=True)
     return json.loads(done.stdout or "null")
 
 

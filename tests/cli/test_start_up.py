@@ -44,7 +44,7 @@ print(*sys.modules, sep="\\n")
 )
 def test_what_a_command_does_not_import(command: str, forbidden: tuple[str, ...]) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, *command.split()], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", _PROGRAM, *command.split()], capture_output=True, text=True, check=True, timeout=600
     )
     assert not {*ran.stdout.split()} & {*forbidden}
 
@@ -53,7 +53,7 @@ def test_what_a_command_does_not_import(command: str, forbidden: tuple[str, ...]
 def test_a_group_without_a_command_says_that_one_is_missing(group: str) -> None:
     program = "from tsuzuki.cli import main; main()"
     ran = subprocess.run(
-        [sys.executable, "-c", program, *group.split()], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program, *group.split()], capture_output=True, text=True, check=False, timeout=600
     )
     assert "Usage: " in ran.stdout
     assert ran.stderr.startswith("tsuzuki: Missing command. See: ")
@@ -73,7 +73,7 @@ def test_a_shell_is_told_how_a_line_may_go_on(words: str, offered: set[str]) -> 
     asked = {"_TSUZUKI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     program = "import sys; sys.argv = ['tsuzuki']; from tsuzuki.cli import main; main()"
     told = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, timeout=600
     )
     assert {*told.stdout.split()} == offered, told.stderr
 

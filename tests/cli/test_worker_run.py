@@ -104,7 +104,7 @@ async def test_it_stops_though_nobody_reads_what_it_says(slow: Path, target: str
         process.stdout.close()
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.to_thread(process.wait, timeout=60)
+            await asyncio.to_thread(process.wait, timeout=600)
         finally:
             process.kill()
 

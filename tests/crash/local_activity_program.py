@@ -96,7 +96,6 @@ async def main() -> None:
             Calls.run,
             id="calls",
             task_queue=QUEUE,
-            task_timeout=timedelta(seconds=2),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         async with Worker(client, task_queue=QUEUE, workflows=[Calls], activities=[first, second, ordinary]):

@@ -49,8 +49,8 @@ class Counting:
     async def run(self) -> int:
         return await workflow.execute_activity(
             count_up,
-            start_to_close_timeout=timedelta(minutes=1),
-            heartbeat_timeout=timedelta(seconds=1),
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=timedelta(seconds=5),
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=1)),
         )
 

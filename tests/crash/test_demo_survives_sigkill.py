@@ -36,7 +36,7 @@ def demo(here: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, "demo", QUESTION, "--corpus", "texts", "--search-seconds", "0", *options]
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_API_KEY")}
     environment["XDG_CACHE_HOME"] = str(here / "cache")
-    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def executions(here: Path) -> list[Execution]:
@@ -124,7 +124,7 @@ def test_questions_in_one_database_do_not_disturb_each_other(here: Path) -> None
     code = "from tsuzuki.cli import main; main()"
     command = [sys.executable, "-c", code, "demo", "What is a fuse?", "--corpus", "texts", "--search-seconds", "0"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(here / "cache")}
-    other = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    other = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert other.returncode == 0, other.stderr
     assert "0 restored" in other.stderr
     assert len(restored(demo(here).stderr)) >= 3

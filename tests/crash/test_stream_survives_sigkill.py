@@ -106,7 +106,7 @@ class Speaker:
 class Speech:
     @workflow.run
     async def run(self) -> int:
-        return await workflow.execute_activity("count_up", start_to_close_timeout=timedelta(minutes=1))
+        return await workflow.execute_activity("count_up", start_to_close_timeout=timedelta(minutes=10))
 
 
 async def test_the_server_dies_and_the_attempt_goes_on(tmp_path: Path) -> None:

@@ -230,5 +230,5 @@ sys.settrace(lambda *_: None)
 
 
 def test_a_tracer_can_be_set_after_activities_ran_in_threads() -> None:
-    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout == "traced\n", done.stderr
