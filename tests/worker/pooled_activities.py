@@ -8,7 +8,7 @@ import time
 from tsuzuki import activity
 from tsuzuki.exceptions import ApplicationError, CancelledError
 
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 300.0
 
 
 class Awkward(Exception):

@@ -82,7 +82,7 @@ class Site:
         return await self.client.start_workflow(Calls.run, pairs, id=id, task_queue="q")
 
     async def begun(self, count: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.started) < count:
                 self.changed.clear()
                 await self.changed.wait()
@@ -178,7 +178,7 @@ async def test_one_that_waits_too_long_is_tried_again_later() -> None:
 async def test_those_that_give_up_use_up_nothing_of_the_rate() -> None:
     """Of thirty at a hundred a second two or three begin within 20 ms; what the others gave up is left for later."""
     limit = ActivityLimit(per_second=100, wait_max=timedelta(milliseconds=20))
-    async with site_with({"limited": limit}) as site, asyncio.timeout(30):
+    async with site_with({"limited": limit}) as site, asyncio.timeout(60):
         site.may_end.set()
         attempts = await (await site.start(*many(30))).result()
         assert (len(site.started), max(attempts) > 1) == (30, True)
