@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from playwright.async_api import Page, Route, expect
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
@@ -12,6 +14,8 @@ from tsuzuki.client import Client
 
 CHILDREN = 53
 """More than a page of them."""
+NEW = 60
+"""More than a page again."""
 
 
 async def test_the_tree_of_parents_and_children_is_read_as_it_is_opened(page: Page, client: Client) -> None:
@@ -48,6 +52,37 @@ async def test_pages_of_children_stay_open_when_another_child_comes(page: Page, 
     await handle.signal(Growing.grow)
     await expect(nodes).to_have_count(2 + CHILDREN)
     await expect(more).to_have_count(0)
+
+
+async def test_more_new_children_than_a_page_holds_leave_no_gap(page: Page, client: Client) -> None:
+    handle = await client.start_workflow(Growing.run, CHILDREN, id="root", task_queue=TASK_QUEUE)
+    await page.goto("/ui/default/workflows/root")
+    await page.get_by_role("button", name="More children").click()
+    nodes = page.locator(".tree .node")
+    await expect(nodes).to_have_count(1 + CHILDREN)
+    all_there = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await all_there.wait()
+        await route.continue_()
+
+    await page.route("**/relations", held)
+    for _ in range(NEW):
+        await handle.signal(Growing.grow)
+    ended = 0
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        ended += event.HasField("child_workflow_execution_completed_event_attributes")
+        if ended == CHILDREN + NEW:
+            break
+    all_there.set()
+    await expect(nodes).to_have_count(1 + CHILDREN + NEW)
+    names = await tree_of(page)
+    assert names == ["root", *(f"root.{number}" for number in reversed(range(CHILDREN + NEW)))]
+
+
+async def tree_of(page: Page) -> list[str]:
+    """The workflow ids in the tree of parents and children, from the top down."""
+    return await page.locator(".tree[role=tree] .node .mono").all_text_contents()
 
 
 async def test_a_child_that_comes_while_the_tree_is_read_is_there(page: Page, client: Client) -> None:

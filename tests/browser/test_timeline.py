@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, CDPSession, Page, expect
 
 from browser._shop import TASK_QUEUE, Fulfil, Ship
-from browser.conftest import picture
+from browser.conftest import picture, watched_page
 from browser.test_runs import ended, order
 from tsuzuki.client import Client
 
@@ -83,6 +83,50 @@ async def test_zoom_by_keyboard_and_pointer(page: Page, client: Client) -> None:
     assert await drawn(page) == whole
     await page.mouse.click(middle[0], box["y"] + 30)
     await expect(page.locator("#event-title")).to_contain_text("find_price")
+
+
+async def touch(session: CDPSession, kind: str, *at: tuple[float, float]) -> None:
+    points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(at)]
+    await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+async def test_two_fingers_zoom_and_one_moves(browser: Browser, client: Client, url: str) -> None:
+    await ended(await order(client, 1))
+    async with watched_page(browser, url, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        await page.goto("/ui/default/workflows/order-1")
+        timeline = page.locator("#timeline")
+        await expect(page.locator("#timeline rect.activity")).to_have_count(4)
+        await timeline.scroll_into_view_if_needed()
+        whole = await drawn(page)
+        box = await timeline.bounding_box()
+        assert box is not None
+        x, y = box["x"] + 240, box["y"] + box["height"] - 12
+        fingers = await page.context.new_cdp_session(page)
+        changed = "(before) => document.querySelector('#timeline svg').innerHTML !== before"
+
+        await touch(fingers, "touchStart", (x - 20, y), (x + 20, y))
+        for apart in (30, 45, 60):
+            await touch(fingers, "touchMove", (x - apart, y), (x + apart, y))
+        await touch(fingers, "touchEnd")
+        await page.wait_for_function(changed, arg=whole)
+        assert await page.evaluate("visualViewport.scale") == 1, "the timeline is zoomed, not the page"
+
+        zoomed = await drawn(page)
+        await touch(fingers, "touchStart", (x, y))
+        await touch(fingers, "touchMove", (x + 60, y))
+        await touch(fingers, "touchEnd")
+        await page.wait_for_function(changed, arg=zoomed)
+        await expect(page.locator("#event")).to_be_hidden()  # it was dragged, not tapped
+
+        moved = await drawn(page)
+        await touch(fingers, "touchStart", (x - 80, y), (x + 80, y))
+        for apart in (40, 20, 10):
+            await touch(fingers, "touchMove", (x - apart, y), (x + apart, y))
+        await touch(fingers, "touchEnd")
+        await page.wait_for_function(changed, arg=moved)
+        await page.wait_for_function(
+            "(whole) => document.querySelector('#timeline svg').innerHTML === whole", arg=whole
+        )
 
 
 async def test_the_keys_are_listed(page: Page, client: Client) -> None:

@@ -2,6 +2,7 @@
 import { element, fetched, length, tellTimes } from "./dom.js";
 import { events } from "./run.js";
 
+const PAGES_MAX = 10;
 const section = document.getElementById("relations");
 const page = document.getElementById("run").dataset;
 const { path } = page;
@@ -82,17 +83,28 @@ function draw() {
   tellTimes(section);
 }
 
-// The newest page of children, and those of further pages that somebody has opened.
-function withEarlier(newest, known) {
-  if (!known || known.nodes.length <= newest.nodes.length) return newest;
+const meet = (newest, known) => newest.nodes.some((node) => known.nodes.some((other) => other.path === node.path));
+
+// Take in the newest page of children, beside those of further pages that somebody has opened. Where more than a page has come since,
+// what lies between is read too; where far more has, the further pages are closed again.
+async function takeIn(first) {
+  const opened = () => open.get(path)?.nodes.length > first.nodes.length;
+  let newest = first;
+  for (let page = 1; opened() && newest.next && page < PAGES_MAX && !meet(newest, open.get(path)); page++) {
+    const { nodes, next } = await asked(path, `children?page=${encodeURIComponent(newest.next)}`);
+    newest = { nodes: [...newest.nodes, ...nodes], next };
+  }
+  const known = open.get(path);
   const paths = new Set(newest.nodes.map((node) => node.path));
-  return { nodes: [...newest.nodes, ...known.nodes.filter((node) => !paths.has(node.path))], next: known.next };
+  const rest = opened() && meet(newest, known) ? known.nodes.filter((node) => !paths.has(node.path)) : [];
+  open.set(path, rest.length ? { nodes: [...newest.nodes, ...rest], next: known.next } : newest);
 }
 
 async function load() {
   try {
-    all = await asked(path, "relations");
-    open.set(path, withEarlier(all.children, open.get(path)));
+    const found = await asked(path, "relations");
+    await takeIn(found.children);
+    all = found;
     draw();
   } catch (error) {
     tell(error);
