@@ -64,6 +64,21 @@ def die() -> None:
 
 
 @activity.defn
+def tell() -> None:
+    activity.logger.debug("not kept")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        activity.logger.exception("told by %s", "ada", extra={"apiKey": "sesame"})
+
+
+@activity.defn
+def publish() -> None:
+    with activity.open_stream() as stream:
+        stream.publish_sync("word")
+
+
+@activity.defn
 def pass_time() -> float:
     return time.monotonic()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import pytest
 from scripted_service import LOST_AFTER_S, activities_running, activity_task, settle, values
 from temporalio.api.workflowservice.v1 import RespondActivityTaskCanceledRequest
 
-from tsuzuki import activity
+from tsuzuki import activity, workflow
+from tsuzuki.client import Client, LogLine
+from tsuzuki.worker import Worker
 from tsuzuki.worker._definitions import activity_definitions, check_executor
 from tsuzuki.worker._process_frames import FrameReader, Kind, encode_frame
 
@@ -74,6 +77,50 @@ async def test_cancel_before_the_process_has_begun_reaches_it(pool: ProcessPoolE
         if not isinstance(sent, RespondActivityTaskCanceledRequest):  # the pool was quick
             sent = await setting.service.received()
         assert isinstance(sent, RespondActivityTaskCanceledRequest)
+
+
+@workflow.defn
+class Telling:
+    """Has an activity log, in the two ways to run one."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(pooled_activities.tell, start_to_close_timeout=timedelta(minutes=1))
+        await workflow.execute_local_activity(pooled_activities.tell, start_to_close_timeout=timedelta(minutes=1))
+        await workflow.wait_condition(lambda: False)
+
+
+async def test_lines_come_into_the_log_of_the_run(pool: ProcessPoolExecutor) -> None:
+    lines: list[LogLine] = []
+    async with (
+        await Client.connect("sqlite://") as client,
+        Worker(
+            client,
+            task_queue="q",
+            workflows=[Telling],
+            activities=[pooled_activities.tell],
+            activity_executor=pool,
+            max_concurrent_activities=2,
+            max_concurrent_local_activities=2,
+        ),
+    ):
+        handle = await client.start_workflow(Telling.run, id="w", task_queue="q")
+        async for line in handle.read_logs(wait=True):
+            lines.append(line)
+            if len(lines) == 2:
+                break
+    for line in lines:
+        assert (line.level, line.message, line.logger) == (logging.ERROR, "told by ada", "tsuzuki.activity")
+        assert (line.activity_type, line.attempt, line.fields) == ("tell", 1, {"apiKey": "(masked)"})
+        assert line.exception.endswith("ValueError: broken\n")
+    assert lines[0].at <= lines[1].at
+
+
+async def test_without_logs_none_are_sent_and_a_stream_names_the_way_out(pool: ProcessPoolExecutor) -> None:
+    async with activities_running(*ALL, executor=pool) as setting:
+        assert (await setting.run(activity_task("tell"))).HasField("result")
+        message = (await setting.run(activity_task("publish"))).failure.message
+    assert message.startswith("an activity in a process pool has no stream. Run it in a thread, or ")
 
 
 async def test_shutdown_is_seen_inside(pool: ProcessPoolExecutor) -> None:

@@ -56,7 +56,7 @@ class ActivityContext(ABC):
     def log(  # noqa: B027
         self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Take a line for the log of the run; there is none in a process pool."""
+        """Take a line for the log of the run, where one is kept."""
 
     async def keeps_streams(self) -> bool:
         """Tell whether the server keeps what is published."""

@@ -25,7 +25,7 @@ from tsuzuki.service import ServiceError, WorkflowService
 from ._activity_info import info_from, proper_details
 from ._heartbeat import Heartbeats, throttle_s
 from ._pace import Pace
-from ._run_logs import RunLogs
+from ._run_logs import RunLogs, of_activity
 from ._server_kind import ServerKind
 from ._stream_sender import StreamSender
 
@@ -182,9 +182,8 @@ class Attempt(ActivityContext):
         logs = self.host.logs
         if logs is None or not logs.takes(level):
             return
-        task, run = self.task, self.task.workflow_execution
-        of = {"activity_id": task.activity_id, "activity_type": task.activity_type.name, "attempt": task.attempt}
-        logs.add((run.workflow_id, run.run_id), level, logger, message, args, kwargs, of)
+        run = self.task.workflow_execution
+        logs.add((run.workflow_id, run.run_id), level, logger, message, args, kwargs, of_activity(self.task))
 
     async def keeps_streams(self) -> bool:
         if threading.get_ident() != self._loop_thread:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import pickle
 import secrets
@@ -31,6 +32,7 @@ from ._activity_attempt import ActivityHost, Attempt
 from ._activity_outcome import Outcome, completed_encoded
 from ._process_child import ProcessCall, run_call
 from ._process_frames import SECRET_BYTES, FrameReader, Kind, encode_frame, encode_reasons
+from ._run_logs import RunLogs
 
 _logger = logging.getLogger("tsuzuki.worker")
 
@@ -43,7 +45,7 @@ class ProcessActivities:
         self._host = host
         self._converter = pickle.dumps(host.converter)
         self._numbers = itertools.count(1)
-        self._line = SideChannel()
+        self._line = SideChannel(host.logs)
 
     async def run(self, attempt: Attempt, definition: ActivityDefinition) -> Outcome:
         """Run an attempt to its outcome, or raise what its code raised."""
@@ -76,6 +78,7 @@ class ProcessActivities:
                 namespace=self._host.namespace,
                 task_queue=self._host.task_queue,
                 is_local=attempt.is_local,
+                log_level=None if self._host.logs is None else self._host.logs.level,
             ),
         )
 
@@ -112,7 +115,9 @@ class ProcessActivities:
 class SideChannel:
     """Listens for the pool's processes and knows which of them runs which call."""
 
-    def __init__(self) -> None:
+    def __init__(self, logs: RunLogs | None) -> None:
+        """`logs` takes the lines that activities log."""
+        self._logs = logs
         self.secret = secrets.token_bytes(SECRET_BYTES)
         self._attempts: dict[int, Attempt] = {}
         self._runners: dict[int, _Connection] = {}
@@ -187,6 +192,11 @@ class SideChannel:
 
     def received(self, connection: _Connection, kind: Kind, number: int, body: bytes) -> None:
         """Act on a frame of a known process."""
+        if kind is Kind.LOG:  # its call may have ended meanwhile
+            if self._logs is not None:
+                workflow_id, run_id, line = json.loads(body)
+                self._logs.add_line((workflow_id, run_id), line)
+            return
         attempt = self._attempts.get(number)
         if attempt is None:
             return

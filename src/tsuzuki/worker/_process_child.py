@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import pickle
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure
@@ -34,8 +36,15 @@ from tsuzuki.exceptions import CancelledError
 from ._activity_arguments import decode_arguments
 from ._activity_info import info_from
 from ._process_frames import FrameReader, Kind, decode_reasons, encode_frame
+from ._run_logs import line_of, of_activity
 
 RECEIVE_BYTES = 65536
+_NO_STREAM: Final = (
+    "an activity in a process pool has no stream. Run it in a thread, or make it async, let it publish, and compute in "
+    "the pool what takes long (loop.run_in_executor)"
+)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class ProcessCall:
         namespace: Namespace polled.
         task_queue: Task queue polled.
         is_local: True for a local activity.
+        log_level: The least that is kept in the log of the run; None for nothing.
     """
 
     number: int
@@ -63,6 +73,7 @@ class ProcessCall:
     namespace: str
     task_queue: str
     is_local: bool
+    log_level: int | None
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,20 @@ class ChildContext(ActivityContext):
         body = Payloads(payloads=self.payload_converter.to_payloads(details)).SerializeToString()
         self.last_heartbeat = body
         self._channel.send(Kind.HEARTBEAT, self._call.number, body)
+
+    def log(self, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        least, run = self._call.log_level, self.task.workflow_execution
+        if least is None or level < least:
+            return
+        line = line_of(time.time_ns(), level, logger, message, args, kwargs) | of_activity(self.task)
+        self._channel.send(Kind.LOG, self._call.number, json.dumps((run.workflow_id, run.run_id, line)).encode())
+
+    async def keeps_streams(self) -> bool:
+        raise RuntimeError(_NO_STREAM)
+
+    def run_on_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        work.close()
+        raise RuntimeError(_NO_STREAM)
 
     @property
     def info(self) -> Info:

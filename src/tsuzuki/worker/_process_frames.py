@@ -1,8 +1,8 @@
 """What a worker and the processes of its pool say to each other beside the pool's own queues.
 
-The pool carries calls and outcomes; this side channel carries what happens while a call runs: heartbeats one
-way, the wish to stop the other. A frame is a length, a kind, the number of the call and a body; bodies are
-protobuf or plain bytes, never pickles, because whoever can connect could send them.
+The pool carries calls and outcomes; this side channel carries what happens while a call runs: heartbeats and
+log lines one way, the wish to stop the other. A frame is a length, a kind, the number of the call and a body; bodies
+are protobuf, JSON or plain bytes, never pickles, because whoever can connect could send them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """To the pool's process: the call should stop; the body is one byte of reasons."""
     SHUTDOWN = 5
     """To the pool's process: the worker is shutting down."""
+    LOG = 6
+    """From the pool's process: the body is JSON, the workflow id, the run id and a line for the log of the run."""
 
 
 def encode_frame(kind: Kind, call: int = 0, body: bytes = b"") -> bytes:

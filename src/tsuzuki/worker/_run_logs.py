@@ -19,7 +19,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeAlias
 
-from temporalio.api.workflowservice.v1 import RecordActivityTaskHeartbeatByIdRequest
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueResponse,
+    RecordActivityTaskHeartbeatByIdRequest,
+)
 
 from tsuzuki.common.log_frames import BATCH_LINES_MAX, LOG_ACTIVITY_ID
 from tsuzuki.common.stream_frames import write_frame
@@ -94,6 +97,11 @@ class RunLogs:
         self._closing = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
 
+    @property
+    def level(self) -> int | None:
+        """The least that is kept; None where nobody keeps logs."""
+        return None if self._server_kind.known is False else self._level
+
     def takes(self, level: int) -> bool:
         """Whether lines of a level are kept."""
         return level >= self._level and self._server_kind.known is not False
@@ -122,12 +130,13 @@ class RunLogs:
         if len(self._lines) >= LINES_MAX:
             self._dropped += 1
             return
-        line: Line = {"at_ns": self._now_ns(), "level": level, "logger": logger, "message": _text(message, args)}
-        if extra := kwargs.get("extra"):
-            line["fields"] = _fields(extra)
-        if (exc_info := kwargs.get("exc_info")) and (told := _exception(exc_info)):
-            line["exception"] = told
-        line.update(of)
+        self.add_line(run, {**line_of(self._now_ns(), level, logger, message, args, kwargs), **of})
+
+    def add_line(self, run: RunIds, line: Line) -> None:
+        """Take a line as it is sent, from any thread."""
+        if len(self._lines) >= LINES_MAX:
+            self._dropped += 1
+            return
         self._lines.append((run, line))
         self._taken += 1
         if not self._woken:
@@ -216,6 +225,23 @@ class RunLogs:
             )
         except Exception as error:  # a codec's, too: whatever it is, the worker goes on
             _logger.debug("%d log lines of workflow %r are lost: %s", len(lines), run[0], error)
+
+
+def line_of(
+    at_ns: int, level: int, logger: str, message: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Line:
+    """A line as it is sent; see `RunLogs.add`."""
+    line: Line = {"at_ns": at_ns, "level": level, "logger": logger, "message": _text(message, args)}
+    if extra := kwargs.get("extra"):
+        line["fields"] = _fields(extra)
+    if (exc_info := kwargs.get("exc_info")) and (told := _exception(exc_info)):
+        line["exception"] = told
+    return line
+
+
+def of_activity(task: PollActivityTaskQueueResponse) -> Line:
+    """What lines of an activity say of it."""
+    return {"activity_id": task.activity_id, "activity_type": task.activity_type.name, "attempt": task.attempt}
 
 
 def _batches(lines: list[Line]) -> list[list[Line]]:
