@@ -21,7 +21,6 @@ NOT_SAID: Final = (
     "historySizeBytes",
     "searchAttributes.indexedFields.BuildIds",
     "searchAttributes.indexedFields.BinaryChecksums",
-    "resetRunId",
     "expireTime",
 )
 _NEVER: Final = "0001-01-01T00:00:00Z"
@@ -151,7 +150,21 @@ def reset(side: Described) -> list[dict[str, str]]:
     new = side.reset(9)
     facts = [side.described(run_id=new), side.described(run_id=run)]
     side.task()
-    return [*facts, side.described(run_id=side.reset(9, new))]
+    again = side.reset(9, new)
+    return [*facts, *(side.described(run_id=each) for each in (run, new, again))]
+
+
+def reset_more_than_once(side: Described) -> list[dict[str, str]]:
+    """From one run to two others, the later of which continued as new."""
+    run = side.start()
+    side.task(timer("t"))
+    side.signal("s")
+    side.task()
+    side.reset(9, run)
+    side.task()
+    later = side.reset(9, run)
+    side.task(continue_as_new(side))
+    return [side.described(run_id=run), _without_points(side.described(run_id=later))]
 
 
 def met_by_other_starts(side: Described) -> list[dict[str, str]]:
@@ -181,13 +194,17 @@ def continued(side: Described) -> list[dict[str, str]]:
     run = side.start()
     side.task(continue_as_new(side))
     side.task()
-    later = {path: value for path, value in side.described().items() if "autoResetPoints" not in path}
-    return [side.described(run_id=run), _without_internal(later)]
+    return [side.described(run_id=run), _without_internal(_without_points(side.described()))]
 
 
 def by_cron(side: Described) -> list[dict[str, str]]:
     side.start(cron_schedule="0 0 1 1 *")
     return [side.described()]
+
+
+def _without_points(facts: dict[str, str]) -> dict[str, str]:
+    """Here a run shows its own builds, there those of the runs before it too."""
+    return {path: value for path, value in facts.items() if "autoResetPoints" not in path}
 
 
 def _without_internal(facts: dict[str, str]) -> dict[str, str]:
@@ -207,6 +224,7 @@ SITUATIONS: Final[tuple[Callable[[Described], list[dict[str, str]]], ...]] = (
     with_an_activity,
     parent_and_child,
     reset,
+    reset_more_than_once,
     met_by_other_starts,
     met_by_another_start_and_closed,
     continued,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 READ_EVENTS_MAX: Final = 1_000
 """Of the history of a closed run, from each end."""
 _RESETS_MAX: Final = 10
-"""Runs that are looked at for the one that a client started: each may have been made from another one."""
+"""Runs that are looked at for the one that a client started, or for the one that a reset made."""
 _TASK_FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
@@ -54,6 +54,8 @@ def fill_past(
         info.most_recent_worker_version_stamp.CopyFrom(past.builds.latest)
     if past.reset_ns:
         set_time(extended.last_reset_time, past.reset_ns)
+    if not run.is_open:
+        extended.reset_run_id = _reset_as(engine, run)
     if request_id := _started_by(engine, run, past.base_run_id):
         started = extended.request_id_infos[request_id]
         started.event_id, started.event_type = 1, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
@@ -85,6 +87,21 @@ def _past_of(store: Store, run: Execution) -> _Past:
         event for event in events if event.workflow_execution_options_updated_event_attributes.attached_request_id
     ]
     return _Past(builds, reset_ns, base_run_id, attached)
+
+
+def _reset_as(engine: Engine, run: Execution) -> str:
+    """The run that a reset made of a closed one; looked for from the newest run of the workflow id on backwards."""
+    later = engine.runs.find(run.namespace, run.workflow_id, "")
+    for _ in range(_RESETS_MAX):
+        if later is None or later is run:
+            break
+        before = later.started.continued_execution_run_id
+        if later.started.original_execution_run_id != later.run_id:  # it has the past of another one
+            before = _past_of(engine.store, later).base_run_id
+            if before == run.run_id:
+                return later.run_id
+        later = engine.runs.find(run.namespace, run.workflow_id, before) if before else None
+    return ""
 
 
 def _started_by(engine: Engine, run: Execution, base_run_id: str) -> str:
