@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from engine_requests import HOUR, MINUTE, SECOND, failure_of
+from engine_requests import HOUR, MINUTE, SECOND, Refused, failure_of
 from engine_site import Site
 
+from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
 from tsuzuki.testing._local_server import complete_workflow, schedule_activity, start_timer
 
@@ -74,6 +75,22 @@ def test_the_oldest_idle_runs_leave_memory_and_the_busy_ones_stay(small: LocalSe
         small.complete_workflow_task()
     small.answer_workflow_task(task, complete_workflow())
     assert small.notation("busy") == "Started | WFT | Completed"
+
+
+def test_closed_runs_that_are_looked_at_do_not_stay(site: Site) -> None:
+    """Each would keep its input in memory, which may be 2 MiB."""
+    server = site.restart()
+    server.start_workflow("open")
+    server.complete_workflow_task()
+    for workflow_id in RUNS:
+        run_id = server.start_workflow(workflow_id)
+        _work(server, complete_workflow())
+        server.describe(workflow_id)
+        assert server.notation(workflow_id, run_id) == "Started | WFT | Completed"
+        with Refused(StatusCode.NOT_FOUND, "no open run"):
+            server.signal("s", workflow_id)
+    server.signal("s", "open")
+    assert [run.workflow_id for run in server.service._engine.runs.in_memory.values()] == ["open"]
 
 
 def test_one_open_run_an_id_among_evicted_ones(small: LocalServer) -> None:

@@ -113,6 +113,36 @@ def test_lines_that_come_after_the_end_keep_no_run_in_memory(server: LocalServer
     assert logged(server) == ["1 late"]
 
 
+def test_a_reader_of_a_closed_run_is_told_of_a_late_line(server: LocalServer) -> None:
+    server.complete_workflow_task(complete_workflow())
+
+    async def wait() -> QueryWorkflowResponse:
+        reading = asyncio.ensure_future(server.service.query_workflow(query(wait_s=4)))
+        for _ in range(10):  # the run, loaded to be looked at, stays in memory as long as somebody waits
+            await asyncio.sleep(0)
+        assert not reading.done()
+        await server.service.record_activity_task_heartbeat_by_id(lines("late"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert reading.done()
+        return await reading
+
+    assert read(server.call(wait())) == (["1 late"], False)
+    assert not server.service._engine.runs.in_memory
+
+
+def test_a_reader_of_a_closed_run_who_has_waited_in_vain_keeps_none_in_memory(server: LocalServer) -> None:
+    server.complete_workflow_task(complete_workflow())
+
+    async def wait() -> QueryWorkflowResponse:
+        reading = asyncio.ensure_future(server.service.query_workflow(query(wait_s=4)))
+        await server.clock.advance(timedelta(seconds=5))
+        return await reading
+
+    assert read(server.call(wait())) == ([], False)
+    assert not server.service._engine.runs.in_memory
+
+
 def test_a_reader_waits_for_the_next_line(server: LocalServer) -> None:
     async def wait() -> QueryWorkflowResponse:
         reading = asyncio.ensure_future(server.service.query_workflow(query(wait_s=10)))

@@ -96,8 +96,7 @@ class Logs:
             raise ServiceError(StatusCode.UNAVAILABLE, f"the log cannot be written now: {lines.error}")
         run = engine.runs.in_memory.get(run.key, run)
         tell_news(run)
-        if not run.is_open and not run.dirty and not engine.journal.holds(run):
-            engine.runs.forget(run)  # as a rule its last lines come when it has closed, and nobody else wants it
+        engine.runs.let_go(run)  # as a rule its last lines come when it has closed, and nobody else wants it
         return RecordActivityTaskHeartbeatByIdResponse()
 
     def _put(self, batch: Batch) -> None:

@@ -29,6 +29,7 @@ async def wait_for_news(engine: Engine, run: Execution, until_ns: int | None) ->
             alarm.cancel()
         if wake in run.waiters:
             run.waiters.remove(wake)
+        engine.runs.let_go(run)
 
 
 def tell_news(run: Execution) -> None:

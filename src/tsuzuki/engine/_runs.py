@@ -92,6 +92,8 @@ class Runs:
             run.sticky_queue = None  # what its worker has in memory may never have been written
         engine.ready_tasks.loaded(run)
         self._remember(run)
+        if not run.is_open:
+            engine.loop.call_soon(self.let_go, run)  # whoever looks at it has it
         engine.settle(run)
         return run
 
@@ -112,6 +114,13 @@ class Runs:
         self._by_run_id.pop((run.namespace, run.workflow_id, run.run_id), None)
         if self._current.get((run.namespace, run.workflow_id)) is run:
             del self._current[run.namespace, run.workflow_id]
+
+    def let_go(self, run: Execution) -> None:
+        """Take a closed run out of memory, with its input, unless somebody waits for what comes beside its history."""
+        if run.is_open or run.waiters or run.dirty or self._engine.journal.holds(run):
+            return
+        if self.in_memory.get(run.key) is run:
+            self.forget(run)
 
     def delete(self, run_key: int) -> None:
         """Forget a run for good, with the next commit. Nobody is told: terminate it before if somebody should be."""
