@@ -308,7 +308,7 @@ def closed_to_its_first_task(side: Side) -> None:
 
 
 def a_signal_that_is_sent_again_after_the_reset(side: Side) -> None:
-    """Its request id is known where the signal was copied, or applied again."""
+    """A request id counts within a run: the new one takes again what was copied or told again."""
     run = _two_tasks(side)
     side.task()
     side.signal("later")
@@ -570,6 +570,21 @@ def the_runs_after_it_count(side: Side) -> None:
     side.tell(side.reset(5, run))
 
 
+def a_signal_that_two_runs_had(side: Side) -> None:
+    """The new one has what came to both."""
+    run = side.start()
+    side.task()
+    side.signal("past")
+    side.task()
+    side.signal("one")
+    side.task(continue_as_new(side))
+    side.signal("past")
+    side.signal("one")
+    new = side.reset(8, run)
+    side.signal("one")
+    side.tell(new)
+
+
 def a_terminated_run(side: Side) -> None:
     run = _two_tasks(side)
     side.terminate()
@@ -623,6 +638,7 @@ SCENARIOS: Final[tuple[Callable[[Side], None], ...]] = (
     updates_excluded,
     updates_of_the_runs_after_it,
     the_runs_after_it_count,
+    a_signal_that_two_runs_had,
     a_terminated_run,
     a_signal_after_it_is_refused,
     places_that_are_none,

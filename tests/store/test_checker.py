@@ -362,6 +362,23 @@ HISTORIES: list[tuple[str, list[HistoryEvent], dict[str, Any], list[tuple[int, i
         [(8, 12, "MARKER_RECORDED is 1000000000 ns earlier than the event before")],
     ),
     (
+        "signal twice after a reset that tells again what others had",
+        [
+            started(),
+            event(2, "WorkflowExecutionSignaled", signal_name="s", request_id="r"),
+            event(3, "WorkflowTaskScheduled"),
+            event(4, "WorkflowTaskStarted", scheduled_event_id=3),
+            event(5, "WorkflowTaskFailed", scheduled_event_id=3, new_run_id="run-1"),
+            event(6, "WorkflowExecutionSignaled", signal_name="s", request_id="r"),
+            event(7, "WorkflowExecutionSignaled", signal_name="s", request_id="r"),
+            event(8, "WorkflowTaskScheduled"),
+            event(9, "WorkflowExecutionSignaled", signal_name="s", request_id="r"),
+            event(10, "WorkflowExecutionSignaled", signal_name="s", request_id="r"),
+        ],
+        {"workflow_task_scheduled_ns": T0 + 8 * SECOND},
+        [(2, 10, "the signal with request id 'r' is there twice")],
+    ),
+    (
         "signal twice",
         [
             started(),

@@ -99,6 +99,8 @@ class Folded:
     """When the run began anew from a place in the middle, if it did."""
     paused: bool = False
     request_ids: set[str] = field(default_factory=set)
+    reapplying: bool = False
+    """A reset is telling the run again what came to others: their request ids are not its own."""
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -177,6 +179,7 @@ def _task_scheduled(run: Folded, event: HistoryEvent) -> None:
         run.note(event, 13, "a workflow task was scheduled while the run was paused")
     run.workflow_task, run.workflow_task_started = event.event_id, False
     run.workflow_tasks += 1
+    run.reapplying = False
 
 
 def _task_started(run: Folded, event: HistoryEvent) -> None:
@@ -192,7 +195,8 @@ def _task_ended(run: Folded, event: HistoryEvent) -> None:
         run.note(event, 3, f"workflow task {scheduled} ended, but the open one is {run.workflow_task}")
     run.workflow_task, run.workflow_task_started = None, False
     failed = event.workflow_task_failed_event_attributes
-    if failed.new_run_id:
+    run.reapplying = bool(failed.new_run_id)
+    if run.reapplying:
         run.request_ids.clear()  # those of another run, as the events before this one
     if failed.new_run_id and run.started is not None and run.started.first_execution_run_id != failed.new_run_id:
         run.reset_ns = event.event_time.ToNanoseconds()
@@ -240,7 +244,9 @@ def _unpaused(run: Folded, event: HistoryEvent) -> None:
 
 def _signaled(run: Folded, event: HistoryEvent) -> None:
     request_id = event.workflow_execution_signaled_event_attributes.request_id
-    if request_id and request_id in run.request_ids:
+    if run.reapplying or not request_id:
+        return
+    if request_id in run.request_ids:
         run.note(event, 2, f"the signal with request id {request_id!r} is there twice")
     run.request_ids.add(request_id)
 
