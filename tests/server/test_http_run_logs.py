@@ -80,6 +80,9 @@ async def test_lines_come_as_they_are_logged_and_a_reader_goes_on_where_it_stopp
             "attempt": 1,
         }
         assert first.data["level"] == 30
+        described = (await http.get("/api/openapi.json")).json()["paths"]["/api/v1/workflows/{workflow_id}/logs"]
+        said = described["get"]["responses"]["200"]["description"]
+        assert [name for name in ("time", *rest[0].data) if name not in said] == []
         assert await whole(http, f"{PATH}?last=1") == events[2:]
         assert await whole(http, PATH, f"{handle.result_run_id}:2") == events[2:]
         assert await whole(http, "/api/v1/workflows/w/logs?last=2", f"{handle.result_run_id}:2") == events[2:]

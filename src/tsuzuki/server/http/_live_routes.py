@@ -22,6 +22,14 @@ _SUMMARIES: Final[Mapping[str, str]] = {
     "stream": "What a run's activities say while they run, as server-sent events, live until the run closes.",
     "logs": "What a run's code and activities have logged, as server-sent events, live until the run closes.",
 }
+_DATA: Final[Mapping[str, str]] = {
+    "events": "Each is an event of the history, as GetWorkflowExecutionHistory gives it.",
+    "stream": "The data of each is JSON: offset, kind (begin, data, end, full), activityId, activityType, attempt, "
+    "seq, time, and with data the value; of a batch that a codec has encoded the first has it as payload.",
+    "logs": "The data of each is JSON: offset, time, level (20 is INFO), logger, message, and where there is something "
+    "to say fields, exception, activityId, activityType and attempt; of a batch that a codec has encoded the first has "
+    "it as payload.",
+}
 _TEXT: Final = {"type": "string"}
 
 
@@ -65,7 +73,7 @@ def _operation(prefix: str, name: str, summary: str) -> dict[str, Any]:
             {"name": "Last-Event-ID", "in": "header", "schema": _TEXT, "description": last_seen},
         ],
         "responses": {
-            "200": {"description": "The events.", "content": {"text/event-stream": {"schema": _TEXT}}},
+            "200": {"description": _DATA[name], "content": {"text/event-stream": {"schema": _TEXT}}},
             "204": {"description": "The run has closed, and its last event was seen."},
             "default": {
                 "description": "Why not.",
