@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from scripted_service import ScriptedService, VirtualPace, settle
-from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import QueryResultType, TaskQueueKind, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
     RespondWorkflowTaskFailedRequest,
@@ -123,15 +124,65 @@ async def test_answer_that_is_not_taken_evicts_the_run(
 async def test_answer_too_large_for_a_message_ends_the_run() -> None:
     """Every answer to that task would be as large."""
     scene = Scene()
-    message = "grpc: received message larger than max (5 vs. 4)"
-    scene.service.refuse("workflow completed", ServiceError(StatusCode.RESOURCE_EXHAUSTED, message))
+    scene.service.refuse("workflow completed", _TOO_LARGE)
     await scene.handler.execute(workflow_task())
     refused, failed = scene.service.sent
     assert refused == answer(workflow_task())
     assert isinstance(failed, RespondWorkflowTaskFailedRequest)
     assert failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE
-    assert message in failed.failure.message
+    assert _TOO_LARGE.message in failed.failure.message
     assert scene.processor.evicted == ["run 1", "run 1"]
+
+
+_TOO_LARGE = ServiceError(StatusCode.RESOURCE_EXHAUSTED, "grpc: received message larger than max (5 vs. 4)")
+
+
+async def test_query_that_makes_an_answer_too_large_fails_and_the_run_goes_on() -> None:
+    """What only looks at a run must not end it."""
+
+    def reply(task: PollWorkflowTaskQueueResponse) -> RespondWorkflowTaskCompletedRequest:
+        response = answer(task)
+        response.query_results["1"].result_type = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+        response.query_results["1"].answer.payloads.add().data = b"large"
+        response.query_results["2"].result_type = QueryResultType.QUERY_RESULT_TYPE_FAILED
+        response.query_results["2"].error_message = "unknown"
+        return response
+
+    scene = Scene(reply)
+    scene.service.refuse("workflow completed", _TOO_LARGE)
+    await scene.handler.execute(workflow_task())
+    results = scene.service.sent[-1].query_results
+    assert isinstance(scene.service.sent[-1], RespondWorkflowTaskCompletedRequest)
+    assert {result.result_type for result in results.values()} == {QueryResultType.QUERY_RESULT_TYPE_FAILED}
+    assert (results["1"].error_message, results["2"].error_message) == (_TOO_LARGE.message, "unknown")
+    assert not results["1"].HasField("answer")
+    assert scene.processor.evicted == []
+
+
+async def test_answer_to_a_query_that_is_too_large_fails_the_query() -> None:
+    def reply(task: PollWorkflowTaskQueueResponse) -> RespondQueryTaskCompletedRequest:
+        response = RespondQueryTaskCompletedRequest(task_token=task.task_token)
+        response.completed_type = QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+        response.query_result.payloads.add().data = b"large"
+        return response
+
+    scene = Scene(reply)
+    sent: list[RespondQueryTaskCompletedRequest] = []
+
+    async def respond(request: RespondQueryTaskCompletedRequest) -> None:
+        told = RespondQueryTaskCompletedRequest()
+        told.CopyFrom(request)
+        sent.append(told)
+        if len(sent) == 1:
+            raise _TOO_LARGE
+
+    scene.service.respond_query_task_completed = respond  # type: ignore[attr-defined]
+    await scene.handler.execute(workflow_task())
+    assert [each.completed_type for each in sent] == [
+        QueryResultType.QUERY_RESULT_TYPE_ANSWERED,
+        QueryResultType.QUERY_RESULT_TYPE_FAILED,
+    ]
+    assert (sent[1].error_message, sent[1].HasField("query_result")) == (_TOO_LARGE.message, False)
 
 
 async def test_outage_is_waited_out_for_ten_seconds_then_the_run_is_evicted() -> None:

@@ -29,6 +29,11 @@ from temporalio.api.sdk.v1 import (
     WorkflowInteractionDefinition,
     WorkflowMetadata,
 )
+from temporalio.api.workflowservice.v1 import (
+    RespondQueryTaskCompletedRequest,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskFailedRequest,
+)
 
 from tsuzuki.converter import read_headers
 from tsuzuki.exceptions import TsuzukiError
@@ -191,3 +196,25 @@ BUILT_IN: Final[Mapping[str, Callable[[WorkflowRun], Any]]] = {
     "__enhanced_stack_trace": _enhanced_stack_trace,
     "__temporal_workflow_metadata": _metadata,
 }
+
+
+def let_queries_fail(
+    response: RespondWorkflowTaskCompletedRequest | RespondWorkflowTaskFailedRequest | RespondQueryTaskCompletedRequest,
+    why: str,
+) -> bool:
+    """Put failures in place of the answers to queries that a response brings: a query must not end a run that it only
+    looks at. False if there are none."""
+    if isinstance(response, RespondQueryTaskCompletedRequest):
+        if response.completed_type != QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
+            return False
+        response.ClearField("query_result")
+        response.completed_type, response.error_message = QueryResultType.QUERY_RESULT_TYPE_FAILED, why
+        return True
+    results = response.query_results if isinstance(response, RespondWorkflowTaskCompletedRequest) else {}
+    answered = [
+        result for result in results.values() if result.result_type == QueryResultType.QUERY_RESULT_TYPE_ANSWERED
+    ]
+    for result in answered:
+        result.Clear()
+        result.result_type, result.error_message = QueryResultType.QUERY_RESULT_TYPE_FAILED, why
+    return bool(answered)

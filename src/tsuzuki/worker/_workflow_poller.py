@@ -23,6 +23,7 @@ from tsuzuki.service import ServiceError, StatusCode, WorkflowService
 
 from ._eager_activities import EagerActivities
 from ._pace import Pace, is_about_message_size, send_until
+from ._queries import let_queries_fail
 
 RESPOND_S_MAX: Final = 10.0
 """For how long a response is sent again: the default timeout of a workflow task."""
@@ -90,8 +91,11 @@ class WorkflowTaskHandler:
         except Exception as error:
             _logger.exception("%s: the worker itself failed", _name(task))
             response = self._failed(task, error)
-        if response is None:
-            return None
+        return None if response is None else await self._hand_in(task, response)
+
+    async def _hand_in(
+        self, task: PollWorkflowTaskQueueResponse, response: Response
+    ) -> PollWorkflowTaskQueueResponse | None:
         try:
             if isinstance(response, RespondWorkflowTaskFailedRequest):
                 await self._service.respond_workflow_task_failed(response)
@@ -103,6 +107,8 @@ class WorkflowTaskHandler:
                 self._complete(response) if self._eager is None else self._complete_with(self._eager, response)
             )
         except ServiceError as error:
+            if is_about_message_size(error) and let_queries_fail(response, error.message):
+                return await self._hand_in(task, response)
             self._not_taken(task, "was not taken", error)
             if isinstance(response, RespondWorkflowTaskCompletedRequest) and is_about_message_size(error):
                 await self._end_for_size(task, error)
