@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from browser._shop import EVIL
 from browser.conftest import picture, watched_page
+from server._guarded import guarded
 from tsuzuki import activity, workflow
 from tsuzuki.agents import (
     AgentExecution,
@@ -24,6 +25,8 @@ from tsuzuki.agents import (
     ExecutionLog,
     Ledger,
     Limit,
+    RemoteApprovals,
+    RemoteControl,
     Usage,
     metered,
     persist_agent_execution,
@@ -60,6 +63,18 @@ class Research:
                 persist_agent_execution(AgentExecution("reader", topic, answer, 600, 12_000, "test model"))
             await control.checkpoint("pre_synthesis")
             return f"{answer}, {plan.edited}"
+
+
+@workflow.defn
+class Asking:
+    """Asks, and ends after a checkpoint."""
+
+    @workflow.run
+    async def run(self) -> None:
+        approvals = Approvals()
+        async with Control() as control:
+            await approvals.ask("Go on?")
+            await control.checkpoint("answered")
 
 
 @workflow.defn
@@ -136,7 +151,7 @@ async def test_a_plan_is_edited_and_approved_paused_and_paid_for(site: Site) -> 
     await approvals.get_by_label("Reason").fill("shorter")
     await approvals.get_by_role("button", name="Approve").click()
     await expect(approvals).to_contain_text("none waits")
-    await approvals.locator("summary").click()
+    await approvals.locator("#approvals-log summary").click()
     await expect(approvals.locator("li")).to_contain_text("by ada: shorter")
 
     await expect(budget).to_contain_text("600 of 1,000")
@@ -245,6 +260,35 @@ async def test_panels_of_a_paused_run_say_so_until_it_goes_on(site: Site) -> Non
     await expect(approvals.get_by_role("alert")).to_be_hidden()
     await approvals.get_by_role("button", name="Approve").click()
     await expect(approvals).to_contain_text("none waits")
+
+
+async def test_whose_keys_they_were_is_told(browser: Browser, tmp_path: Path) -> None:
+    async with guarded(tmp_path, http=HttpOptions(port=0)) as running:
+        assert running.server.http is not None
+
+        async def client_of(caller: str) -> Client:
+            return await Client.connect(running.target, api_key=running.keys[caller], tls=False)
+
+        async with (
+            await client_of("writer") as writer,
+            await client_of("worker") as works,
+            Worker(works, task_queue=QUEUE, workflows=[Asking]),
+            watched_page(browser, running.server.http.url) as page,
+        ):
+            handle = await writer.start_workflow(Asking.run, id="asking", task_queue=QUEUE)
+            await RemoteControl(handle, by="the boss").pause("stop it")
+            people = RemoteApprovals(handle, by="the boss")
+            await people.approve((await people.next()).id)
+            await page.goto("/ui/default/workflows/asking")
+            await page.get_by_label("API key").fill(running.keys["writer"])
+            await page.get_by_role("button", name="Sign in").click()
+            for panel, said in (("control", "pause"), ("approvals", "decide_approval")):
+                told = page.locator(f"#{panel}-keys")
+                await expect(told.locator("summary")).to_have_text("By whose key (1)")
+                await told.locator("summary").click()
+                await expect(told.locator("li")).to_contain_text("writer")
+                await expect(told.locator("li")).to_contain_text(said)
+                await expect(page.locator(f"#{panel}-log")).to_contain_text("by the boss")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -70,7 +70,10 @@ class _Kind:
 
 
 def row(event: HistoryEvent) -> list[Any]:
-    """An event as `[id, time in ms, type, category, name, event it refers to, id of the thing, text, attempt]`."""
+    """An event as `[id, time in ms, type, category, name, event it refers to, id of the thing, text, attempt]`.
+
+    One whose caller a server knew has the caller's name as one element more.
+    """
     kind = _kind(event.event_type, event.WhichOneof("attributes") or "")
     attributes = getattr(event, kind.attributes) if kind.attributes else None
     time = event.event_time
@@ -89,6 +92,7 @@ def row(event: HistoryEvent) -> list[Any]:
         kind.id(attributes),
         kind.says(attributes),
         getattr(attributes, "attempt", 0),
+        *([event.principal.name] if event.HasField("principal") else ()),
     ]
 
 

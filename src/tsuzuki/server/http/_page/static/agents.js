@@ -55,6 +55,13 @@ function trail(id, title, lines) {
   by(id).querySelector("ol").replaceChildren(...lines);
 }
 
+// Whose keys they were, out of the history: what a run tells of who asked is what the callers have said of themselves.
+function keys(id, names) {
+  const asked = events.all.filter((event) => event.caller !== undefined && names.includes(event.name) && /Signaled$|UpdateAccepted$/.test(event.type));
+  trail(id, "By whose key", asked.map((event) => element("li", {}, element("b", {}, event.caller), " ", moment(new Date(event.at).toISOString()),
+    ` ${event.name} `, element("code", {}, event.text))).reverse());
+}
+
 // ---- control
 
 const COLOURS = { running: "running", paused: "canceled", cancelled: "failed" };
@@ -75,6 +82,7 @@ function showControl(state) {
   by("control-form").hidden = open !== "yes" || state.status === "cancelled";
   trail("control-log", "What was asked", state.actions.map((action) => element("li", {}, element("b", {}, action.action), " ", moment(action.at),
     action.by ? ` by ${action.by}` : "", action.reason ? `: ${action.reason}` : "", action.changed ? "" : " (no change)")).reverse());
+  keys("control-keys", ["pause", "resume", "cancel"]);
 }
 
 by("control-form").addEventListener("submit", (event) => {
@@ -139,6 +147,7 @@ function showApprovals({ approvals }) {
     element("b", { class: decision.approved ? "good" : "bad" }, decision.withdrawn ? "withdrawn" : decision.approved ? "approved" : "rejected"), ` ${what} · `,
     decision.at ? moment(decision.at) : null, decision.withdrawn ? "" : ` by ${decision.by || "time"}`, decision.reason ? `: ${decision.reason}` : "",
     decision.edited === null ? null : element("pre", {}, JSON.stringify(decision.edited, null, 2)))).reverse());
+  keys("approvals-keys", ["decide_approval"]);
 }
 
 // ---- budget

@@ -6,7 +6,7 @@ const BEGINS = /^(ActivityTaskScheduled|TimerStarted|StartChildWorkflowExecution
 const BAD = /(Failed|TimedOut)$/;
 const RETRY_MS = 2000;
 const SOONEST_MS = 500;
-const FIELDS = ["id", "at", "type", "category", "name", "refers", "thing", "text", "attempt"];
+const FIELDS = ["id", "at", "type", "category", "name", "refers", "thing", "text", "attempt", "caller"];
 
 export class Events {
   constructor(path) {
