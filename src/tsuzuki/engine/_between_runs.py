@@ -45,7 +45,8 @@ def _start_child(engine: Engine, run: Execution, outgoing: StartChild) -> None:
     except AlreadyStarted:
         child_workflow.child_start_failed(run, outgoing, engine.clock.now_ns())
         return
-    child = engine.runs.create(run.namespace, asked.workflow_id, engine.new_id(), engine.new_id())
+    request_id = f"{run.run_id}:{outgoing.initiated_event_id}:0"  # as the real server makes it; the last is a version
+    child = engine.runs.create(run.namespace, asked.workflow_id, engine.new_id(), request_id)
     with engine.changing(child):
         start.start_child(child, run, outgoing, engine.clock.now_ns(), engine.limits_of(child.namespace))
     child_workflow.child_started(run, outgoing, child.run_id, engine.clock.now_ns())
