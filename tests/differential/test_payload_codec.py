@@ -207,7 +207,10 @@ async def test_the_same_payloads_are_encoded_and_each_side_reads_the_other(real_
     replayer = Replayer(workflows=OURS[0], data_converter=backwards(tsuzuki.converter))
     assert (await replayer.replay_workflow(their_history, raise_on_replay_failure=False)).replay_failure is None
     their_replayer = temporalio.worker.Replayer(
-        workflows=THEIRS[0], data_converter=backwards(temporalio.converter), **UNSANDBOXED
+        workflows=THEIRS[0],
+        data_converter=backwards(temporalio.converter),
+        debug_mode=True,  # a busy machine is no deadlock
+        **UNSANDBOXED,
     )
     recorded = temporalio.client.WorkflowHistory("own", list(our_history.events))
     assert (await their_replayer.replay_workflow(recorded, raise_on_replay_failure=False)).replay_failure is None
