@@ -27,7 +27,8 @@ _app = group(
         ),
         "top": (
             "_top:top",
-            "Watch what runs and waits: runs by status, task queues with backlog and pollers, rates.",
+            "Watch what runs and waits: runs by status and task queue, rates; of a server also the backlog of each "
+            "task queue and who polls it.",
         ),
         "workflow": ("_workflow:workflow", "Workflows: start them, look at them, work on them."),
         "activity": ("_activity:activity", "Activities that are acted on from outside."),

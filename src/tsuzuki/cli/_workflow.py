@@ -12,7 +12,10 @@ workflow = group(
             "_workflow_start:execute",
             "Start a workflow and wait for its result.",
         ),
-        "result": ("_workflow_start:result", "Wait for the result of a workflow."),
+        "result": (
+            "_workflow_start:result",
+            "Wait for the result of a workflow, past retries and to the end of a chain of continue-as-new.",
+        ),
         "signal-with-start": (
             "_workflow_start:signal_with_start",
             "Signal the open run of a workflow id, or one that is started with the signal in its history.",
