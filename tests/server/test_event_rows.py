@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import timedelta
 from typing import Any
@@ -67,8 +68,8 @@ async def test_markers_say_what_they_stand_for() -> None:
 
 
 def test_a_marker_of_somebody_else_is_shown_as_it_is() -> None:
-    seed = random.randrange(10**9)
-    print(f"{seed=}")
+    seed = int(os.environ.get("TSUZUKI_SEED") or random.randrange(10**9))
+    print(f"TSUZUKI_SEED={seed} pytest tests/server/test_event_rows.py -k somebody_else")
     chance = random.Random(seed)
     for _ in range(300):
         event = HistoryEvent(event_id=1, event_type=EventType.EVENT_TYPE_MARKER_RECORDED)
