@@ -235,6 +235,51 @@ def test_objects_of_a_module_bring_their_activities(here: Path) -> None:
         load_definitions(["object_code"])
 
 
+STAND_INS = """
+import weakref
+from tsuzuki import activity
+
+ASKED = []
+
+@activity.defn
+async def search() -> None: ...
+
+class Proxy:  # as of web frameworks: it stands for what is there during a request only
+    def __call__(self): ...
+    def __getattr__(self, name): raise RuntimeError("working outside of a request")
+
+class Lazy:  # as of settings: any attribute that is asked for makes it read them
+    def setting(self): ...
+    def __getattribute__(self, name):
+        ASKED.append(name)
+        raise RuntimeError("not configured")
+
+class Book:
+    @property
+    def activities(self): return [request, search]
+
+class Registry(type):
+    def __getattr__(cls, name): raise RuntimeError("not registered")
+    def __dir__(cls): raise RuntimeError("not registered")
+
+class Registered(metaclass=Registry): ...
+
+class Named: ...
+
+named = Named()
+gone = weakref.proxy(named)
+del named
+request, settings, registered, book = Proxy(), Lazy(), object.__new__(Registered), Book()
+"""
+
+
+def test_stand_ins_for_what_is_not_there_are_nothing_to_run_and_are_not_woken(here: Path) -> None:
+    (here / "stand_ins.py").write_text(STAND_INS)
+    assert load_definitions(["stand_ins"]).activity_types == ["search"]
+    assert load_definitions(["stand_ins:book"]).activity_types == ["search"]
+    assert sys.modules["stand_ins"].ASKED == []
+
+
 def test_a_file_is_never_taken_for_another_module_of_its_name(here: Path) -> None:
     code = "from tsuzuki import workflow\n\n@workflow.defn\nasync def flow() -> None: ...\n"
     for folder in ("one", "two"):

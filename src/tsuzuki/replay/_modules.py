@@ -121,18 +121,20 @@ def _activities_of(value: Any, name: str) -> Iterable[Callable[..., Any]]:
     kind = type(value)
     if issubclass(kind, (type, ModuleType, FunctionType)):
         return
-    methods = [it for it in dir(kind) if isinstance(inspect.getattr_static(kind, it, None), FunctionType)]
-    yield from _marked_among([getattr(value, it) for it in methods], activity.definition_of)
+    for attribute in sorted(type.__dir__(kind)):
+        method = inspect.getattr_static(kind, attribute, None)
+        if isinstance(method, FunctionType) and any(_marked_among([method], activity.definition_of)):
+            yield getattr(value, attribute)
     if inspect.getattr_static(value, "activities", None) is None:
         return
     try:
         listed = value.activities
+        marked = list(_marked_among(listed, activity.definition_of)) if isinstance(listed, (list, tuple)) else []
     except Exception as error:
         raise ModuleLoadError(
             f"{name!r}: the activities of a {kind.__name__} cannot be told: {type(error).__name__}: {error}"
         ) from error
-    if isinstance(listed, (list, tuple)):
-        yield from (it for it in _marked_among(listed, activity.definition_of) if not isinstance(it, type))
+    yield from (it for it in marked if not isinstance(it, type))
 
 
 def load_module(name: str) -> ModuleType:
@@ -183,6 +185,6 @@ def _marked_among(values: Iterable[Any], definition_of: Callable[[Any], Any]) ->
             continue
         try:
             definition_of(value)
-        except TypeError:
+        except Exception:  # not marked, or a stand-in that answers nothing now: a proxy of what is not there yet
             continue
         yield value
