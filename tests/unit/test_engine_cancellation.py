@@ -6,7 +6,10 @@ import pytest
 from engine_requests import HOUR, SECOND, Refused, attributes_of, duration, failure_of, outcome, retrying
 from engine_site import Site
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    RespondActivityTaskCompletedByIdRequest,
+)
 
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
@@ -122,6 +125,28 @@ def test_an_activity_that_no_worker_has_is_cancelled_at_once(server: LocalServer
     canceled = server.history()[10].activity_task_canceled_event_attributes
     assert (canceled.latest_cancel_requested_event_id, canceled.started_event_id) == (10, 0)
     assert canceled.details.payloads[0].data == b'"ACTIVITY_ID_NOT_STARTED"'
+
+
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_an_activity_with_the_id_of_one_that_its_task_cancels_is_still_known_after_a_restart(
+    site: Site, is_pending: bool
+) -> None:
+    """Invariant 9: history has the end of the first one behind the beginning of the second."""
+    site.server.start_workflow()
+    if is_pending:
+        site.server.complete_workflow_task(schedule_activity("a"))
+        site.server.signal("another one")
+        site.server.complete_workflow_task(request_cancel_activity(5), schedule_activity("a"))
+    else:
+        site.server.complete_workflow_task(schedule_activity("a"), request_cancel_activity(5), schedule_activity("a"))
+    server = site.restart()
+    by_id = RespondActivityTaskCompletedByIdRequest(namespace=NAMESPACE, workflow_id="w", activity_id="a")
+    server.take_activity()
+    server.call(server.service.respond_activity_task_completed_by_id(by_id))
+    server.complete_workflow_task(complete_workflow())
+    assert server.notation().endswith(
+        "ActivityStarted #1 | ActivityCompleted | WorkflowTaskStarted | WorkflowTaskCompleted | Completed"
+    )
 
 
 def test_an_activity_is_cancelled_while_it_backs_off(server: LocalServer) -> None:

@@ -224,7 +224,9 @@ def apply_canceled(run: Execution, event: HistoryEvent) -> None:
 def _forget(run: Execution, scheduled_event_id: int) -> None:
     activity = run.activities.pop(scheduled_event_id)
     activity.move(ActivityInput.CLOSE)
-    del run.activity_ids[activity.asked.activity_id]
+    activity_id = activity.asked.activity_id
+    if run.activity_ids.get(activity_id) == scheduled_event_id:  # else another one has it: this end had to wait
+        del run.activity_ids[activity_id]
     run.touched_activities.discard(scheduled_event_id)
     run.forgotten_activities.add(scheduled_event_id)
     run.wake_no_more(WakeKind.ACTIVITY, scheduled_event_id)

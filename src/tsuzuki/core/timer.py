@@ -45,14 +45,21 @@ def apply_started(run: Execution, event: HistoryEvent) -> None:
 
 @applies(FIRED)
 def apply_fired(run: Execution, event: HistoryEvent) -> None:
-    timer = run.timers.pop(event.timer_fired_event_attributes.timer_id)
-    run.wake_no_more(WakeKind.TIMER, timer.started_event_id)
+    attributes = event.timer_fired_event_attributes
+    _forget(run, attributes.timer_id, attributes.started_event_id)
 
 
 @applies(CANCELED)
 def apply_canceled(run: Execution, event: HistoryEvent) -> None:
-    timer = run.timers.pop(event.timer_canceled_event_attributes.timer_id)
-    run.wake_no_more(WakeKind.TIMER, timer.started_event_id)
+    attributes = event.timer_canceled_event_attributes
+    _forget(run, attributes.timer_id, attributes.started_event_id)
+
+
+def _forget(run: Execution, timer_id: str, started_event_id: int) -> None:
+    timer = run.timers.get(timer_id)
+    if timer is not None and timer.started_event_id == started_event_id:  # else another one had the id: this end waited
+        del run.timers[timer_id]
+    run.wake_no_more(WakeKind.TIMER, started_event_id)
 
 
 def fire(run: Execution, started_event_id: int, now_ns: int) -> None:
