@@ -24,6 +24,7 @@ from server._running import in_process
 from tsuzuki import workflow
 from tsuzuki.cli._app import _app
 from tsuzuki.client import Client
+from tsuzuki.common import WorkflowIDConflictPolicy
 from tsuzuki.server import HttpOptions
 from tsuzuki.server.http._page._event_facts import facts
 from tsuzuki.worker import Worker
@@ -103,6 +104,16 @@ async def test_each_event_has_the_key_that_asked_for_it(server: Guarded) -> None
         "TERMINATED api-key:writer",
     ]
     assert not [it for it in found if it.startswith(("WORKFLOW_TASK", "TIMER")) and ":" in it]
+
+
+async def test_a_start_that_ends_the_open_run_ends_it_by_its_key(server: Guarded) -> None:
+    async with await client_of(server, "writer") as writer, await client_of(server, "admin") as admin:
+        first = await writer.start_workflow(Listening.run, id="w", task_queue="q")
+        policy = WorkflowIDConflictPolicy.TERMINATE_EXISTING
+        await admin.start_workflow(Listening.run, id="w", task_queue="q", id_conflict_policy=policy)
+        ended = writer.get_workflow_handle("w", run_id=first.result_run_id)
+        found = signed(list((await ended.fetch_history()).events))
+    assert found[-1] == "TERMINATED api-key:admin"
 
 
 async def test_people_are_told(server: Guarded) -> None:

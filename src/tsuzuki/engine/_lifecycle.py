@@ -119,7 +119,7 @@ class Lifecycle:
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return self._use(existing, request)
         if conflict == _TERMINATE_EXISTING or request.workflow_id_reuse_policy == _TERMINATE_IF_RUNNING:
-            with self._engine.changing(existing):
+            with self._engine.asked_to_change(existing):
                 close.terminate(
                     existing,
                     "a new run was started under TERMINATE_EXISTING",
