@@ -110,6 +110,17 @@ async def test_what_was_not_answered_in_time_is_named() -> None:
         await service.get_system_info(rpc.GetSystemInfoRequest())
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(RPCStatusCode.UNKNOWN, "transport error"), (RPCStatusCode.INTERNAL, "h2 protocol error: http2 error")],
+)
+async def test_a_connection_that_breaks_is_no_answer(status: RPCStatusCode, said: str) -> None:
+    service, _ = remote(RPCError(said, status, b""))
+    with pytest.raises(ServiceError, match=f"the connection broke before get_system_info .*{said}") as caught:
+        await service.get_system_info(rpc.GetSystemInfoRequest())
+    assert caught.value.status is StatusCode.UNAVAILABLE
+
+
 async def test_the_detail_message_of_a_refusal_is_decoded() -> None:
     service, _ = remote(grpc_error(StatusCode.NOT_FOUND, NamespaceNotFoundFailure(namespace="x")))
     with pytest.raises(ServiceError) as caught:

@@ -44,6 +44,8 @@ waiting clients as continued as new."""
 
 _TIMEOUT_EXPIRED: Final = "Timeout expired"
 """What the gRPC client says of a call that the server did not answer in time."""
+_BROKEN: Final = ("transport error", "h2 protocol error", "error reading a body from connection")
+"""How it tells, as UNKNOWN or INTERNAL, that the connection broke while the call was on its way."""
 _EMPTY_ANSWERS: Final = frozenset((StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED))
 
 
@@ -134,6 +136,8 @@ def _service_error(name: str, request: Message, error: RPCError, late: str) -> S
     status, message = StatusCode(int(error.status)), error.message or f"{name} failed"
     if message == _TIMEOUT_EXPIRED:
         message = late
+    elif message.startswith(_BROKEN):
+        status, message = StatusCode.UNAVAILABLE, f"the connection broke before {name} was answered ({message})"
     if detail is None and status is StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         message = (
             f"{name} of {request.ByteSize():,} bytes is more than the server takes in one message ({message}). "
