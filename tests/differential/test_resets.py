@@ -108,12 +108,27 @@ class Side:
         self._stub.SignalWorkflowExecution(request)
 
     def ask(self, update_id: str) -> Any:
-        """Ask for an update, and do not wait for the answer."""
+        """Ask for an update, and do not wait for the answer; return when the server has it."""
         request = rpc.UpdateWorkflowExecutionRequest(namespace="default")
         request.workflow_execution.workflow_id = self.name("w")
         request.wait_policy.lifecycle_stage = _COMPLETED
         request.request.meta.update_id, request.request.input.name = update_id, "update"
-        return self._stub.UpdateWorkflowExecution.future(request, timeout=WAIT_S)
+        asked = self._stub.UpdateWorkflowExecution.future(request, timeout=WAIT_S)
+        while not asked.done() and not self._has(update_id):
+            time.sleep(0.01)
+        return asked
+
+    def _has(self, update_id: str) -> bool:
+        request = rpc.PollWorkflowExecutionUpdateRequest(namespace="default")
+        request.update_ref.workflow_execution.workflow_id = self.name("w")
+        request.update_ref.update_id = update_id
+        try:
+            self._stub.PollWorkflowExecutionUpdate(request, timeout=WAIT_S)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def accept(self, task: Any, *commands: Command, complete: bool = True) -> None:
         """Answer a task whose updates, in messages or in history, are accepted and done."""
