@@ -116,6 +116,22 @@ async def test_a_start_that_ends_the_open_run_ends_it_by_its_key(server: Guarded
     assert found[-1] == "TERMINATED api-key:admin"
 
 
+async def test_a_fork_is_started_by_the_key_that_forks(server: Guarded) -> None:
+    """What it has of the other run keeps the keys that asked for it there."""
+    async with (
+        await client_of(server, "writer") as writer,
+        await client_of(server, "admin") as admin,
+        await client_of(server, "worker") as works,
+        Worker(works, task_queue="q", workflows=[Listening]),
+    ):
+        handle = await writer.start_workflow(Listening.run, id="w", task_queue="q")
+        await handle.execute_update("change", "x")
+        last = (await handle.fetch_history()).events[-1].event_id
+        forked = await admin.fork_workflow("w", last, id="fork")
+        found = signed(list((await forked.fetch_history()).events))
+    assert [it for it in found if ":" in it] == ["STARTED api-key:admin", "UPDATE_ACCEPTED api-key:writer"]
+
+
 async def test_people_are_told(server: Guarded) -> None:
     async with await client_of(server, "writer") as writer:
         handle = await writer.start_workflow(Listening.run, id="w", task_queue="q")

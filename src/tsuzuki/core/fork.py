@@ -32,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from . import activity, child_workflow, signal, timer, workflow_pause, workflow_task
 from .branch import copy_event, fail_task, offer_pending, take_past
+from .caller import sign
 from .close import STATUS_AFTER
 from .limits import too_large
 from .refusal import InvalidInput
@@ -292,6 +293,8 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
 
 def _become_own_run(made: ForkPlan, run: Execution, moment: Moment) -> None:
     started = made.events[0].workflow_execution_started_event_attributes
+    made.events[0].ClearField("principal")
+    sign(made.events[0], run)
     started.workflow_id = run.workflow_id
     started.first_execution_run_id = run.run_id
     for name in ("parent_workflow_namespace", "parent_workflow_namespace_id", "parent_workflow_execution"):
