@@ -33,9 +33,10 @@ from ._tls import TlsFileError, TlsFiles
 from .http import HttpOptions, HttpServer
 from .http._answers import Access
 
-RECEIVE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""What gRPC reads at all. What is over `MESSAGE_BYTES_MAX` is refused by `_calls`, in words that SDKs know: they then
-end the workflow whose answer it was, which they would otherwise work out and send again and again."""
+RECEIVE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What gRPC reads at all, before anybody knows whose it is. What is over `MESSAGE_BYTES_MAX` is refused by `_calls`, in
+words that SDKs know: they then end the workflow whose answer it was, which they would otherwise work out and send again
+and again."""
 PENDING_CALLS_MAX: Final = 20_000
 STOP_GRACE_S: Final = 2.0
 _END_POLLS_EVERY_S: Final = 0.02
