@@ -108,6 +108,7 @@ class CrashingSite:
     async def close(self) -> None:
         await self._stack.aclose()
         await self._service.close()
+        self.disk.store.close()
 
 
 async def check_histories(client: Client, workflows: Sequence[Any]) -> None:

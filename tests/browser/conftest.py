@@ -101,7 +101,7 @@ class WatchedPage:
 
     async def __aenter__(self) -> Page:
         self._context = await self._browser.new_context(base_url=self._url, **self._options)
-        page = await self._context.new_page()
+        self._page = page = await self._context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.wrong.append(f"script error: {error}"))
         page.on("console", lambda said: self._hear(said.type, said.text))
@@ -109,6 +109,7 @@ class WatchedPage:
         return page
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self._page.unroute_all(behavior="ignoreErrors")  # the page may ask for more in its last moment
         await self._context.close()
         if kind is None:
             assert self.wrong == []

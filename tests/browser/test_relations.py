@@ -102,9 +102,12 @@ async def test_a_child_that_comes_while_the_tree_is_read_is_there(page: Page, cl
         seen = "(events) => parseInt(document.getElementById('loaded').textContent) >= events"
         await page.wait_for_function(seen, arg=await second_end())
         await route.fulfill(response=before)
+        answered.set()
 
+    answered = asyncio.Event()
     await page.route("**/relations", slow, times=1)
     await page.goto("/ui/default/workflows/root")
+    await answered.wait()  # the page may have asked again before
     await expect(page.locator(".tree .node")).to_have_count(1 + 2)
 
 
