@@ -37,14 +37,17 @@ class InTurn:
         await over.wait()
 
     async def conduct(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """Once all sleep, end one after the other, each when what the one before it did is in history."""
+        """Once all sleep, end one after the other, each when the workflow has taken what the one before it did."""
         await self._all_sleep.wait()
         for number, seconds in enumerate(sorted(it for it in self._over if it < HANGS_S)):
-            while await _completed(handle) < number:  # noqa: ASYNC110 - it is elsewhere
+            while await _taken(handle) < number:  # noqa: ASYNC110 - it is elsewhere
                 await asyncio.sleep(0.01)
             self._over[seconds].set()
 
 
-async def _completed(handle: WorkflowHandle[Any, Any]) -> int:
+async def _taken(handle: WorkflowHandle[Any, Any]) -> int:
+    """How many results a workflow task has brought that is over: of those that one task brings any may be first."""
     kinds = [event.event_type for event in (await handle.fetch_history()).events]
+    while kinds and kinds[-1] != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+        kinds.pop()
     return kinds.count(EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED)
