@@ -6,19 +6,14 @@ event that records what was asked keeps it; events that follow from that one do 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio.api.common.v1 import Principal
 from temporalio.api.history.v1 import HistoryEvent
 
-if TYPE_CHECKING:
-    from .execution import Execution
 
-
-def sign(event: HistoryEvent, run: Execution) -> None:
-    """Keep the caller of this transition, if anybody knows it, with an event that is about to be recorded."""
-    if run.caller is not None:
-        event.principal.CopyFrom(run.caller)
+def sign(event: HistoryEvent, caller: Principal | None) -> None:
+    """Keep who asked, if anybody knows, with an event that is about to be recorded."""
+    if caller is not None:
+        event.principal.CopyFrom(caller)
 
 
 def caller_of(event: HistoryEvent) -> Principal | None:

@@ -177,7 +177,7 @@ def terminate(
     if details is not None:
         attributes.details.CopyFrom(details)
     attach(event, links)
-    sign(event, run)
+    sign(event, run.caller)
     run.record(event)
 
 

@@ -294,7 +294,7 @@ def carry_out(run: Execution, made: ForkPlan, moment: Moment, identity: str) -> 
 def _become_own_run(made: ForkPlan, run: Execution, moment: Moment) -> None:
     started = made.events[0].workflow_execution_started_event_attributes
     made.events[0].ClearField("principal")
-    sign(made.events[0], run)
+    sign(made.events[0], run.caller)
     started.workflow_id = run.workflow_id
     started.first_execution_run_id = run.run_id
     for name in ("parent_workflow_namespace", "parent_workflow_namespace_id", "parent_workflow_execution"):

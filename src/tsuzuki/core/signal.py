@@ -77,7 +77,7 @@ def signal(
     if request.header.fields:
         attributes.header.CopyFrom(request.header)
     attach(event, request.links)
-    sign(event, run)
+    sign(event, run.caller)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     if cuts_delay and run.first_workflow_task_pending:
@@ -141,7 +141,7 @@ def request_cancel(run: Execution, request: RequestCancelWorkflowExecutionReques
     attributes.cause = request.reason
     attributes.identity = request.identity
     attach(event, request.links)
-    sign(event, run)
+    sign(event, run.caller)
     note_request_id(run, request.request_id)
     run.record_or_buffer(event)
     _show_at_once(run, now_ns)

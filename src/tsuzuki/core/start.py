@@ -182,7 +182,7 @@ def start(
     if request.HasField("user_metadata"):
         event.user_metadata.CopyFrom(request.user_metadata)
     attach(event, request.links)
-    sign(event, run)
+    sign(event, run.caller)
     run.record(event)
     if signalled is not None:
         signal(run, signalled, now_ns, limits)

@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 
 from . import workflow_task
 from .apply import applies
-from .caller import caller_of
+from .caller import caller_of, sign
 from .commands import Plan, carries_out
 from .limits import check_id, too_large
 from .refusal import BadCommand, Exhausted, InvalidInput, NotFound, TooMuch, WrongState
@@ -190,8 +190,7 @@ def admit_again(run: Execution, request: Request, now_ns: int, caller: Principal
     attributes = event.workflow_execution_update_admitted_event_attributes
     attributes.request.CopyFrom(request)
     attributes.origin = UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
-    if caller is not None:
-        event.principal.CopyFrom(caller)
+    sign(event, caller)
     run.record(event)
 
 
@@ -343,8 +342,7 @@ def protocol_message_command(run: Execution, command: Command, completed_event_i
         accepted.accepted_request_sequencing_event_id = update.sent_after
         if not update.admitted_event_id:
             accepted.accepted_request.CopyFrom(update.request)
-        if update.caller is not None:
-            event.principal.CopyFrom(update.caller)
+        sign(event, update.caller)
         run.record(event)
     elif isinstance(body, Response):
         assert update is not None

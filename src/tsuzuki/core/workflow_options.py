@@ -72,7 +72,7 @@ def update_options(run: Execution, request: UpdateWorkflowExecutionOptionsReques
         attributes.priority.CopyFrom(priority)
     attributes.unset_versioning_override = True  # as the real server notes it where there is none
     attributes.identity = request.identity
-    sign(event, run)
+    sign(event, run.caller)
     run.record_or_buffer(event)
 
 
@@ -89,7 +89,7 @@ def attach_start(run: Execution, request: StartWorkflowExecutionRequest, now_ns:
         note_request_id(run, request.request_id)
     if wanted.attach_links:
         attach(event, request.links)
-    sign(event, run)
+    sign(event, run.caller)
     run.record_or_buffer(event)
 
 

@@ -80,7 +80,7 @@ def pause(run: Execution, request: PauseWorkflowExecutionRequest, now_ns: int, l
     attributes.identity = request.identity
     attributes.reason = request.reason
     attributes.request_id = request.request_id
-    sign(event, run)
+    sign(event, run.caller)
     run.record_or_buffer(event)
     for activity in run.activities.values():
         watch_deadline(run, activity)
@@ -117,7 +117,7 @@ def end(run: Execution, now_ns: int, identity: str, reason: str = "", request_id
     attributes.identity = identity
     attributes.reason = reason
     attributes.request_id = request_id
-    sign(event, run)
+    sign(event, run.caller)
     run.record_or_buffer(event)
 
 

@@ -291,8 +291,8 @@ class Engine:
             run.tail_first_event_id = keep_from
         if run.waiters:
             tell_news(run)
-        if not run.is_open and not run.dirty:
-            self.runs.forget(run)
+        if not run.is_open:
+            self.runs.let_go(run)
 
     # ---- the end: of a namespace, and of it all ----------------------------------------------------
 
