@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def _signed(event: HistoryEvent) -> str:
     return f"{name} {who.type}:{who.name}" if event.HasField("principal") else name
 
 
+@asynccontextmanager
+async def people(server: Guarded) -> AsyncIterator[tuple[Client, Client]]:
+    """A writer and an admin, with a worker beside them."""
+    async with (
+        await client_of(server, "writer") as writer,
+        await client_of(server, "admin") as admin,
+        await client_of(server, "worker") as works,
+        Worker(works, task_queue="q", workflows=[Listening]),
+    ):
+        yield writer, admin
+
+
 async def test_each_event_has_the_key_that_asked_for_it(server: Guarded) -> None:
     async with (
         await client_of(server, "writer") as writer,
@@ -118,12 +131,7 @@ async def test_a_start_that_ends_the_open_run_ends_it_by_its_key(server: Guarded
 
 async def test_a_fork_is_started_by_the_key_that_forks(server: Guarded) -> None:
     """What it has of the other run keeps the keys that asked for it there."""
-    async with (
-        await client_of(server, "writer") as writer,
-        await client_of(server, "admin") as admin,
-        await client_of(server, "worker") as works,
-        Worker(works, task_queue="q", workflows=[Listening]),
-    ):
+    async with people(server) as (writer, admin):
         handle = await writer.start_workflow(Listening.run, id="w", task_queue="q")
         await handle.execute_update("change", "x")
         last = (await handle.fetch_history()).events[-1].event_id
@@ -206,12 +214,7 @@ async def test_without_keys_nobody_is_named() -> None:
 
 
 async def test_a_reset_keeps_who_asked_for_what_is_asked_again(server: Guarded) -> None:
-    async with (
-        await client_of(server, "writer") as writer,
-        await client_of(server, "admin") as admin,
-        await client_of(server, "worker") as works,
-        Worker(works, task_queue="q", workflows=[Listening]),
-    ):
+    async with people(server) as (writer, admin):
         handle = await writer.start_workflow(Listening.run, id="w", task_queue="q")
         await handle.signal("hear", "a")
         await handle.execute_update("change", "x")

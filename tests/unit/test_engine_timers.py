@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from engine_requests import HOUR, MINUTE, SECOND, Refused, failure_of, times_of
 from engine_site import Site
+from temporalio.api.command.v1 import Command
 
 from tsuzuki.service import StatusCode
 from tsuzuki.testing import LocalServer
@@ -87,28 +88,27 @@ def test_timers_fire_in_order_of_their_times(server: LocalServer) -> None:
     assert server.notation().endswith("TimerFired 1 | WorkflowTaskScheduled | TimerFired 2 | TimerFired 3")
 
 
-def test_a_timer_with_the_id_of_one_that_fires_meanwhile_fires_after_a_restart(site: Site) -> None:
-    """Invariant 9: history has the end of the first one behind the beginning of the second."""
+def _restarted_after_a_task_in_which_a_timer_fired(site: Site, *commands: Command) -> LocalServer:
+    """The timer is "t"; the commands are the answer of that workflow task."""
     site.server.start_workflow()
     site.server.complete_workflow_task(start_timer("t", SECOND))
     site.server.signal("another one")
     task = site.server.take_workflow_task()
     site.server.advance(SECOND)
-    site.server.answer_workflow_task(task, start_timer("t", HOUR))
-    server = site.restart()
+    site.server.answer_workflow_task(task, *commands)
+    return site.restart()
+
+
+def test_a_timer_with_the_id_of_one_that_fires_meanwhile_fires_after_a_restart(site: Site) -> None:
+    """Invariant 9: history has the end of the first one behind the beginning of the second."""
+    server = _restarted_after_a_task_in_which_a_timer_fired(site, start_timer("t", HOUR))
     server.complete_workflow_task()
     server.advance(2 * HOUR)
     assert server.notation().endswith("TimerStarted t | TimerFired t | WFT | TimerFired t | WorkflowTaskScheduled")
 
 
 def test_a_timer_with_that_id_that_is_cancelled_at_once_does_no_harm_to_a_restart(site: Site) -> None:
-    site.server.start_workflow()
-    site.server.complete_workflow_task(start_timer("t", SECOND))
-    site.server.signal("another one")
-    task = site.server.take_workflow_task()
-    site.server.advance(SECOND)
-    site.server.answer_workflow_task(task, start_timer("t", HOUR), cancel_timer("t"))
-    server = site.restart()
+    server = _restarted_after_a_task_in_which_a_timer_fired(site, start_timer("t", HOUR), cancel_timer("t"))
     server.complete_workflow_task(complete_workflow())
     assert server.notation().endswith("TimerStarted t | TimerCanceled t | TimerFired t | WFT | Completed")
 
