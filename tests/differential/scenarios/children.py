@@ -254,10 +254,17 @@ class CancelsBeforeItIsSent:
 
 @workflow.defn
 class SignalsItsChild:
+    """Twice, each time when it is told to."""
+
+    def __init__(self) -> None:
+        self.to_tell = 0
+
     @workflow.run
     async def run(self, child_id: str) -> list[str]:
         handle = await workflow.start_child_workflow(Waits.run, False, id=child_id)
+        await workflow.wait_condition(lambda: self.to_tell > 0)
         await handle.signal(Waits.tell, "hello")
+        await workflow.wait_condition(lambda: self.to_tell > 1)
         await handle.signal("tell", "end")
         seen = await handle
         try:
@@ -265,6 +272,10 @@ class SignalsItsChild:
         except ApplicationError as error:
             seen.append(f"{error.message} {error.type}")
         return seen
+
+    @workflow.signal
+    def tell_it(self) -> None:
+        self.to_tell += 1
 
 
 @workflow.defn
@@ -403,6 +414,11 @@ async def scenario_cancelled_before_it_is_sent(d: Driver) -> None:
 
 async def scenario_signals(d: Driver) -> None:
     handle = await d.start(SignalsItsChild.run, d.workflow_id("child"))
+    child = d.client.get_workflow_handle(d.workflow_id("child"))
+    for told in range(2):  # neither has anything left to do: which of both is faster shows nowhere
+        await d.until(handle, "WORKFLOW_TASK_COMPLETED", 2 + 2 * told)
+        await d.until(child, "WORKFLOW_TASK_COMPLETED", 1 + told)
+        await handle.signal("tell_it")
     await d.outcome(handle)
     d.watch(d.client.get_workflow_handle(d.workflow_id("child"), run_id=await _child_run(d, handle)))
 
